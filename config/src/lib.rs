@@ -1,1 +1,17 @@
-//! placeholder
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! What users write, and what controller and speaker agree on.
+//!
+//! The kinds of the group `ferrolb.io` stand in [`api`], the arithmetic of addresses in [`address`], every object
+//! that a source delivers in [`Objects`], and the validated, indexed view of them in [`Snapshot`]: a broken object
+//! is set aside with a [`Reason`](reason::Reason), the rest works on. Everything here is types and pure functions;
+//! there is no I/O and no clock.
+
+pub mod address;
+pub mod api;
+pub mod objects;
+pub mod reason;
+pub mod snapshot;
+
+pub use objects::{ObjectRef, Objects, ServiceName};

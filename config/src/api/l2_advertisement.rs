@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! L2Advertisement: which pools are announced by ARP and NDP, from which nodes and interfaces.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+
+/// Which pools are announced by ARP and NDP. Within one list of selectors any match counts; an empty list selects
+/// everything.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "ferrolb.io",
+    version = "v1beta1",
+    kind = "L2Advertisement",
+    plural = "l2advertisements",
+    shortname = "l2adv",
+    status = "L2AdvertisementStatus",
+    derive = "PartialEq"
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct L2AdvertisementSpec {
+    /// Pools by name. With no names and no selectors, every pool.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub address_pools: Vec<String>,
+    /// Pools by their labels, in addition to those named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub address_pool_selectors: Vec<LabelSelector>,
+    /// Nodes that may carry the addresses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub node_selectors: Vec<LabelSelector>,
+    /// Services whose addresses are announced.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub service_selectors: Vec<LabelSelector>,
+    /// Interfaces to announce from, by name. Empty: those whose on-link prefix holds the address.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub interfaces: Vec<String>,
+}
+
+/// What the controller reports about an advertisement.
+#[derive(Serialize, Deserialize, schemars::JsonSchema, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct L2AdvertisementStatus {
+    /// The generation of the spec that this status speaks of.
+    pub observed_generation: Option<i64>,
+    /// `Ready`, with the reason when it is not.
+    pub conditions: Vec<Condition>,
+}

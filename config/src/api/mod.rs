@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! The kinds of the API group `ferrolb.io/v1beta1`, one file each.
+
+mod address_pool;
+mod l2_advertisement;
+mod speaker;
+mod virtual_ip;
+
+pub mod annotation;
+
+pub use address_pool::{AddressPool, AddressPoolSpec, AddressPoolStatus, FamilyUsage};
+pub use l2_advertisement::{L2Advertisement, L2AdvertisementSpec, L2AdvertisementStatus};
+pub use speaker::{Speaker, SpeakerInterface, SpeakerSegment, SpeakerSpec, SpeakerStatus};
+pub use virtual_ip::{
+    Consumer, ConsumerKind, ConsumerPort, Layer2Owner, VirtualIP, VirtualIPSpec, VirtualIPStatus,
+};
+
+/// The API group of every kind in this module.
+pub const GROUP: &str = "ferrolb.io";
+/// The API version of every kind in this module.
+pub const VERSION: &str = "v1beta1";

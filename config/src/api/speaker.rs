@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! Speaker: what the agent on one node reports about itself. Status only.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+
+/// The agent on one node; the object is named after the node.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[kube(
+    group = "ferrolb.io",
+    version = "v1beta1",
+    kind = "Speaker",
+    plural = "speakers",
+    status = "SpeakerStatus",
+    derive = "PartialEq"
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SpeakerSpec {}
+
+/// What a speaker reports about itself.
+#[derive(Serialize, Deserialize, schemars::JsonSchema, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SpeakerStatus {
+    /// The program's version.
+    pub version: String,
+    /// When the process started.
+    pub started: Option<Time>,
+    /// Written every 10 s while the process lives; older than 30 s means that nobody writes any more.
+    pub heartbeat: Option<Time>,
+    /// `Ready`, and what the node lacks: rights, sysctls, tools.
+    pub conditions: Vec<Condition>,
+    /// The interfaces that could carry addresses.
+    pub interfaces: Vec<SpeakerInterface>,
+    /// The segments that the speaker takes part in.
+    pub segments: Vec<SpeakerSegment>,
+    /// Virtual IPs that this node may not carry, each with its reason: `reason: message`.
+    pub refusals: BTreeMap<String, String>,
+    /// Counters since the start, by name: refused packets by kind, frames answered, moves.
+    pub counters: BTreeMap<String, u64>,
+}
+
+/// One interface of the node.
+#[derive(Serialize, Deserialize, schemars::JsonSchema, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct SpeakerInterface {
+    /// The interface's name.
+    pub name: String,
+    /// Whether it is up and has carrier.
+    pub up: bool,
+    /// Its MAC address.
+    pub mac: String,
+    /// Its addresses with their on-link prefix, `198.51.100.1/24`.
+    pub addresses: Vec<String>,
+}
+
+/// One segment as this node sees it.
+#[derive(Serialize, Deserialize, schemars::JsonSchema, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct SpeakerSegment {
+    /// The interface's name.
+    pub interface: String,
+    /// How many groups this node owns here.
+    pub owned: u32,
+    /// The names of the neighbours heard; a node that no object names appears by its id.
+    pub heard: Vec<String>,
+}

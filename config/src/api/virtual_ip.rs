@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! VirtualIP: one address in use. Written by the controller only, named after the address.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+
+/// One address in use: the durable record of an allocation, and the lock on the address, since its name is the
+/// address (see [`crate::address::virtual_ip_name`]).
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[kube(
+    group = "ferrolb.io",
+    version = "v1beta1",
+    kind = "VirtualIP",
+    plural = "virtualips",
+    shortname = "vip",
+    status = "VirtualIPStatus",
+    derive = "PartialEq"
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct VirtualIPSpec {
+    /// The address in its canonical text form (RFC 5952 for IPv6).
+    pub address: String,
+    /// The pool that the address was drawn from.
+    pub pool: String,
+    /// Who uses the address, the oldest first.
+    pub consumers: Vec<Consumer>,
+    /// Consumers with this key may share the address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sharing_key: Option<String>,
+    /// What is elected together: addresses with equal groups are carried by one node. Default: the address itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+}
+
+/// One user of an address. Bound by kind, namespace and name; the uid is a hint (a cluster restore changes it).
+#[derive(Serialize, Deserialize, schemars::JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Consumer {
+    /// What kind of object it is.
+    pub kind: ConsumerKind,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its uid when the address was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
+    /// The ports that it uses on the address.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<ConsumerPort>,
+}
+
+/// The kinds of object that an address can be given to.
+#[derive(
+    Serialize, Deserialize, schemars::JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord,
+)]
+pub enum ConsumerKind {
+    /// A core/v1 Service of type LoadBalancer.
+    Service,
+}
+
+/// A port that a consumer uses on an address.
+#[derive(Serialize, Deserialize, schemars::JsonSchema, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ConsumerPort {
+    /// `TCP`, `UDP` or `SCTP`.
+    pub protocol: String,
+    /// 1 to 65535.
+    pub port: u16,
+}
+
+/// What is observed about an address.
+#[derive(Serialize, Deserialize, schemars::JsonSchema, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct VirtualIPStatus {
+    /// `Ready`: some node answers for the address.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+    /// Who carries the address, one entry a segment; each is written by the owner.
+    pub layer2: Vec<Layer2Owner>,
+}
+
+/// The node that answers for an address on one segment.
+#[derive(Serialize, Deserialize, schemars::JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Layer2Owner {
+    /// The segment, named by its interface on the owner.
+    pub segment: String,
+    /// The owner's node name.
+    pub node: String,
+    /// The claim's term: of two entries for one segment the higher term is the newer one.
+    pub term: u64,
+    /// When the owner claimed the address.
+    pub since: Time,
+    /// Why the owner claimed it, in words for people: `silence of n1`, `handed over by n2`.
+    pub cause: String,
+}

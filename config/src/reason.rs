@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! Every "no" that users see. Conditions, events, metrics, `status` and `validate` all speak these words.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::objects::ObjectRef;
+
+/// Why something is not done. The text form is the CamelCase `reason` of Kubernetes conditions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Reason {
+    /// A document that is not YAML, or not an object of its kind.
+    MalformedDocument,
+    /// A field that the kind does not have.
+    UnknownField,
+    /// The same kind and name stands in two documents.
+    DuplicateObject,
+    /// A range that cannot be read, is upside down or mixes families.
+    InvalidRange,
+    /// A range that overlaps another pool's accepted range.
+    OverlappingPool,
+    /// A CIDR with host bits set; the range that it really covers is used.
+    HostBitsSet,
+    /// A selector that cannot be read.
+    InvalidSelector,
+    /// A field's value is outside what the API allows.
+    InvalidValue,
+    /// A pool, Service, node or other object is named that does not exist.
+    NotFound,
+    /// The address asked for is in no pool that this Service may use.
+    AddressNotInPool,
+    /// The address asked for is in use.
+    AddressInUse,
+    /// No pool has a free address left for this Service.
+    PoolExhausted,
+    /// No pool offers the families that the Service requires.
+    NoSuchFamily,
+    /// The Service's class is another controller's.
+    OtherLoadBalancerClass,
+    /// No advertisement covers the address.
+    NotAdvertised,
+    /// The node matches no nodeSelector of the advertisements, or is labelled out.
+    NodeNotSelected,
+    /// The Service has no endpoint that could answer.
+    NoEndpoints,
+    /// externalTrafficPolicy Local, and this node has no ready endpoint.
+    NoLocalEndpoints,
+    /// No interface of the node has an on-link prefix that holds the address.
+    NoMatchingInterface,
+    /// The advertisement names an interface that the node does not have.
+    InterfaceNotFound,
+    /// The data path is not in place: nft failed or is missing.
+    DataPathNotReady,
+    /// Forwarding is switched off in the kernel.
+    ForwardingDisabled,
+    /// Another rule set drops what we forward.
+    ForwardDropped,
+    /// Nobody on the segment answers, so that the node cannot know whether it is cut off.
+    NoProof,
+    /// The process lacks a capability.
+    MissingCapability,
+    /// An object whose services cannot be brought together on one address.
+    SharingConflict,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// One refusal: which object, which field, why, and what the user can do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The object concerned; `None` when a document could not be read far enough to know.
+    pub object: Option<ObjectRef>,
+    /// Why.
+    pub reason: Reason,
+    /// Whether the object is refused (or only warned about, and used).
+    pub severity: Severity,
+    /// The field, as a path: `spec.addresses[1]`.
+    pub field: Option<String>,
+    /// What is wrong, in a sentence that names the value.
+    pub message: String,
+    /// What the user can do, in a sentence.
+    pub remedy: Option<String>,
+    /// Where it stands, for objects that come from files.
+    pub location: Option<Location>,
+}
+
+/// How bad a [`Refusal`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Used, but not as it may have been meant.
+    Warning,
+    /// Not used; the last accepted form, if any, stays in force.
+    Error,
+}
+
+/// A place in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// The file.
+    pub file: std::path::PathBuf,
+    /// 1-based line; 0 when unknown.
+    pub line: u32,
+    /// 1-based column; 0 when unknown.
+    pub column: u32,
+}
