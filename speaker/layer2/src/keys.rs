@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! Keys that authenticate hellos: one to sign with, and while a key is being changed a second one that is accepted too.
+
+use std::fmt;
+
+use hmac::{Hmac, Mac};
+use sha2::{Digest as _, Sha256};
+use thiserror::Error;
+
+use crate::digest::leading;
+
+/// Length of the authentication tag in bytes: HMAC-SHA-256 truncated to its left half (RFC 2104, section 5).
+pub const TAG_LEN: usize = 16;
+
+/// The fewest bytes of a key worth the name.
+pub const MIN_KEY_LEN: usize = 16;
+
+/// A key of fewer than [`MIN_KEY_LEN`] bytes was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("a hello key has {0} bytes, at least {MIN_KEY_LEN} are needed")]
+pub struct KeyTooShort(pub usize);
+
+/// Two slots: the active key signs, both are accepted. To change the key without a gap, first give every node the new
+/// one as accepted, then as active with the old one accepted, then take the old one away.
+#[derive(Clone, Debug)]
+pub struct KeyRing {
+    active: Key,
+    accepted: Option<Key>,
+    default: bool,
+}
+
+impl KeyRing {
+    /// A ring of the given key bytes.
+    ///
+    /// # Errors
+    /// [`KeyTooShort`] if a key has fewer than [`MIN_KEY_LEN`] bytes.
+    pub fn from_bytes(active: &[u8], accepted: Option<&[u8]>) -> Result<Self, KeyTooShort> {
+        let accepted = accepted.map(Key::from_bytes).transpose()?;
+        Ok(Self { active: Key::from_bytes(active)?, accepted, default: false })
+    }
+
+    /// The ring used when no key was given: derived from the cluster's name, so it keeps clusters and mistakes apart but
+    /// no attacker out. Whoever uses it should say so ([`KeyRing::is_default`]).
+    pub fn default_for(cluster: &str) -> Self {
+        Self { active: Key::derive(b"default hello key", cluster.as_bytes()), accepted: None, default: true }
+    }
+
+    /// Whether the key is the one derived from the cluster's name.
+    pub fn is_default(&self) -> bool {
+        self.default
+    }
+
+    /// The hint on the wire that tells which key signed.
+    pub(crate) fn active_id(&self) -> u16 {
+        self.active.id
+    }
+
+    /// The tag of `message` under the active key.
+    pub(crate) fn sign(&self, message: &[u8]) -> [u8; TAG_LEN] {
+        leading(self.active.mac.clone().chain_update(message).finalize().into_bytes().into())
+    }
+
+    /// Whether a key of ours with this id made `tag` over `message`; compared in constant time.
+    pub(crate) fn verifies(&self, id: u16, message: &[u8], tag: &[u8; TAG_LEN]) -> bool {
+        [Some(&self.active), self.accepted.as_ref()]
+            .into_iter()
+            .flatten()
+            .filter(|key| key.id == id)
+            .any(|key| key.mac.clone().chain_update(message).verify_truncated_left(tag).is_ok())
+    }
+}
+
+/// One key, ready for use: the HMAC state after absorbing the key, cloned for each packet.
+#[derive(Clone)]
+struct Key {
+    id: u16,
+    mac: Hmac<Sha256>,
+}
+
+impl Key {
+    fn from_bytes(bytes: &[u8]) -> Result<Self, KeyTooShort> {
+        if bytes.len() < MIN_KEY_LEN {
+            return Err(KeyTooShort(bytes.len()));
+        }
+        Ok(Self::derive(b"hello key", bytes))
+    }
+
+    /// The secret may serve elsewhere too, hence what signs is a hash of it with a purpose; so is the public id.
+    fn derive(purpose: &[u8], secret: &[u8]) -> Self {
+        let purposed = |part: &[u8]| -> [u8; 32] {
+            Sha256::new().chain_update(purpose).chain_update(part).chain_update(secret).finalize().into()
+        };
+        let mut block = [0; 64];
+        block.iter_mut().zip(purposed(b"\0sign\0")).for_each(|(to, from)| *to = from);
+        let [high, low, ..] = purposed(b"\0id\0");
+        Self { id: u16::from_be_bytes([high, low]), mac: Mac::new(&block.into()) }
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({:04x}, secret)", self.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OLD: &[u8] = b"the old key, long enough";
+    const NEW: &[u8] = b"the new key, long enough";
+
+    fn ring(active: &[u8], accepted: Option<&[u8]>) -> KeyRing {
+        KeyRing::from_bytes(active, accepted).unwrap()
+    }
+
+    fn understands(receiver: &KeyRing, sender: &KeyRing) -> bool {
+        receiver.verifies(sender.active_id(), b"message", &sender.sign(b"message"))
+    }
+
+    #[test]
+    fn a_key_is_changed_without_a_moment_of_deafness() {
+        let steps = [ring(OLD, None), ring(OLD, Some(NEW)), ring(NEW, Some(OLD)), ring(NEW, None)];
+        for pair in steps.windows(2) {
+            assert!(understands(&pair[0], &pair[1]) && understands(&pair[1], &pair[0]));
+        }
+        assert!(!understands(&steps[0], &steps[3]));
+    }
+
+    #[test]
+    fn a_tag_holds_for_one_message_and_one_key_id() {
+        let keys = ring(OLD, None);
+        let tag = keys.sign(b"message");
+        assert!(keys.verifies(keys.active_id(), b"message", &tag));
+        assert!(!keys.verifies(keys.active_id(), b"massage", &tag));
+        assert!(!keys.verifies(keys.active_id() ^ 1, b"message", &tag));
+    }
+
+    #[test]
+    fn short_keys_are_refused() {
+        assert_eq!(KeyRing::from_bytes(b"short", None).unwrap_err(), KeyTooShort(5));
+        assert_eq!(KeyRing::from_bytes(OLD, Some(b"")).unwrap_err(), KeyTooShort(0));
+    }
+
+    #[test]
+    fn the_default_key_differs_by_cluster_and_from_the_same_bytes_given_as_a_key() {
+        let name = "a cluster with a long name";
+        let default = KeyRing::default_for(name);
+        assert!(default.is_default());
+        assert!(understands(&default, &KeyRing::default_for(name)));
+        assert!(!understands(&default, &KeyRing::default_for("another")));
+        assert!(!understands(&default, &ring(name.as_bytes(), None)));
+    }
+
+    #[test]
+    fn debug_output_keeps_the_secret() {
+        assert!(!format!("{:?}", ring(OLD, None)).contains("old"));
+    }
+}
