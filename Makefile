@@ -1,0 +1,37 @@
+# The verbs of this project. `make` lists them.
+
+SHELL := /bin/bash
+CARGO := cargo
+# Where cargo puts what it builds.
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+# More arguments for demo, test and bench: make demo ARGS='--runs 20 --report r.json'
+ARGS :=
+# Debian keeps nft and ip out of ordinary users' PATH.
+export PATH := $(PATH):/usr/sbin:/sbin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench
+
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## three nodes, a client and a node's death, live in network namespaces (root or an ordinary user)
+	@.ci/install-tools demo
+	$(CARGO) build --release --locked -p ferrolb
+	$(TARGET)/release/ferrolb demo $(ARGS)
+
+test: ## every test: units, properties, simulator, and end to end in network namespaces
+	@.ci/install-tools
+	.ci/run-tests --workspace --locked --no-fail-fast $(ARGS)
+
+check: ## format, clippy, documentation without warnings; licences and sources of dependencies
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- --deny warnings
+	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --workspace --no-deps --locked --quiet
+	@.ci/install-cargo-deny
+	$(CARGO) deny --log-level error check bans licenses sources
+
+bench: ## figures beside keepalived's in the same run: crash, hand-over, memory, CPU
+	@.ci/install-tools
+	$(CARGO) build --release --locked -p ferrolb -p ferrolb-bench
+	$(TARGET)/release/ferrolb-bench $(ARGS)
