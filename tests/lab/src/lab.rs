@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+//! Building the lab and taking it down.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::{Context, Result};
+use tempfile::TempDir;
+
+use crate::addresses::{
+    Place, SEGMENT_V4_LENGTH, SEGMENT_V6_LENGTH, pod_gateway_v4, pod_gateway_v6, pod_v4, pod_v6,
+};
+use crate::leftovers::{self, LabName};
+use crate::{Namespace, Process, rights, shell};
+
+/// Labs made by this process so far.
+static LABS: AtomicU32 = AtomicU32::new(0);
+
+/// A node of the lab with the pod behind it.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Counted from 1.
+    pub index: u8,
+    /// `n1`, `n2`, …
+    pub name: String,
+    /// Where its processes run; `eth0` is its link to the segment.
+    pub namespace: Namespace,
+    /// A pod that only this node leads to.
+    pub pod: Namespace,
+}
+
+impl Node {
+    /// Its place on the segment.
+    pub fn place(&self) -> Place {
+        Place::Node(self.index)
+    }
+
+    /// The switch's port that its link is plugged into.
+    pub(crate) fn port(&self) -> String {
+        format!("p-{}", self.name)
+    }
+}
+
+/// A segment (`198.51.100.0/24`, `2001:db8:1::/64`) with nodes, a client and a newcomer on it. Everything of it is removed on drop;
+/// what a killed run left is removed when the next lab is built.
+#[derive(Debug)]
+pub struct Lab {
+    name: LabName,
+    folder: TempDir,
+    pub(crate) switch: Namespace,
+    /// The nodes, `n1` first.
+    pub nodes: Vec<Node>,
+    /// A client that knows the virtual IPs from before.
+    pub client: Namespace,
+    /// A client that does not, see [`Place::Newcomer`].
+    pub newcomer: Namespace,
+}
+
+impl Lab {
+    /// Builds a lab with `count` nodes (at most 32).
+    ///
+    /// # Errors
+    /// Rights or tools are missing, or the kernel refuses; nothing is left behind then.
+    pub fn build(count: u8) -> Result<Self> {
+        anyhow::ensure!((1..=32).contains(&count), "a lab has 1 to 32 nodes, not {count}");
+        rights::check()?;
+        leftovers::remove_dead()?;
+        let name = LabName::own(LABS.fetch_add(1, Ordering::Relaxed))?;
+        let built = Self::build_named(&name, count);
+        if built.is_err() {
+            leftovers::remove(|lab| *lab == name)?;
+        }
+        built.context("building the lab")
+    }
+
+    fn build_named(name: &LabName, count: u8) -> Result<Self> {
+        let full = |short: &str| format!("{name}-{short}");
+        let nodes = || (1..=count).map(|index| (index, Place::Node(index).name()));
+
+        let mut names = vec![full("sw"), full("client"), full("newcomer")];
+        for (index, node) in nodes() {
+            names.extend([full(&node), full(&format!("pod{index}"))]);
+        }
+        let batch: String = names.iter().map(|name| format!("netns add {name}\n")).collect();
+        shell::feed("ip", &["-batch", "-"], &batch)?;
+
+        let open = |short: &str| Namespace::open(&full(short));
+        let lab = Self {
+            name: name.clone(),
+            folder: tempfile::Builder::new()
+                .prefix(&format!("{name}-"))
+                .tempdir()
+                .context("making the lab's folder")?,
+            switch: open("sw")?,
+            nodes: nodes()
+                .map(|(index, name)| {
+                    let namespace = open(&name)?;
+                    Ok(Node { index, name, namespace, pod: open(&format!("pod{index}"))? })
+                })
+                .collect::<Result<_>>()?,
+            client: open("client")?,
+            newcomer: open("newcomer")?,
+        };
+        lab.wire()?;
+        Ok(lab)
+    }
+
+    fn wire(&self) -> Result<()> {
+        // Bridged frames must not take a detour through this kernel's packet filter.
+        self.switch.sysctl(&[
+            ("bridge/bridge-nf-call-iptables", "0"),
+            ("bridge/bridge-nf-call-ip6tables", "0"),
+            ("bridge/bridge-nf-call-arptables", "0"),
+        ])?;
+        let stations = || {
+            let nodes = self.nodes.iter().map(|node| (node.place(), &node.namespace));
+            nodes.chain([(Place::Client, &self.client), (Place::Newcomer, &self.newcomer)])
+        };
+        let mut ports =
+            String::from("link add br0 type bridge stp_state 0 mcast_snooping 0\nlink set br0 up\n");
+        for (place, namespace) in stations() {
+            prepare(namespace, matches!(place, Place::Node(_)))?;
+            let port = format!("p-{}", place.name());
+            writeln!(
+                ports,
+                "link add {port} type veth peer name eth0 address {} netns {}\nlink set {port} master br0 up",
+                place.mac(),
+                namespace.name(),
+            )?;
+        }
+        self.switch.ip(&ports)?;
+        for (place, namespace) in stations() {
+            namespace.ip(&format!("link set lo up\n{}", segment_addresses(place)))?;
+        }
+        for node in &self.nodes {
+            prepare(&node.pod, false)?;
+            let index = node.index;
+            node.namespace.ip(&format!(
+                "link add pod type veth peer name eth0 netns {}\n\
+                 addr add {}/24 dev pod\naddr add {}/64 dev pod nodad\nlink set pod up\n{}",
+                node.pod.name(),
+                pod_gateway_v4(index),
+                pod_gateway_v6(index),
+                self.routes_of(node),
+            ))?;
+            node.pod.ip(&format!(
+                "link set lo up\naddr add {}/24 dev eth0\naddr add {}/64 dev eth0 nodad\nlink set eth0 up\n\
+                 route add default via {}\nroute add default via {}\n",
+                pod_v4(index),
+                pod_v6(index),
+                pod_gateway_v4(index),
+                pod_gateway_v6(index),
+            ))?;
+        }
+        Ok(())
+    }
+
+    /// `ip -batch` lines: the ways to the pods of the other nodes.
+    pub(crate) fn routes_of(&self, node: &Node) -> String {
+        let others = self.nodes.iter().filter(|other| other.index != node.index);
+        others
+            .map(|other| {
+                let (index, place) = (other.index, other.place());
+                format!(
+                    "route replace 10.244.{index}.0/24 via {}\nroute replace fd00:244:{index}::/64 via {}\n",
+                    place.ipv4(),
+                    place.ipv6()
+                )
+            })
+            .collect()
+    }
+
+    /// The lab's name, with which the full names of its namespaces begin.
+    pub fn name(&self) -> String {
+        self.name.to_string()
+    }
+
+    /// A folder of the lab's own for configuration, state and logs; removed with it.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The node called `name`.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn node(&self, name: &str) -> Result<&Node> {
+        self.nodes
+            .iter()
+            .find(|node| node.name == name)
+            .with_context(|| format!("the lab has no node {name}"))
+    }
+
+    /// The node at `place`.
+    ///
+    /// # Errors
+    /// There is none: it is the client or the newcomer.
+    pub fn node_at(&self, place: Place) -> Result<&Node> {
+        self.node(&place.name())
+    }
+
+    /// Starts `command` inside `namespace`, or where this process is if it is `None`. Its output goes to `<name>.log` in the
+    /// lab's folder, which is its working directory too.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start(&self, name: &str, namespace: Option<&Namespace>, command: Command) -> Result<Process> {
+        Process::start(name, namespace, command, &self.name.to_string(), self.folder.path())
+    }
+
+    /// Runs `command` inside `namespace` to its end and returns what it printed.
+    ///
+    /// # Errors
+    /// It cannot be started or ends with a failure.
+    pub fn output(&self, namespace: &Namespace, mut command: Command) -> Result<String> {
+        let output = namespace.run(|| Ok(command.env("PATH", shell::search_path()).output()?))?;
+        let text =
+            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        anyhow::ensure!(output.status.success(), "{command:?} failed: {text}");
+        Ok(text)
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        if let Err(error) = leftovers::remove(|lab| *lab == self.name) {
+            eprintln!("lab: {error:#}");
+        }
+    }
+}
+
+/// Kernel settings of a station; before its link exists, which takes over the defaults.
+fn prepare(namespace: &Namespace, forwards: bool) -> Result<()> {
+    let forwarding = if forwards { "1" } else { "0" };
+    namespace.sysctl(&[
+        ("ipv6/conf/default/accept_dad", "0"),
+        ("ipv6/conf/default/accept_ra", "0"),
+        ("ipv4/conf/all/rp_filter", "0"),
+        ("ipv4/conf/default/rp_filter", "0"),
+        ("ipv4/ip_forward", forwarding),
+        ("ipv6/conf/all/forwarding", forwarding),
+    ])
+}
+
+/// `ip -batch` lines: `eth0` with its addresses on the segment, up.
+pub(crate) fn segment_addresses(place: Place) -> String {
+    format!(
+        "addr replace {}/{SEGMENT_V4_LENGTH} dev eth0\naddr replace {}/{SEGMENT_V6_LENGTH} dev eth0 nodad\nlink set eth0 up\n",
+        place.ipv4(),
+        place.ipv6(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn a_lab_stands_within_seconds_and_leaves_nothing_behind() {
+        rights::within(|| {
+            let begun = Instant::now();
+            let lab = Lab::build(3)?;
+            eprintln!("the lab stood after {:?}", begun.elapsed());
+            let name = lab.name();
+            let mut ping = Command::new("ping");
+            ping.args(["-c1", "-W2", "198.51.100.13"]);
+            lab.output(&lab.client, ping)?;
+            for target in ["10.244.3.10", "fd00:244:3::10"] {
+                let mut ping = Command::new("ping");
+                ping.args(["-c1", "-W2", target]);
+                lab.output(&lab.node("n1")?.namespace, ping)?;
+            }
+            let mut sleep = Command::new("sleep");
+            sleep.arg("600");
+            let process = lab.start("sleeper", Some(&lab.client), sleep)?;
+            let pid = process.pid();
+            drop(process);
+            drop(lab);
+            assert!(!leftovers::namespaces().iter().any(|left| left.starts_with(&name)));
+            assert!(!Path::new(&format!("/proc/{pid}")).exists());
+            Ok(())
+        });
+    }
+}

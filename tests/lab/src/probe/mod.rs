@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+//! What clients notice of a failover. Every prober runs on threads of its own inside a namespace, from `start` to `finish`, and reports
+//! its own worst stall: a figure from a prober that was asleep is worth nothing.
+
+mod connections;
+mod connects;
+mod new_clients;
+mod pace;
+mod task;
+mod udp_echo;
+
+use std::time::Duration;
+
+pub use connections::{Connections, ConnectionsReport};
+pub use connects::{Connects, ConnectsReport};
+pub use new_clients::{Answer, NewClients, NewClientsReport};
+pub(crate) use pace::{Pace, hurry};
+pub(crate) use task::{Running, Task};
+pub use udp_echo::{UdpEcho, UdpEchoReport};
+
+/// A run in which a prober stalled for longer than this is shown and repeated, not counted.
+pub const TOLERATED_STALL: Duration = Duration::from_millis(20);

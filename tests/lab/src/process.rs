@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+//! A process of the lab: started inside a namespace, its output in a file, gone when the lab is.
+
+use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+use crate::Namespace;
+use crate::leftovers::MARK;
+use crate::shell;
+
+/// A running process, the leader of a process group of its own. Killed when dropped.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts `command` inside `namespace`; what it prints goes to `<folder>/<name>.log`, which is appended to.
+    pub(crate) fn start(
+        name: &str,
+        namespace: Option<&Namespace>,
+        mut command: Command,
+        lab: &str,
+        folder: &Path,
+    ) -> Result<Self> {
+        let log = folder.join(format!("{name}.log"));
+        let output = File::options()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .with_context(|| format!("opening the log {}", log.display()))?;
+        command
+            .env(MARK, lab)
+            .env("PATH", shell::search_path())
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stderr(output.try_clone()?)
+            .stdout(output)
+            .process_group(0);
+        let program = command.get_program().to_string_lossy().into_owned();
+        let mut spawn = move || command.spawn().with_context(|| format!("starting {program}"));
+        let child = match namespace {
+            Some(namespace) => namespace.run(spawn)?,
+            None => spawn()?,
+        };
+        Ok(Self { name: name.to_owned(), child, log })
+    }
+
+    /// What it is called in the lab.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has printed so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_else(|error| format!("(no log: {error})"))
+    }
+
+    /// Sends a signal to it and to the processes it started.
+    ///
+    /// # Errors
+    /// It has ended already.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let group = Pid::from_raw(i32::try_from(self.child.id())?);
+        killpg(group, signal).with_context(|| format!("sending {signal} to {}", self.name))
+    }
+
+    /// Whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// It has not ended within `patience`.
+    pub fn wait(&mut self, patience: Duration) -> Result<ExitStatus> {
+        let deadline = Instant::now() + patience;
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            if Instant::now() >= deadline {
+                anyhow::bail!("{} has not ended within {patience:?}", self.name);
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Asks it to end (SIGTERM) and waits.
+    ///
+    /// # Errors
+    /// It has not ended within `patience`.
+    pub fn terminate(&mut self, patience: Duration) -> Result<ExitStatus> {
+        self.signal(Signal::SIGTERM)?;
+        self.wait(patience)
+    }
+
+    /// Kills it and its children at once and waits until it is gone.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn kill(&mut self) -> Result<()> {
+        let group = Pid::from_raw(i32::try_from(self.child.id())?);
+        match killpg(group, Signal::SIGKILL) {
+            Ok(()) | Err(Errno::ESRCH) => {}
+            Err(error) => return Err(error).with_context(|| format!("killing {}", self.name)),
+        }
+        self.child.wait().with_context(|| format!("waiting for the end of {}", self.name))?;
+        Ok(())
+    }
+
+    /// Its resident memory in bytes, from `/proc`.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn resident_bytes(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
+        let line =
+            status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS in /proc")?;
+        let kibibytes: u64 =
+            line.trim().trim_end_matches("kB").trim().parse().context("VmRSS is no number")?;
+        Ok(kibibytes * 1024)
+    }
+
+    /// Processor time that it has used, from `/proc` (resolution 10 ms).
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn processor_time(&self) -> Result<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid()))?;
+        let (_, after) = stat.rsplit_once(')').context("no command name in /proc/pid/stat")?;
+        // utime and stime, fields 14 and 15 of proc(5), in ticks of 1/100 s (USER_HZ).
+        let ticks: u64 =
+            after.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+        Ok(Duration::from_millis(ticks * 10))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Err(error) = self.kill() {
+            eprintln!("lab: {error:#}");
+        }
+    }
+}
