@@ -5,6 +5,7 @@
 //! Sans-IO: nothing in this crate reads a clock, opens a socket or starts a task. Time comes in as [`std::time::Instant`],
 //! packets come in and go out as byte slices, randomness comes from a seed; so a recorded trace replays exactly.
 
+pub mod announce;
 pub mod digest;
 pub mod frame;
 pub mod hello;
@@ -12,6 +13,7 @@ pub mod identity;
 pub mod keys;
 pub mod rejection;
 
+pub use announce::{Announcer, Budget};
 pub use digest::Digest;
 pub use frame::Heard;
 pub use hello::{Claim, Delta, Echo, Flags, Hello, Recipient, Slice, UpTo};

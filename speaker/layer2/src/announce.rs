@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! When to say again that an address is here: repeats against lost frames, refreshes against forgetful neighbours, and
+//! a budget so that a failover of thousands of addresses does not drown the segment.
+
+mod budget;
+mod demand;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, Ipv4Addr},
+    time::{Duration, Instant},
+};
+
+use budget::Bucket;
+pub use budget::Budget;
+use demand::Demand;
+
+use crate::{
+    frame::{arp, ndp},
+    identity::MacAddr,
+};
+
+/// Pauses between the announcements of an IPv4 address, which thus fall at 0, 0.1, 0.3, 1, 2, 5 and 10 seconds.
+const ARP_PAUSES: [Duration; 6] = [
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_millis(700),
+    Duration::from_secs(1),
+    Duration::from_secs(3),
+    Duration::from_secs(5),
+];
+/// Pauses between the announcements of an IPv6 address: at most MAX_NEIGHBOR_ADVERTISEMENT = 3 of them, at least
+/// RetransTimer = 1 s apart (RFC 4861, sections 7.2.6 and 10).
+const NA_PAUSES: [Duration; 2] = [RETRANS_TIMER; 2];
+const RETRANS_TIMER: Duration = Duration::from_secs(1);
+/// After the repeats, each address is announced once per such time, give or take [`REFRESH_JITTER`] of it.
+const REFRESH: Duration = Duration::from_secs(60);
+const REFRESH_JITTER: f64 = 0.2;
+
+/// The schedule of announcements of one segment.
+///
+/// Feed it with [`start`](Self::start) and [`stop`](Self::stop) and with the questions heard
+/// ([`asked`](Self::asked)); call [`poll`](Self::poll) at [`next_deadline`](Self::next_deadline) until it returns `None`.
+#[derive(Debug)]
+pub struct Announcer {
+    addresses: BTreeMap<IpAddr, Progress>,
+    /// What is not due yet, soonest first.
+    waiting: BTreeSet<(Instant, IpAddr)>,
+    /// What is due, most urgent first.
+    due: BTreeSet<(Urgency, Instant, IpAddr)>,
+    /// An IPv4 address whose announcement in request form was sent and whose reply form follows.
+    second_form: Option<Ipv4Addr>,
+    demand: Demand,
+    bucket: Bucket,
+    random: fastrand::Rng,
+}
+
+/// Order of sending when the budget is short: what nobody was told yet before repeats, repeats before refreshes; within
+/// these, what clients asked for lately before the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Urgency {
+    round: Round,
+    unasked: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Round {
+    First,
+    Repeat,
+    Refresh,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Progress {
+    /// How many announcements of this start were sent; counts no further once the repeats are through.
+    sent: usize,
+    last: Option<Instant>,
+    at: Place,
+}
+
+/// Where an address stands: exactly one entry of the set it names.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Waiting(Instant),
+    Due(Urgency, Instant),
+}
+
+impl Announcer {
+    /// A schedule without addresses; `seed` decides the jitter of refreshes.
+    pub fn new(budget: Budget, seed: u64, now: Instant) -> Self {
+        Self {
+            addresses: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+            due: BTreeSet::new(),
+            second_form: None,
+            demand: Demand::new(now),
+            bucket: Bucket::new(budget, now),
+            random: fastrand::Rng::with_seed(seed),
+        }
+    }
+
+    /// Announces the address from now on; of an address that is announced already, begins again with the repeats.
+    pub fn start(&mut self, address: IpAddr, now: Instant) {
+        let last = self.remove(address).and_then(|progress| progress.last);
+        let at = match (address, last) {
+            (IpAddr::V6(_), Some(last)) => now.max(last + RETRANS_TIMER),
+            _ => now,
+        };
+        self.insert(address, 0, last, at);
+    }
+
+    /// Says nothing more of the address.
+    pub fn stop(&mut self, address: IpAddr) {
+        self.remove(address);
+    }
+
+    /// Somebody asked for the address, announced here or not: its announcements go first when the budget is short.
+    pub fn asked(&mut self, address: IpAddr, now: Instant) {
+        self.demand.note(address, now);
+        let Some(progress) = self.addresses.get_mut(&address) else { return };
+        if let Place::Due(urgency, since) = progress.at
+            && urgency.unasked
+        {
+            let asked = Urgency { unasked: false, ..urgency };
+            progress.at = Place::Due(asked, since);
+            self.due.remove(&(urgency, since, address));
+            self.due.insert((asked, since, address));
+        }
+    }
+
+    /// The next frame to send now, from the station `mac`; `None` when nothing is due or the budget is used up.
+    pub fn poll(&mut self, now: Instant, mac: MacAddr) -> Option<Vec<u8>> {
+        self.ripen(now);
+        if (self.second_form.is_none() && self.due.is_empty()) || !self.bucket.take(now) {
+            return None;
+        }
+        if let Some(address) = self.second_form.take() {
+            return Some(arp::announcement_reply(mac, address));
+        }
+        let (_, _, address) = *self.due.first()?;
+        let progress = self.remove(address)?;
+        let pause = match pauses(address).get(progress.sent) {
+            Some(pause) => *pause,
+            None => REFRESH.mul_f64(1.0 + REFRESH_JITTER * (2.0 * self.random.f64() - 1.0)),
+        };
+        self.insert(address, progress.sent.saturating_add(1), Some(now), now + pause);
+        match address {
+            IpAddr::V4(address) => {
+                self.second_form = Some(address);
+                Some(arp::announcement_request(mac, address))
+            }
+            IpAddr::V6(address) => Some(ndp::announcement(mac, address)),
+        }
+    }
+
+    /// When [`poll`](Self::poll) will have something; a moment that has passed means now, `None` never.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let ready = self.bucket.ready_at();
+        if self.second_form.is_some() {
+            return Some(ready);
+        }
+        let due = self.due.first().map(|(_, since, _)| *since);
+        let waiting = self.waiting.first().map(|(at, _)| *at);
+        due.into_iter().chain(waiting).min().map(|at| at.max(ready))
+    }
+
+    /// Moves what has come due by `now` from the waiting to the due.
+    fn ripen(&mut self, now: Instant) {
+        while let Some(&(at, address)) = self.waiting.first()
+            && at <= now
+        {
+            self.waiting.pop_first();
+            let unasked = !self.demand.recent(address, now);
+            let Some(progress) = self.addresses.get_mut(&address) else { continue };
+            let urgency = Urgency { round: round(address, progress.sent), unasked };
+            progress.at = Place::Due(urgency, at);
+            self.due.insert((urgency, at, address));
+        }
+    }
+
+    fn insert(&mut self, address: IpAddr, sent: usize, last: Option<Instant>, at: Instant) {
+        self.addresses.insert(address, Progress { sent, last, at: Place::Waiting(at) });
+        self.waiting.insert((at, address));
+    }
+
+    fn remove(&mut self, address: IpAddr) -> Option<Progress> {
+        if self.second_form.is_some_and(|second| IpAddr::V4(second) == address) {
+            self.second_form = None;
+        }
+        let progress = self.addresses.remove(&address)?;
+        match progress.at {
+            Place::Waiting(at) => self.waiting.remove(&(at, address)),
+            Place::Due(urgency, since) => self.due.remove(&(urgency, since, address)),
+        };
+        Some(progress)
+    }
+}
+
+fn pauses(address: IpAddr) -> &'static [Duration] {
+    match address {
+        IpAddr::V4(_) => &ARP_PAUSES,
+        IpAddr::V6(_) => &NA_PAUSES,
+    }
+}
+
+fn round(address: IpAddr, sent: usize) -> Round {
+    match sent {
+        0 => Round::First,
+        repeats if repeats <= pauses(address).len() => Round::Repeat,
+        _ => Round::Refresh,
+    }
+}
