@@ -12,6 +12,8 @@ pub mod address;
 pub mod api;
 pub mod objects;
 pub mod reason;
+pub mod selector;
 pub mod snapshot;
 
 pub use objects::{ObjectRef, Objects, ServiceName};
+pub use snapshot::Snapshot;

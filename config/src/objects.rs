@@ -38,6 +38,18 @@ pub struct ObjectRef {
     pub name: String,
 }
 
+impl ObjectRef {
+    /// Names a cluster-scoped object.
+    pub fn cluster(kind: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { kind: kind.into(), namespace: None, name: name.into() }
+    }
+
+    /// Names a namespaced object.
+    pub fn namespaced(kind: impl Into<String>, name: &ServiceName) -> Self {
+        Self { kind: kind.into(), namespace: Some(name.namespace.clone()), name: name.name.clone() }
+    }
+}
+
 impl fmt::Display for ObjectRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.namespace {

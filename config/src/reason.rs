@@ -91,6 +91,38 @@ pub struct Refusal {
     pub location: Option<Location>,
 }
 
+impl Refusal {
+    /// An error about `object`; `message` is a sentence that names the value.
+    pub fn error(reason: Reason, object: ObjectRef, message: impl Into<String>) -> Self {
+        Self {
+            object: Some(object),
+            reason,
+            severity: Severity::Error,
+            field: None,
+            message: message.into(),
+            remedy: None,
+            location: None,
+        }
+    }
+
+    /// A warning about `object`, which is used all the same.
+    pub fn warning(reason: Reason, object: ObjectRef, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(reason, object, message) }
+    }
+
+    /// Names the field, as a path: `spec.addresses[1]`.
+    #[must_use]
+    pub fn field(self, field: impl Into<String>) -> Self {
+        Self { field: Some(field.into()), ..self }
+    }
+
+    /// Says what the user can do, in a sentence.
+    #[must_use]
+    pub fn remedy(self, remedy: impl Into<String>) -> Self {
+        Self { remedy: Some(remedy.into()), ..self }
+    }
+}
+
 /// How bad a [`Refusal`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {

@@ -2,3 +2,70 @@
 // Copyright The FerroLB Authors
 
 //! The validated, indexed view of all objects.
+//!
+//! [`Snapshot::build`] is pure and total: whatever the objects hold, there is a snapshot. What cannot be used is set
+//! aside as a [`Refusal`], and everything else works on.
+
+mod advertisement;
+mod endpoint;
+mod load_balancer;
+mod node;
+mod overlap;
+mod pool;
+mod virtual_ip;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+pub use advertisement::Advertisement;
+pub use endpoint::{Endpoint, EndpointPort};
+pub use load_balancer::{
+    FamilyPolicy, LOAD_BALANCER_CLASS, LoadBalancer, Protocol, ServicePort, TargetPort, TrafficPolicy,
+};
+pub use node::{Away, NodeInfo};
+pub use pool::Pool;
+
+use crate::api::VirtualIPSpec;
+use crate::objects::{Objects, ServiceName};
+use crate::reason::Refusal;
+
+/// Everything that controller and speakers decide from.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Snapshot {
+    /// Pools by name, also those that are refused: see [`Pool::accepting`].
+    pub pools: BTreeMap<String, Pool>,
+    /// Services of type LoadBalancer that are ours by class, also those that are refused: see
+    /// [`LoadBalancer::refusal`].
+    pub load_balancers: BTreeMap<ServiceName, LoadBalancer>,
+    /// L2Advertisements by name.
+    pub advertisements: BTreeMap<String, Advertisement>,
+    /// The addresses in use, as the controller recorded them.
+    pub virtual_ips: BTreeMap<IpAddr, VirtualIPSpec>,
+    /// Nodes by name.
+    pub nodes: BTreeMap<String, NodeInfo>,
+    /// The labels of the namespaces.
+    pub namespaces: BTreeMap<String, BTreeMap<String, String>>,
+    /// The endpoints of each Service, of all its EndpointSlices, in ascending order and each once.
+    pub endpoints: BTreeMap<ServiceName, Vec<Endpoint>>,
+    /// Every object that is refused or warned about, those of the source included.
+    pub refused: Vec<Refusal>,
+}
+
+impl Snapshot {
+    /// Validates and indexes `objects`.
+    pub fn build(objects: &Objects) -> Self {
+        let mut refused = objects.refused.clone();
+        let pools = pool::build(&objects.pools, &mut refused);
+        let advertisements = advertisement::build(&objects.l2_advertisements, &mut refused);
+        let load_balancers = load_balancer::build(&objects.services, &mut refused);
+        let virtual_ips = virtual_ip::build(&objects.virtual_ips, &mut refused);
+        let endpoints = endpoint::build(&objects.endpoint_slices, &mut refused);
+        let nodes = node::build(&objects.nodes);
+        let namespaces = objects
+            .namespaces
+            .iter()
+            .map(|(name, namespace)| (name.clone(), namespace.metadata.labels.clone().unwrap_or_default()))
+            .collect();
+        Self { pools, load_balancers, advertisements, virtual_ips, nodes, namespaces, endpoints, refused }
+    }
+}

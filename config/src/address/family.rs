@@ -23,6 +23,15 @@ impl Family {
             IpAddr::V6(_) => Self::V6,
         }
     }
+
+    /// Reads the word that Service's `ipFamilies` uses: `IPv4` or `IPv6`.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "IPv4" => Some(Self::V4),
+            "IPv6" => Some(Self::V6),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Family {

@@ -11,3 +11,5 @@ pub const ADDRESSES: &str = "ferrolb.io/addresses";
 pub const SHARING_KEY: &str = "ferrolb.io/sharing-key";
 /// `"true"`: announce the address although the Service has no ready endpoint.
 pub const ANNOUNCE_WITHOUT_ENDPOINTS: &str = "ferrolb.io/announce-without-endpoints";
+/// On a Node: the speaker there hands its addresses over and takes no new ones, until the annotation is removed.
+pub const DRAIN: &str = "ferrolb.io/drain";

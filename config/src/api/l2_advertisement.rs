@@ -46,4 +46,7 @@ pub struct L2AdvertisementStatus {
     pub observed_generation: Option<i64>,
     /// `Ready`, with the reason when it is not.
     pub conditions: Vec<Condition>,
+    /// The last spec that was accepted; it stays in force while a later edit is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<L2AdvertisementSpec>,
 }

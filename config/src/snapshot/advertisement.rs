@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! L2Advertisements with their selectors read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+
+use super::{LoadBalancer, NodeInfo, Pool};
+use crate::api::{L2Advertisement, L2AdvertisementSpec};
+use crate::objects::ObjectRef;
+use crate::reason::{Reason, Refusal};
+use crate::selector::Selector;
+
+/// Which pools are announced, from which nodes and interfaces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advertisement {
+    /// Its name.
+    pub name: String,
+    /// Pools by name.
+    pub pools: BTreeSet<String>,
+    /// Pools by label, in addition to those named.
+    pub pool_selectors: Vec<Selector>,
+    /// Nodes that may carry the addresses; empty: all.
+    pub node_selectors: Vec<Selector>,
+    /// Services whose addresses are announced; empty: all.
+    pub service_selectors: Vec<Selector>,
+    /// Interfaces to announce from; empty: those whose on-link prefix holds the address.
+    pub interfaces: BTreeSet<String>,
+}
+
+impl Advertisement {
+    /// Whether addresses of `pool` are announced.
+    pub fn selects_pool(&self, pool: &Pool) -> bool {
+        let all = self.pools.is_empty() && self.pool_selectors.is_empty();
+        all || self.pools.contains(&pool.name)
+            || self.pool_selectors.iter().any(|selector| selector.matches(&pool.labels))
+    }
+
+    /// Whether `node` may carry the addresses.
+    pub fn selects_node(&self, node: &NodeInfo) -> bool {
+        any_or_empty(&self.node_selectors, &node.labels)
+    }
+
+    /// Whether the addresses of `service` are announced.
+    pub fn selects_service(&self, service: &LoadBalancer) -> bool {
+        any_or_empty(&self.service_selectors, &service.labels)
+    }
+}
+
+fn any_or_empty(selectors: &[Selector], labels: &BTreeMap<String, String>) -> bool {
+    selectors.is_empty() || selectors.iter().any(|selector| selector.matches(labels))
+}
+
+pub(super) fn build(
+    objects: &BTreeMap<String, L2Advertisement>,
+    refused: &mut Vec<Refusal>,
+) -> BTreeMap<String, Advertisement> {
+    let mut advertisements = BTreeMap::new();
+    for (name, object) in objects {
+        let usable = read(name, &object.spec).or_else(|refusals| {
+            refused.extend(refusals);
+            let accepted = object.status.as_ref().and_then(|status| status.accepted.as_ref());
+            accepted.ok_or(()).and_then(|spec| read(name, spec).map_err(drop))
+        });
+        if let Ok(advertisement) = usable {
+            advertisements.insert(name.clone(), advertisement);
+        }
+    }
+    advertisements
+}
+
+fn read(name: &str, spec: &L2AdvertisementSpec) -> Result<Advertisement, Vec<Refusal>> {
+    let mut refusals = Vec::new();
+    let mut selectors = |field: &str, list: &[LabelSelector]| {
+        let mut parsed = Vec::new();
+        for (index, selector) in list.iter().enumerate() {
+            match Selector::parse(selector) {
+                Ok(selector) => parsed.push(selector),
+                Err(error) => refusals.push(
+                    Refusal::error(
+                        Reason::InvalidSelector,
+                        ObjectRef::cluster("L2Advertisement", name),
+                        error.message,
+                    )
+                    .field(format!("spec.{field}[{index}].{}", error.field))
+                    .remedy("Correct the selector; until then the last accepted form stays in force."),
+                ),
+            }
+        }
+        parsed
+    };
+    let advertisement = Advertisement {
+        name: name.to_owned(),
+        pools: spec.address_pools.iter().cloned().collect(),
+        pool_selectors: selectors("addressPoolSelectors", &spec.address_pool_selectors),
+        node_selectors: selectors("nodeSelectors", &spec.node_selectors),
+        service_selectors: selectors("serviceSelectors", &spec.service_selectors),
+        interfaces: spec.interfaces.iter().cloned().collect(),
+    };
+    if refusals.is_empty() { Ok(advertisement) } else { Err(refusals) }
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! Services of type LoadBalancer, with every field that matters read and checked.
+
+mod read;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use crate::address::Family;
+use crate::objects::{ObjectRef, ServiceName};
+use crate::reason::{Reason, Refusal};
+
+/// The `spec.loadBalancerClass` that means us. A Service without a class is ours too.
+pub const LOAD_BALANCER_CLASS: &str = "ferrolb.io/ferrolb";
+
+/// A Service of type LoadBalancer that is ours by its class.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoadBalancer {
+    /// Its namespace and name.
+    pub name: ServiceName,
+    /// Its uid.
+    pub uid: Option<String>,
+    /// When it was created.
+    pub created: Option<Time>,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Its class, if it names one.
+    pub class: Option<String>,
+    /// `spec.ipFamilies`, the primary one first; empty when the spec says nothing.
+    pub families: Vec<Family>,
+    /// `spec.ipFamilyPolicy`.
+    pub family_policy: FamilyPolicy,
+    /// Its cluster addresses, the primary one first; empty when it has none.
+    pub cluster_ips: Vec<IpAddr>,
+    /// Its ports.
+    pub ports: Vec<ServicePort>,
+    /// The pods behind it; Services share an address under [`TrafficPolicy::Local`] only with equal selectors.
+    pub backend_selector: BTreeMap<String, String>,
+    /// `spec.externalTrafficPolicy`.
+    pub traffic_policy: TrafficPolicy,
+    /// The addresses asked for, at most one a family.
+    pub requested: Vec<IpAddr>,
+    /// The pool asked for.
+    pub pool: Option<String>,
+    /// Services with equal keys may share an address.
+    pub sharing_key: Option<String>,
+    /// `spec.sessionAffinity: ClientIP`.
+    pub client_ip_affinity: bool,
+    /// Who may connect; empty: everybody.
+    pub source_ranges: Vec<IpNet>,
+    /// Announce the address although no endpoint is ready.
+    pub announce_without_endpoints: bool,
+    /// The addresses in `status.loadBalancer.ingress`.
+    pub status_addresses: Vec<IpAddr>,
+    /// Why the Service cannot be used as it stands: it is given no new address and its address is not announced
+    /// anew, but nothing that it has is taken away.
+    pub refusal: Option<Refusal>,
+}
+
+/// How many families a Service wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum FamilyPolicy {
+    /// One.
+    #[default]
+    SingleStack,
+    /// Two, or one if there are not two.
+    PreferDualStack,
+    /// Two or none.
+    RequireDualStack,
+}
+
+/// Which endpoints a node may send clients to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum TrafficPolicy {
+    /// Those of every node; the client's address is not kept.
+    #[default]
+    Cluster,
+    /// The node's own only; the client's address is kept.
+    Local,
+}
+
+/// A transport protocol of a Service port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+    /// SCTP.
+    Sctp,
+}
+
+impl Protocol {
+    /// Reads Kubernetes' word; none means TCP.
+    ///
+    /// # Errors
+    /// Any other word, given back.
+    pub fn parse(text: Option<&str>) -> Result<Self, &str> {
+        match text {
+            None | Some("TCP") => Ok(Self::Tcp),
+            Some("UDP") => Ok(Self::Udp),
+            Some("SCTP") => Ok(Self::Sctp),
+            Some(other) => Err(other),
+        }
+    }
+}
+
+impl fmt::Display for Protocol {
+    /// The word that Kubernetes uses.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tcp => "TCP",
+            Self::Udp => "UDP",
+            Self::Sctp => "SCTP",
+        })
+    }
+}
+
+/// One port of a Service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServicePort {
+    /// Its name; empty when the Service has one unnamed port. Endpoint ports of the same name serve it.
+    pub name: String,
+    /// Its protocol.
+    pub protocol: Protocol,
+    /// The port on the virtual IP.
+    pub port: u16,
+    /// The port on the endpoints, as the Service names it; the EndpointSlices hold the number.
+    pub target: TargetPort,
+    /// The port on every node, if one is given.
+    pub node_port: Option<u16>,
+}
+
+/// `targetPort` of a Service port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TargetPort {
+    /// A number.
+    Number(u16),
+    /// A port of the pod by its name.
+    Name(String),
+}
+
+pub(super) fn build(
+    services: &BTreeMap<ServiceName, Service>,
+    refused: &mut Vec<Refusal>,
+) -> BTreeMap<ServiceName, LoadBalancer> {
+    let mut load_balancers = BTreeMap::new();
+    for (name, service) in services {
+        let Some(spec) = service.spec.as_ref().filter(|spec| spec.type_.as_deref() == Some("LoadBalancer"))
+        else {
+            continue;
+        };
+        if let Some(class) = spec.load_balancer_class.as_deref().filter(|class| *class != LOAD_BALANCER_CLASS)
+        {
+            let message = format!("the class \"{class}\" is another controller's");
+            refused.push(
+                Refusal::warning(
+                    Reason::OtherLoadBalancerClass,
+                    ObjectRef::namespaced("Service", name),
+                    message,
+                )
+                .field("spec.loadBalancerClass")
+                .remedy(format!("Leave it to that controller, or set the class to {LOAD_BALANCER_CLASS}.")),
+            );
+            continue;
+        }
+        let (load_balancer, refusals) =
+            read::load_balancer(name, &service.metadata, spec, service.status.as_ref());
+        refused.extend(refusals);
+        load_balancers.insert(name.clone(), load_balancer);
+    }
+    load_balancers
+}

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! Reads one Service of type LoadBalancer. Every fault is told; the first one makes the Service refused.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use k8s_openapi::api::core::v1::{ServiceSpec, ServiceStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::{FamilyPolicy, LoadBalancer, Protocol, ServicePort, TargetPort, TrafficPolicy};
+use crate::address::Family;
+use crate::api::annotation;
+use crate::objects::{ObjectRef, ServiceName};
+use crate::reason::{Reason, Refusal};
+
+pub(super) fn load_balancer(
+    name: &ServiceName,
+    metadata: &ObjectMeta,
+    spec: &ServiceSpec,
+    status: Option<&ServiceStatus>,
+) -> (LoadBalancer, Vec<Refusal>) {
+    let none = BTreeMap::new();
+    let annotations = metadata.annotations.as_ref().unwrap_or(&none);
+    let text = |key: &str| annotations.get(key).map(|value| value.trim()).filter(|value| !value.is_empty());
+    let mut faults = Faults { object: ObjectRef::namespaced("Service", name), found: Vec::new() };
+
+    let ingress = status.and_then(|status| status.load_balancer.as_ref());
+    let ingress = ingress.and_then(|load_balancer| load_balancer.ingress.as_deref()).unwrap_or_default();
+    let mut load_balancer = LoadBalancer {
+        name: name.clone(),
+        uid: metadata.uid.clone(),
+        created: metadata.creation_timestamp.clone(),
+        deleting: metadata.deletion_timestamp.is_some(),
+        labels: metadata.labels.clone().unwrap_or_default(),
+        class: spec.load_balancer_class.clone(),
+        families: families(spec, &mut faults),
+        family_policy: family_policy(spec, &mut faults),
+        cluster_ips: cluster_ips(spec),
+        ports: ports(spec, &mut faults),
+        backend_selector: spec.selector.clone().unwrap_or_default(),
+        traffic_policy: traffic_policy(spec, &mut faults),
+        requested: requested(text(annotation::ADDRESSES), spec, &mut faults),
+        pool: text(annotation::ADDRESS_POOL).map(str::to_owned),
+        sharing_key: text(annotation::SHARING_KEY).map(str::to_owned),
+        client_ip_affinity: spec.session_affinity.as_deref() == Some("ClientIP"),
+        source_ranges: source_ranges(spec, &mut faults),
+        announce_without_endpoints: text(annotation::ANNOUNCE_WITHOUT_ENDPOINTS) == Some("true"),
+        // Host names in the status are another controller's.
+        status_addresses: ingress.iter().filter_map(|entry| entry.ip.as_ref()?.parse().ok()).collect(),
+        refusal: None,
+    };
+    load_balancer.refusal = faults.found.first().cloned();
+    (load_balancer, faults.found)
+}
+
+/// What is wrong with the Service.
+struct Faults {
+    object: ObjectRef,
+    found: Vec<Refusal>,
+}
+
+impl Faults {
+    fn add(&mut self, field: impl Into<String>, message: String, remedy: impl Into<String>) {
+        let refusal = Refusal::error(Reason::InvalidValue, self.object.clone(), message);
+        self.found.push(refusal.field(field).remedy(remedy));
+    }
+}
+
+fn families(spec: &ServiceSpec, faults: &mut Faults) -> Vec<Family> {
+    let mut families = Vec::new();
+    for (index, text) in spec.ip_families.iter().flatten().enumerate() {
+        let field = format!("spec.ipFamilies[{index}]");
+        match Family::parse(text) {
+            Some(family) if families.contains(&family) => {
+                faults.add(field, format!("{family} stands twice"), "Name each family once.");
+            }
+            Some(family) => families.push(family),
+            None => faults.add(field, format!("\"{text}\" is not an address family"), "Write IPv4 or IPv6."),
+        }
+    }
+    families
+}
+
+fn family_policy(spec: &ServiceSpec, faults: &mut Faults) -> FamilyPolicy {
+    match spec.ip_family_policy.as_deref() {
+        None | Some("SingleStack") => FamilyPolicy::SingleStack,
+        Some("PreferDualStack") => FamilyPolicy::PreferDualStack,
+        Some("RequireDualStack") => FamilyPolicy::RequireDualStack,
+        Some(other) => {
+            let remedy = "Write SingleStack, PreferDualStack or RequireDualStack.";
+            faults.add("spec.ipFamilyPolicy", format!("\"{other}\" is not a policy"), remedy);
+            FamilyPolicy::SingleStack
+        }
+    }
+}
+
+fn traffic_policy(spec: &ServiceSpec, faults: &mut Faults) -> TrafficPolicy {
+    match spec.external_traffic_policy.as_deref() {
+        None | Some("Cluster") => TrafficPolicy::Cluster,
+        Some("Local") => TrafficPolicy::Local,
+        Some(other) => {
+            let message = format!("\"{other}\" is not a policy");
+            faults.add("spec.externalTrafficPolicy", message, "Write Cluster or Local.");
+            TrafficPolicy::Cluster
+        }
+    }
+}
+
+/// Headless Services say `None`, which is no address.
+fn cluster_ips(spec: &ServiceSpec) -> Vec<IpAddr> {
+    let list = spec.cluster_ips.as_deref().filter(|list| !list.is_empty());
+    list.map_or_else(
+        || spec.cluster_ip.iter().filter_map(|text| text.parse().ok()).collect(),
+        |list| list.iter().filter_map(|text| text.parse().ok()).collect(),
+    )
+}
+
+fn ports(spec: &ServiceSpec, faults: &mut Faults) -> Vec<ServicePort> {
+    let mut ports: Vec<ServicePort> = Vec::new();
+    for (index, port) in spec.ports.iter().flatten().enumerate() {
+        let field = |name: &str| format!("spec.ports[{index}].{name}");
+        let Some(number) = port_number(port.port) else {
+            faults.add(field("port"), format!("{} is not a port number", port.port), "Write 1 to 65535.");
+            continue;
+        };
+        let protocol = match Protocol::parse(port.protocol.as_deref()) {
+            Ok(protocol) => protocol,
+            Err(other) => {
+                let message = format!("\"{other}\" is not a protocol");
+                faults.add(field("protocol"), message, "Write TCP, UDP or SCTP.");
+                continue;
+            }
+        };
+        let target = match &port.target_port {
+            None => TargetPort::Number(number),
+            // The API server takes 0 and an empty name for "not given".
+            Some(IntOrString::Int(0)) => TargetPort::Number(number),
+            Some(IntOrString::String(name)) if name.is_empty() => TargetPort::Number(number),
+            Some(IntOrString::String(name)) => TargetPort::Name(name.clone()),
+            Some(IntOrString::Int(target)) => match port_number(*target) {
+                Some(target) => TargetPort::Number(target),
+                None => {
+                    faults.add(
+                        field("targetPort"),
+                        format!("{target} is not a port number"),
+                        "Write 1 to 65535.",
+                    );
+                    continue;
+                }
+            },
+        };
+        if ports.iter().any(|other| other.port == number && other.protocol == protocol) {
+            faults.add(field("port"), format!("{protocol} {number} stands twice"), "Give each port once.");
+            continue;
+        }
+        ports.push(ServicePort {
+            name: port.name.clone().unwrap_or_default(),
+            protocol,
+            port: number,
+            target,
+            node_port: port.node_port.and_then(port_number),
+        });
+    }
+    ports
+}
+
+fn port_number(number: i32) -> Option<u16> {
+    u16::try_from(number).ok().filter(|number| *number > 0)
+}
+
+/// The addresses asked for by annotation or by `spec.loadBalancerIP`, at most one a family.
+fn requested(annotated: Option<&str>, spec: &ServiceSpec, faults: &mut Faults) -> Vec<IpAddr> {
+    let by_field = spec.load_balancer_ip.as_deref().map(str::trim).filter(|text| !text.is_empty());
+    let field = format!("metadata.annotations[{}]", annotation::ADDRESSES);
+    let annotated = annotated.map(|list| parse_addresses(list, &field, faults));
+    let by_field = by_field.map(|text| parse_addresses(text, "spec.loadBalancerIP", faults));
+    match (annotated, by_field) {
+        (None, None) => Vec::new(),
+        (Some(one), None) | (None, Some(one)) => one,
+        (Some(annotated), Some(by_field)) => {
+            if annotated != by_field {
+                let message = "the annotation and spec.loadBalancerIP ask for different addresses".to_owned();
+                faults.add(field, message, "Remove spec.loadBalancerIP, which Kubernetes deprecated.");
+            }
+            annotated
+        }
+    }
+}
+
+fn parse_addresses(list: &str, field: &str, faults: &mut Faults) -> Vec<IpAddr> {
+    let mut addresses: Vec<IpAddr> = Vec::new();
+    for text in list.split(',').map(str::trim) {
+        match text.parse::<IpAddr>() {
+            Ok(address) => {
+                let family = Family::of(address);
+                if addresses.iter().any(|other| Family::of(*other) == family) {
+                    faults.add(
+                        field,
+                        format!("{address} is the second {family} address"),
+                        "Ask for one address per family.",
+                    );
+                } else {
+                    addresses.push(address);
+                }
+            }
+            Err(_) => faults.add(
+                field,
+                format!("\"{text}\" is not an IP address"),
+                "Write one address, or an IPv4 and an IPv6 address with a comma.",
+            ),
+        }
+    }
+    addresses
+}
+
+/// A range that cannot be read refuses the Service: leaving it out could open it to everybody.
+fn source_ranges(spec: &ServiceSpec, faults: &mut Faults) -> Vec<IpNet> {
+    let mut nets = Vec::new();
+    for (index, text) in spec.load_balancer_source_ranges.iter().flatten().enumerate() {
+        match text.trim().parse::<IpNet>() {
+            Ok(net) => nets.push(net.trunc()),
+            Err(_) => faults.add(
+                format!("spec.loadBalancerSourceRanges[{index}]"),
+                format!("\"{text}\" is not a CIDR"),
+                "Write a network with its prefix length, for example 198.51.100.0/24.",
+            ),
+        }
+    }
+    nets
+}

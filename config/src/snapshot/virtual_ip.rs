@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! VirtualIPs by address. One that is being deleted stays in force until it is gone.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use crate::address::{parse_virtual_ip_name, virtual_ip_name};
+use crate::api::{VirtualIP, VirtualIPSpec};
+use crate::objects::ObjectRef;
+use crate::reason::{Reason, Refusal};
+
+pub(super) fn build(
+    objects: &BTreeMap<String, VirtualIP>,
+    refused: &mut Vec<Refusal>,
+) -> BTreeMap<IpAddr, VirtualIPSpec> {
+    let mut by_address = BTreeMap::new();
+    for (name, object) in objects {
+        match address(name, &object.spec) {
+            Ok(address) => {
+                by_address.insert(address, object.spec.clone());
+            }
+            Err(refusal) => refused.push(*refusal),
+        }
+    }
+    by_address
+}
+
+/// The address, if name and spec agree on it. They must: the name is the lock on the address.
+fn address(name: &str, spec: &VirtualIPSpec) -> Result<IpAddr, Box<Refusal>> {
+    let refuse = |message: String| {
+        let object = ObjectRef::cluster("VirtualIP", name);
+        let refusal = Refusal::error(Reason::InvalidValue, object, message).field("spec.address");
+        Box::new(refusal.remedy("Delete the object; the controller writes VirtualIPs itself."))
+    };
+    let address: IpAddr =
+        spec.address.parse().map_err(|_| refuse(format!("\"{}\" is not an IP address", spec.address)))?;
+    if parse_virtual_ip_name(name) != Some(address) {
+        let expected = virtual_ip_name(address);
+        return Err(refuse(format!(
+            "a VirtualIP for {address} must be named \"{expected}\", not \"{name}\""
+        )));
+    }
+    Ok(address)
+}
