@@ -1,1 +1,9 @@
-//! placeholder
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! The per-node agent: which node carries which address, and how traffic finds its way in.
+
+pub mod kernel;
+
+#[cfg(test)]
+mod namespace;

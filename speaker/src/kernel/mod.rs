@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! Everything the speaker asks of the Linux kernel: sockets, interfaces, rights and scheduling.
+//!
+//! Only this folder names netlink's types and holds the few `unsafe` calls that no safe wrapper offers.
+
+mod filter;
+mod hello_socket;
+mod link_monitor;
+pub mod links;
+mod packet_socket;
+mod receive;
+mod receive_clock;
+
+#[cfg(test)]
+mod tests;
+
+pub use hello_socket::{Family, HELLO_PORT, HelloDatagram, HelloSocket};
+pub use link_monitor::{LinkMonitor, LinkMonitorError};
+pub use packet_socket::{Frame, FrameKind, PacketSocket};

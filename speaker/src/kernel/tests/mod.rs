@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! This folder against a real kernel, in namespaces.
+
+mod link_monitor;
+mod sockets;
