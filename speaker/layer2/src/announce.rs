@@ -74,8 +74,9 @@ enum Round {
 
 #[derive(Clone, Copy, Debug)]
 struct Progress {
-    /// How many announcements of this start were sent; counts no further once the repeats are through.
+    /// How many announcements were sent since the start.
     sent: usize,
+    /// When the last of them was sent, or the last before the start began again.
     last: Option<Instant>,
     at: Place,
 }
@@ -212,3 +213,6 @@ fn round(address: IpAddr, sent: usize) -> Round {
         _ => Round::Refresh,
     }
 }
+
+#[cfg(test)]
+mod tests;

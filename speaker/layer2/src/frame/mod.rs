@@ -153,3 +153,6 @@ fn ethernet(source: MacAddr, destination: MacAddr, ether_type: EtherType) -> Vec
 fn station(mac: MacAddr) -> Result<MacAddr, Rejection> {
     if mac.is_station() { Ok(mac) } else { Err(Rejection::Malformed("hardware address of no station")) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@ use std::net::Ipv6Addr;
 use etherparse::{
     EtherType, Icmpv6Slice, Ipv6Header, Ipv6HeaderSlice,
     checksum::Sum16BitWords,
+    err::ipv6::HeaderSliceError,
     icmpv6::{
         NdpOptionSlice, NdpOptionsIterator, NeighborAdvertisementHeader, TYPE_NEIGHBOR_ADVERTISEMENT,
         TYPE_NEIGHBOR_SOLICITATION,
@@ -37,7 +38,10 @@ pub fn multicast_mac(group: Ipv6Addr) -> MacAddr {
 }
 
 pub(super) fn parse(src: MacAddr, dst: MacAddr, packet: &[u8]) -> Result<Option<Heard>, Rejection> {
-    let ip = Ipv6HeaderSlice::from_slice(packet).map_err(|_| Rejection::Malformed("no IPv6 header"))?;
+    let ip = Ipv6HeaderSlice::from_slice(packet).map_err(|error| match error {
+        HeaderSliceError::Len(_) => Rejection::Truncated,
+        HeaderSliceError::Content(_) => Rejection::Malformed("IPv6 packet of another version"),
+    })?;
     if ip.next_header() != ip_number::IPV6_ICMP {
         return Ok(None);
     }
@@ -218,7 +222,8 @@ fn frame(from: (MacAddr, Ipv6Addr), to: (MacAddr, Ipv6Addr), mut body: Vec<u8>) 
         .add_2bytes([0, ip_number::IPV6_ICMP.0])
         .add_slice(&body)
         .ones_complement();
-    body.iter_mut().skip(2).zip(checksum.to_be_bytes()).for_each(|(to, from)| *to = from);
+    // The sum is taken over words in the machine's order of bytes, so it is stored in that order (RFC 1071, section 2).
+    body.iter_mut().skip(2).zip(checksum.to_ne_bytes()).for_each(|(to, from)| *to = from);
     let header = Ipv6Header {
         payload_length: length,
         next_header: ip_number::IPV6_ICMP,

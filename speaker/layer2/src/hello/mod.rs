@@ -225,3 +225,6 @@ impl Recipient {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
