@@ -59,9 +59,10 @@ impl Place {
         Ipv4Addr::new(198, 51, 100, self.host())
     }
 
-    /// `2001:db8:1::/64`.
+    /// `2001:db8:1::/64`, written with the same last digits as the IPv4 address.
     pub const fn ipv6(self) -> Ipv6Addr {
-        Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, self.host() as u16)
+        let host = self.host() as u16;
+        Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, host / 10 * 16 + host % 10)
     }
 
     /// Locally administered, fixed, so that a MAC seen on the wire names its station.
@@ -119,5 +120,11 @@ mod tests {
             assert_eq!(Place::of_mac(place.mac()), Some(place));
         }
         assert_eq!(Place::of_mac(Mac::BROADCAST), None);
+    }
+
+    #[test]
+    fn the_addresses_of_a_station_end_alike() {
+        assert_eq!(Place::Node(1).ipv4().to_string(), "198.51.100.11");
+        assert_eq!(Place::Node(1).ipv6().to_string(), "2001:db8:1::11");
     }
 }

@@ -23,7 +23,9 @@ pub mod backend;
 pub mod capture;
 mod fault;
 pub mod frame;
+pub mod installation;
 pub mod interrupt;
+pub mod keepalived;
 mod lab;
 mod leftovers;
 pub mod namespace;
@@ -32,6 +34,8 @@ pub mod probe;
 pub mod process;
 pub mod rights;
 mod shell;
+
+pub mod trial;
 
 pub use addresses::{Mac, Place};
 pub use fault::Direction;
