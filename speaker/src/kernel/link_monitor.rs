@@ -11,6 +11,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ferrolb_layer2::MacAddr;
 use futures::StreamExt;
 use ipnet::IpNet;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
@@ -290,7 +291,7 @@ fn device(message: &LinkMessage) -> Option<Device> {
     for attribute in &message.attributes {
         match attribute {
             LinkAttribute::IfName(value) => name = Some(value.clone()),
-            LinkAttribute::Address(bytes) => mac = <[u8; 6]>::try_from(bytes.as_slice()).ok(),
+            LinkAttribute::Address(bytes) => mac = <[u8; 6]>::try_from(bytes.as_slice()).ok().map(MacAddr),
             LinkAttribute::Controller(index) if *index != 0 => master = Some(*index),
             LinkAttribute::LinkInfo(infos) => {
                 kind = infos.iter().find_map(|info| match info {
@@ -311,7 +312,7 @@ fn device(message: &LinkMessage) -> Option<Device> {
     Some(Device {
         index: message.header.index,
         name: name?,
-        mac: mac.filter(|mac| ethernet && *mac != [0; 6]),
+        mac: mac.filter(|mac| ethernet && mac.is_station()),
         enabled: flags.contains(LinkFlags::Up),
         carrier: flags.contains(LinkFlags::Running),
         loopback: flags.contains(LinkFlags::Loopback),

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use ferrolb_layer2::MacAddr;
 use ipnet::IpNet;
 
 /// The kernel's number of an interface; a re-created interface has a new one.
@@ -21,7 +22,7 @@ pub struct Link {
     /// Its name, for example `eth0`.
     pub name: String,
     /// Its Ethernet address; none on anything that is not Ethernet.
-    pub mac: Option<[u8; 6]>,
+    pub mac: Option<MacAddr>,
     /// Administratively up, and with carrier.
     pub up: bool,
     /// The loopback interface.
@@ -81,7 +82,7 @@ impl FromIterator<Link> for Links {
 pub(super) struct Device {
     pub(super) index: LinkIndex,
     pub(super) name: String,
-    pub(super) mac: Option<[u8; 6]>,
+    pub(super) mac: Option<MacAddr>,
     /// Administratively up.
     pub(super) enabled: bool,
     /// Able to carry frames, as far as the driver tells.
@@ -225,7 +226,7 @@ mod tests {
         Change::Device(Device {
             index,
             name: name.into(),
-            mac: Some([2, 0, 0, 0, 0, 1]),
+            mac: Some(MacAddr([2, 0, 0, 0, 0, 1])),
             enabled,
             carrier: enabled,
             loopback: false,

@@ -10,8 +10,12 @@ mod hello_socket;
 mod link_monitor;
 pub mod links;
 mod packet_socket;
+pub mod priority;
 mod receive;
 mod receive_clock;
+pub mod rights;
+mod solicited_node;
+mod wait;
 
 #[cfg(test)]
 mod tests;
@@ -19,3 +23,5 @@ mod tests;
 pub use hello_socket::{Family, HELLO_PORT, HelloDatagram, HelloSocket};
 pub use link_monitor::{LinkMonitor, LinkMonitorError};
 pub use packet_socket::{Frame, FrameKind, PacketSocket};
+pub use solicited_node::SolicitedNodeGroups;
+pub use wait::{Bell, wait};

@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use ferrolb_layer2::MacAddr;
+
 use super::super::LinkMonitor;
 use super::super::links::{Link, Links};
 use crate::namespace::{Namespace, WIRE};
@@ -132,7 +134,7 @@ fn a_changed_mac_is_seen() {
     let watched = Watched::start(&left);
     watched.until("the first state", |wire| wire.mac.is_some());
     left.ip("link set wire0 address 02:00:00:00:00:77");
-    watched.until("the new MAC", |wire| wire.mac == Some([2, 0, 0, 0, 0, 0x77]));
+    watched.until("the new MAC", |wire| wire.mac == Some(MacAddr([2, 0, 0, 0, 0, 0x77])));
 }
 
 #[test]

@@ -242,3 +242,25 @@ fn sockets_survive_their_link_going_down_and_work_when_it_is_back() {
     assert!(frames.contains(&arp_request(BROADCAST)));
     assert_eq!(hello.receive(&mut buffer).expect("readable").expect("a hello").payload, b"back");
 }
+
+#[test]
+fn solicited_node_groups_are_joined_on_the_card_and_left_again() {
+    let (left, _right) = Namespace::pair();
+    let index = left.wire();
+    let joined = |text: &str| text.lines().filter(|line| line.contains("3333ff1234")).count();
+    left.run(move || {
+        let card = || std::fs::read_to_string("/proc/thread-self/net/dev_mcast").expect("procfs");
+        let mut groups = SolicitedNodeGroups::new(index);
+        // More than one socket may join, and two addresses that share their last 24 bits.
+        let many = (0..1000_u32)
+            .map(|n| std::net::Ipv6Addr::from(0x2001_0db8_u128 << 96 | u128::from(0xff_0000 + n)));
+        let named = ["2001:db8::12:3401", "2001:db8::12:3402", "2001:db8:1::12:3402"];
+        let named = named.map(|text| text.parse().expect("an address"));
+        groups.set(many.chain(named)).expect("the wire is up");
+        assert_eq!(joined(&card()), 2);
+        groups.set([named[0]]).expect("the wire is up");
+        assert_eq!(joined(&card()), 1);
+        drop(groups);
+        assert_eq!(joined(&card()), 0);
+    });
+}
