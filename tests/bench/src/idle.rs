@@ -13,7 +13,7 @@ use serde::Serialize;
 use ferrolb_lab::Lab;
 use ferrolb_lab::installation::Installation;
 
-use crate::failover::QUICKSTART;
+use ferrolb_lab::quickstart;
 
 const NODES: u8 = 3;
 const SERVICES: usize = 100;
@@ -39,7 +39,7 @@ struct Speaker {
 pub(crate) fn run(binary: &Path, span: Duration) -> Result<Idle> {
     println!("\nIdle, {SERVICES} addresses, watching for {} s.", span.as_secs());
     let (pool, services, endpoints) = (pool(), services(), endpoints());
-    let nodes = QUICKSTART.iter().filter(|(name, _)| *name == "nodes.yaml").copied();
+    let nodes = quickstart::MANIFESTS.iter().filter(|(name, _)| *name == "nodes.yaml").copied();
     let manifests: Vec<(&str, &str)> = nodes
         .chain([("pool.yaml", pool.as_str()), ("services.yaml", &services), ("endpoints.yaml", &endpoints)])
         .collect();

@@ -5,7 +5,7 @@
 
 mod failover;
 mod idle;
-mod summary;
+mod ratio;
 
 use std::fs;
 use std::path::PathBuf;

@@ -29,3 +29,30 @@ pub fn remove_labs_when_told_to_stop() -> Result<()> {
     thread::Builder::new().name("interrupt".to_owned()).spawn(waiting).context("waiting for signals")?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::process::Command;
+
+    use nix::sys::signal::SigmaskHow;
+
+    use super::*;
+    use crate::{Lab, rights};
+
+    #[test]
+    fn processes_of_the_lab_can_be_terminated_although_its_own_threads_block_signals() {
+        rights::within(|| {
+            let before = SigSet::from(Signal::SIGTERM).thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+            let lab = Lab::build(1)?;
+            let mut sleep = Command::new("sleep");
+            sleep.arg("600");
+            let mut sleeper = lab.start("sleeper", None, sleep)?;
+            let status = fs::read_to_string(format!("/proc/{}/status", sleeper.pid()))?;
+            assert!(status.contains("SigBlk:\t0000000000000000"), "{status}");
+            sleeper.terminate(std::time::Duration::from_secs(5))?;
+            before.thread_set_mask()?;
+            Ok(())
+        });
+    }
+}

@@ -18,10 +18,11 @@ pub(crate) const MARK: &str = "FERROLB_LAB";
 const PREFIX: &str = "flb";
 
 /// A lab's name: `flb-<pid>-<start time in clock ticks>-<count>`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct LabName {
-    pid: u32,
+    // The order of the fields makes the newest lab the greatest.
     started: u64,
+    pid: u32,
     count: u32,
 }
 
@@ -66,7 +67,7 @@ pub(crate) fn remove_dead() -> Result<()> {
     remove(|lab| !lab.maker_lives())
 }
 
-/// Removes every process and namespace of the labs that `this` picks.
+/// Removes every process, namespace and temporary folder of the labs that `this` picks.
 pub(crate) fn remove(this: impl Fn(&LabName) -> bool) -> Result<()> {
     for pid in marked_processes(&this) {
         // ESRCH: it ended by itself in the meantime.
@@ -75,6 +76,7 @@ pub(crate) fn remove(this: impl Fn(&LabName) -> bool) -> Result<()> {
             Err(error) => return Err(error).with_context(|| format!("killing the left-over process {pid}")),
         }
     }
+    remove_folders(&this);
     let doomed: String = namespaces()
         .into_iter()
         .filter(|name| LabName::parse(name).is_some_and(|lab| this(&lab)))
@@ -90,6 +92,16 @@ pub(crate) fn remove(this: impl Fn(&LabName) -> bool) -> Result<()> {
             Err(error)
         }
         Err(_) => Ok(()),
+    }
+}
+
+/// Temporary folders; those of another user, which cannot be removed, are that user's affair.
+fn remove_folders(this: &impl Fn(&LabName) -> bool) {
+    let Ok(entries) = fs::read_dir(std::env::temp_dir()) else { return };
+    for entry in entries.flatten() {
+        if entry.file_name().to_str().and_then(LabName::parse).is_some_and(|lab| this(&lab)) {
+            fs::remove_dir_all(entry.path()).ok();
+        }
     }
 }
 
@@ -111,7 +123,7 @@ fn marked_processes(this: &impl Fn(&LabName) -> bool) -> Vec<Pid> {
         .collect()
 }
 
-fn mark_of(pid: u32) -> Option<LabName> {
+pub(crate) fn mark_of(pid: u32) -> Option<LabName> {
     let environment = fs::read(Path::new("/proc").join(pid.to_string()).join("environ")).ok()?;
     environment.split(|byte| *byte == 0).find_map(|entry| {
         let (key, value) = std::str::from_utf8(entry).ok()?.split_once('=')?;

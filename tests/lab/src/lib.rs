@@ -22,6 +22,7 @@ pub mod addresses;
 pub mod backend;
 pub mod capture;
 mod fault;
+pub mod figures;
 pub mod frame;
 pub mod installation;
 pub mod interrupt;
@@ -32,10 +33,12 @@ pub mod namespace;
 mod packet_socket;
 pub mod probe;
 pub mod process;
+pub mod quickstart;
 pub mod rights;
 mod shell;
 
 pub mod trial;
+pub mod visit;
 
 pub use addresses::{Mac, Place};
 pub use fault::Direction;

@@ -9,9 +9,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use nix::errno::Errno;
-use nix::sys::signal::{Signal, killpg};
+use nix::sys::signal::{SigSet, Signal, killpg};
 use nix::unistd::Pid;
 
 use crate::Namespace;
@@ -50,10 +50,15 @@ impl Process {
             .stdout(output)
             .process_group(0);
         let program = command.get_program().to_string_lossy().into_owned();
-        let mut spawn = move || command.spawn().with_context(|| format!("starting {program}"));
+        let spawn = move || {
+            // A process inherits the blocked signals of the thread that starts it; see `interrupt`.
+            SigSet::all().thread_unblock()?;
+            command.spawn().with_context(|| format!("starting {program}"))
+        };
         let child = match namespace {
             Some(namespace) => namespace.run(spawn)?,
-            None => spawn()?,
+            None => thread::scope(|scope| scope.spawn(spawn).join())
+                .map_err(|_| anyhow!("a thread panicked"))??,
         };
         Ok(Self { name: name.to_owned(), child, log })
     }

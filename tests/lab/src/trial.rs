@@ -2,6 +2,7 @@
 // Copyright The FerroLB Authors
 //! One fault, measured: the same for everybody who claims to carry a virtual IP through it.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
 use crate::capture;
+use crate::figures::milliseconds;
 use crate::frame::Frame;
 use crate::probe::{NewClients, NewClientsReport, TOLERATED_STALL, UdpEcho};
 use crate::{Lab, Node, Place};
@@ -98,6 +100,28 @@ impl Trial {
     /// Whether two stations answered for longer than is tolerable.
     pub fn two_answerers(&self) -> bool {
         self.two_answered > TOLERATED_TWO_ANSWERS
+    }
+}
+
+impl fmt::Display for Trial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let event = match self.event {
+            Event::Crash => "crash",
+            Event::HandOver => "hand-over",
+        };
+        let to = self.to.map_or_else(|| "nobody".to_owned(), Place::name);
+        write!(
+            f,
+            "{event:9} {} -> {to}: outage {:5.1} ms, {:3} of {} probes lost; new clients dark {:5.1} ms, two answered {:5.1} ms; own stall {:4.1} ms",
+            self.from.name(),
+            milliseconds(self.outage),
+            self.lost,
+            self.probes,
+            milliseconds(self.new_clients_dark),
+            milliseconds(self.two_answered),
+            milliseconds(self.stall),
+        )?;
+        if self.counts() { Ok(()) } else { write!(f, " (not counted)") }
     }
 }
 
@@ -219,6 +243,38 @@ impl Probers {
             stall: cached.stall.max(new.stall),
         })
     }
+}
+
+/// How often a trial is repeated because the probers stalled, before the machine is called too busy.
+const REPEATS: usize = 3;
+
+/// Repeats the trial until one counts; `show` sees each. Returns all of them.
+///
+/// # Errors
+/// A trial fails, or the probers stalled four times in a row.
+pub fn until_it_counts(
+    contender: &mut dyn Contender,
+    event: Event,
+    phase: f64,
+    mut show: impl FnMut(&Trial),
+) -> Result<Vec<Trial>> {
+    let mut trials = Vec::new();
+    while trials.len() <= REPEATS {
+        let trial = match event {
+            Event::Crash => crash(contender, phase)?,
+            Event::HandOver => hand_over(contender, phase)?,
+        };
+        show(&trial);
+        let counts = trial.counts();
+        trials.push(trial);
+        if counts {
+            return Ok(trials);
+        }
+    }
+    bail!(
+        "this machine is too busy to measure on: the probers stalled for more than {TOLERATED_STALL:?} in {} runs in a row",
+        trials.len()
+    )
 }
 
 /// Places for `count` faults spread evenly over an interval: the middle of each stratum, in an order that a drift of the machine cannot

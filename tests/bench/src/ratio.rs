@@ -1,40 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
-//! A few numbers for many.
+//! How much longer one side takes than the other, and how sure that is.
 
 use std::fmt;
 use std::time::Duration;
 
+use ferrolb_lab::figures::median;
 use serde::Serialize;
 
 /// Resamples for the spread of a ratio.
 const RESAMPLES: usize = 4000;
-
-/// Least, middle and greatest of some durations, in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub(crate) struct Spread {
-    /// Least.
-    pub(crate) min: f64,
-    /// Middle.
-    pub(crate) median: f64,
-    /// Greatest.
-    pub(crate) max: f64,
-}
-
-impl Spread {
-    /// Of `values`; `None` if there are none.
-    pub(crate) fn of(values: &[Duration]) -> Option<Self> {
-        let mut sorted: Vec<f64> = values.iter().map(|value| value.as_secs_f64() * 1000.0).collect();
-        sorted.sort_by(f64::total_cmp);
-        Some(Self { min: *sorted.first()?, median: median(&sorted)?, max: *sorted.last()? })
-    }
-}
-
-impl fmt::Display for Spread {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&format!("{:.1} / {:.1} / {:.1}", self.min, self.median, self.max))
-    }
-}
 
 /// How much longer `ours` takes than `theirs`: the ratio of the medians, with the range in which 95 of 100 resamplings fall
 /// (percentile bootstrap).
@@ -81,29 +56,12 @@ fn quotient(ours: &mut [f64], theirs: &mut [f64]) -> Option<f64> {
     (below > 0.0).then_some(median(ours)? / below)
 }
 
-/// Of sorted values.
-fn median(sorted: &[f64]) -> Option<f64> {
-    let upper = *sorted.get(sorted.len() / 2)?;
-    if sorted.len() % 2 == 1 {
-        return Some(upper);
-    }
-    let lower = *sorted.get((sorted.len() / 2).checked_sub(1)?)?;
-    Some(f64::midpoint(lower, upper))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn milliseconds(values: &[u64]) -> Vec<Duration> {
         values.iter().copied().map(Duration::from_millis).collect()
-    }
-
-    #[test]
-    fn the_middle_of_an_even_number_lies_between_the_two_in_the_middle() {
-        let spread = Spread::of(&milliseconds(&[4, 1, 2, 3])).expect("values");
-        assert_eq!(spread, Spread { min: 1.0, median: 2.5, max: 4.0 });
-        assert_eq!(Spread::of(&[]), None);
     }
 
     #[test]
