@@ -159,3 +159,156 @@ impl Range {
             .then(|| Self::from_interval(self.family(), both))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::net::Ipv4Addr;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn set(texts: &[&str]) -> RangeSet {
+        texts.iter().map(|text| Range::parse(text).unwrap().range).collect()
+    }
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn ipam_022_023_025_the_count_is_every_address_less_those_left_out() {
+        for (texts, any, avoiding) in [
+            (&["1.2.3.0/24"][..], 256, 254),
+            (&["1.2.3.0/24", "2.3.4.128/25"], 384, 381),
+            (&["1.2.3.0/31"], 2, 1),
+            (&["10.0.0.0/8"], 1 << 24, (1 << 24) - 131_072),
+            (&["0.0.0.0/0"], 1 << 32, (1 << 32) - (1 << 25)),
+        ] {
+            assert_eq!(set(texts).count(Family::V4, LastOctet::Any), any, "{texts:?}");
+            assert_eq!(set(texts).count(Family::V4, LastOctet::AvoidBuggy), avoiding, "{texts:?}");
+        }
+        assert_eq!(set(&["1000::/127"]).count(Family::V6, LastOctet::AvoidBuggy), 2);
+    }
+
+    #[test]
+    fn ipam_024_a_huge_set_saturates() {
+        assert_eq!(set(&["2001:db8::/64"]).count(Family::V6, LastOctet::Any), 1 << 64);
+        assert_eq!(set(&["::/0"]).count(Family::V6, LastOctet::Any), u128::MAX);
+    }
+
+    #[test]
+    fn a_slash_8_and_a_slash_64_stay_one_interval_whatever_is_left_out() {
+        let wide = set(&["10.0.0.0/8", "2001:db8::/64"]);
+        assert_eq!(wide.ranges().count(), 2);
+        // Answered by arithmetic: walking either range would not end within the life of the test.
+        for _ in 0..10_000 {
+            assert_eq!(
+                wide.lowest_free(Family::V4, LastOctet::AvoidBuggy, None, |_| false),
+                Some(address("10.0.0.1"))
+            );
+            assert_eq!(wide.count(Family::V6, LastOctet::Any), 1 << 64);
+            assert!(wide.contains(address("2001:db8::ffff:ffff:ffff:ffff")));
+        }
+    }
+
+    #[test]
+    fn ipam_029_membership_and_overlap_are_exact_at_the_edges() {
+        let ranges = set(&["192.0.2.10-192.0.2.20"]);
+        for (text, inside) in
+            [("192.0.2.9", false), ("192.0.2.10", true), ("192.0.2.20", true), ("192.0.2.21", false)]
+        {
+            assert_eq!(ranges.contains(address(text)), inside, "{text}");
+            assert_eq!(ranges.overlaps(&set(&[text])), inside, "{text}");
+        }
+        // ::c000:20a has the same number as 192.0.2.10.
+        assert!(!ranges.contains(address("::c000:20a")));
+    }
+
+    #[test]
+    fn the_lowest_free_address_crosses_ranges_and_ends_with_the_set() {
+        let ranges = set(&["192.0.2.254/31", "198.51.100.0/31"]);
+        let mut used = BTreeSet::new();
+        let mut given = Vec::new();
+        while let Some(next) =
+            ranges.lowest_free(Family::V4, LastOctet::Any, given.last().copied(), |a| used.contains(&a))
+        {
+            used.insert(next);
+            given.push(next);
+        }
+        assert_eq!(given, ["192.0.2.254", "192.0.2.255", "198.51.100.0", "198.51.100.1"].map(address));
+    }
+
+    #[test]
+    fn sets_at_the_upper_end_of_the_number_space_do_not_overflow() {
+        let top = set(&["255.255.255.255", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"]);
+        assert_eq!(top.lowest_free(Family::V4, LastOctet::Any, None, |_| true), None);
+        assert_eq!(top.lowest_free(Family::V6, LastOctet::Any, None, |_| true), None);
+        assert!(set(&["::/0"]).difference(&top).overlaps(&set(&["::"])));
+        assert_eq!(set(&["::/0", "::1"]).ranges().count(), 1);
+    }
+
+    /// The model: two /23 worth of addresses as a plain set of numbers.
+    fn model(ranges: &[(u16, u16)]) -> (RangeSet, BTreeSet<u16>) {
+        let mut set = RangeSet::new();
+        let mut numbers = BTreeSet::new();
+        for &(a, b) in ranges {
+            let (first, last) = (a.min(b), a.max(b));
+            set.insert(Range::new(nth(first), nth(last)).unwrap());
+            numbers.extend(first..=last);
+        }
+        (set, numbers)
+    }
+
+    fn nth(number: u16) -> IpAddr {
+        IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + u32::from(number)))
+    }
+
+    fn numbers(set: &RangeSet) -> BTreeSet<u16> {
+        (0..1024).filter(|number| set.contains(nth(*number))).collect()
+    }
+
+    fn some_ranges() -> impl Strategy<Value = Vec<(u16, u16)>> {
+        let narrow = (0u16..1000, 0u16..20).prop_map(|(first, width)| (first, first + width));
+        prop::collection::vec(prop_oneof![narrow, (0u16..1024, 0u16..1024)], 0..12)
+    }
+
+    proptest! {
+        #[test]
+        fn a_range_set_is_the_plain_set_of_its_addresses(
+            a in some_ranges(),
+            b in some_ranges(),
+            used in prop::collection::btree_set(0u16..1024, 0..200),
+            from in prop::option::of(0u16..1024),
+        ) {
+            let ((a, a_model), (b, b_model)) = (model(&a), model(&b));
+            prop_assert_eq!(numbers(&a), a_model.clone());
+            prop_assert_eq!(a.count(Family::V4, LastOctet::Any), a_model.len() as u128);
+            let usable: BTreeSet<u16> =
+                a_model.iter().copied().filter(|number| !matches!(number % 256, 0 | 255)).collect();
+            prop_assert_eq!(a.count(Family::V4, LastOctet::AvoidBuggy), usable.len() as u128);
+            prop_assert_eq!(numbers(&a.intersection(&b)), &a_model & &b_model);
+            prop_assert_eq!(numbers(&a.difference(&b)), &a_model - &b_model);
+            prop_assert_eq!(a.overlaps(&b), !a_model.is_disjoint(&b_model));
+            prop_assert_eq!(a.is_subset(&b), a_model.is_subset(&b_model));
+            let lowest = |model: &BTreeSet<u16>| {
+                model.range(from.unwrap_or(0)..).find(|number| !used.contains(number)).map(|number| nth(*number))
+            };
+            let is_used = |address| used.iter().any(|number| nth(*number) == address);
+            let from = from.map(nth);
+            prop_assert_eq!(a.lowest_free(Family::V4, LastOctet::Any, from, is_used), lowest(&a_model));
+            prop_assert_eq!(a.lowest_free(Family::V4, LastOctet::AvoidBuggy, from, is_used), lowest(&usable));
+        }
+
+        #[test]
+        fn equal_sets_are_equal_values_and_touching_ranges_are_one(a in some_ranges()) {
+            let (set, numbers) = model(&a);
+            let one_by_one: RangeSet = numbers.iter().map(|n| Range::new(nth(*n), nth(*n)).unwrap()).collect();
+            prop_assert_eq!(&one_by_one, &set);
+            let printed: RangeSet =
+                set.ranges().map(|range| Range::parse(&range.to_string()).unwrap().range).collect();
+            prop_assert_eq!(printed, set);
+        }
+    }
+}

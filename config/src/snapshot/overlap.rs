@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use crate::address::{Range, RangeSet};
 
 /// What one pool asks for. Bids come in the order of the names.
+#[derive(Clone)]
 pub(super) struct Bid<'a> {
     pub(super) name: &'a str,
     /// The spec's ranges; `None` when the spec is invalid.
@@ -115,5 +116,93 @@ impl Ground {
                 .map_while(move |(_, (held, holder))| Some((*holder, held.overlap(range)?)))
                 .filter(move |(holder, _)| *holder != asker)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(texts: &[&str]) -> RangeSet {
+        texts.iter().map(|text| Range::parse(text).unwrap().range).collect()
+    }
+
+    type Case = (&'static str, Option<&'static [&'static str]>, &'static [&'static str]);
+
+    /// Each pool: name, wanted (`None`: invalid), accepted. Gives back who lost to whom, and checks what always holds.
+    fn losers(pools: &[Case]) -> Vec<(&'static str, String)> {
+        let bids = pools
+            .iter()
+            .map(|(name, wanted, accepted)| Bid { name, wanted: wanted.map(set), accepted: set(accepted) })
+            .collect();
+        let awards = settle(bids);
+        for (index, award) in awards.iter().enumerate() {
+            for other in awards.iter().skip(index + 1) {
+                assert!(!award.ranges.overlaps(&other.ranges), "awards overlap");
+            }
+        }
+        let names = pools.iter().map(|(name, ..)| *name).zip(awards);
+        names.filter_map(|(name, award)| Some((name, award.lost_to?.pool))).collect()
+    }
+
+    #[test]
+    fn conf_005_of_two_new_pools_the_later_name_loses() {
+        let both: &'static [&'static str] = &["10.0.0.0/8"];
+        assert_eq!(
+            losers(&[("a", Some(both), &[]), ("b", Some(&["10.0.0.0/16"]), &[])]),
+            [("b", "a".into())]
+        );
+        assert_eq!(losers(&[("a", Some(both), &[]), ("b", Some(both), &[])]), [("b", "a".into())]);
+    }
+
+    #[test]
+    fn the_edit_that_causes_the_overlap_loses_whatever_its_name() {
+        let grown: &'static [&'static str] = &["192.0.2.0/24"];
+        let small: &'static [&'static str] = &["192.0.2.0/25"];
+        let other: &'static [&'static str] = &["192.0.2.128/25"];
+        assert_eq!(losers(&[("a", Some(grown), small), ("b", Some(other), other)]), [("a", "b".into())]);
+    }
+
+    #[test]
+    fn two_pools_may_swap_their_ranges_in_one_edit() {
+        let (x, y): (&'static [&'static str], &'static [&'static str]) =
+            (&["192.0.2.0/25"], &["192.0.2.128/25"]);
+        assert_eq!(losers(&[("a", Some(y), x), ("b", Some(x), y)]), []);
+    }
+
+    #[test]
+    fn a_swap_falls_back_as_a_whole_when_a_third_pool_is_in_its_way() {
+        let (x, y): (&'static [&'static str], &'static [&'static str]) =
+            (&["192.0.2.0/25"], &["192.0.2.128/25"]);
+        let both: &'static [&'static str] = &["192.0.2.0/25", "198.51.100.1"];
+        let third: &'static [&'static str] = &["198.51.100.0/24"];
+        let lost = losers(&[("a", Some(y), x), ("b", Some(both), y), ("c", Some(third), third)]);
+        assert_eq!(lost, [("a", "b".into()), ("b", "c".into())]);
+    }
+
+    #[test]
+    fn an_invalid_pool_keeps_what_it_had() {
+        let had: &'static [&'static str] = &["192.0.2.0/25"];
+        assert_eq!(losers(&[("a", Some(&["192.0.2.0/24"]), &[]), ("b", None, had)]), [("a", "b".into())]);
+    }
+
+    #[test]
+    fn a_pool_that_shrinks_gives_room_to_another_in_the_same_edit() {
+        let whole: &'static [&'static str] = &["192.0.2.0/24"];
+        let half: &'static [&'static str] = &["192.0.2.0/25"];
+        assert_eq!(losers(&[("a", Some(&["192.0.2.128/25"]), &[]), ("b", Some(half), whole)]), []);
+    }
+
+    #[test]
+    fn tampered_statuses_that_overlap_are_taken_apart() {
+        let same: &'static [&'static str] = &["192.0.2.0/24"];
+        assert_eq!(losers(&[("a", None, same), ("b", None, same)]), []);
+    }
+
+    #[test]
+    fn a_thousand_equal_pools_are_settled_at_once() {
+        let bids =
+            vec![Bid { name: "same", wanted: Some(set(&["10.0.0.0/8"])), accepted: RangeSet::new() }; 1_000];
+        assert_eq!(settle(bids).iter().filter(|award| award.lost_to.is_none()).count(), 1);
     }
 }
