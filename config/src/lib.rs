@@ -10,10 +10,12 @@
 
 pub mod address;
 pub mod api;
+pub mod defaults;
+pub mod manifest;
 pub mod objects;
 pub mod reason;
 pub mod selector;
 pub mod snapshot;
 
-pub use objects::{ObjectRef, Objects, ServiceName};
+pub use objects::{Object, ObjectRef, Objects, ServiceName};
 pub use snapshot::Snapshot;

@@ -8,6 +8,7 @@ use std::fmt;
 
 use k8s_openapi::api::core::v1::{Namespace, Node, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::api::{AddressPool, L2Advertisement, Speaker, VirtualIP};
 use crate::reason::Refusal;
@@ -59,6 +60,90 @@ impl fmt::Display for ObjectRef {
     }
 }
 
+/// One object of a kind that FerroLB reads.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Object {
+    /// An AddressPool.
+    AddressPool(Box<AddressPool>),
+    /// An L2Advertisement.
+    L2Advertisement(Box<L2Advertisement>),
+    /// A VirtualIP.
+    VirtualIP(Box<VirtualIP>),
+    /// A Speaker.
+    Speaker(Box<Speaker>),
+    /// A core/v1 Service.
+    Service(Box<Service>),
+    /// A discovery.k8s.io/v1 EndpointSlice.
+    EndpointSlice(Box<EndpointSlice>),
+    /// A core/v1 Node.
+    Node(Box<Node>),
+    /// A core/v1 Namespace.
+    Namespace(Box<Namespace>),
+}
+
+impl Object {
+    /// The kind's name, as `kind:` spells it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::AddressPool(_) => "AddressPool",
+            Self::L2Advertisement(_) => "L2Advertisement",
+            Self::VirtualIP(_) => "VirtualIP",
+            Self::Speaker(_) => "Speaker",
+            Self::Service(_) => "Service",
+            Self::EndpointSlice(_) => "EndpointSlice",
+            Self::Node(_) => "Node",
+            Self::Namespace(_) => "Namespace",
+        }
+    }
+
+    /// Its metadata.
+    pub fn metadata(&self) -> &ObjectMeta {
+        match self {
+            Self::AddressPool(object) => &object.metadata,
+            Self::L2Advertisement(object) => &object.metadata,
+            Self::VirtualIP(object) => &object.metadata,
+            Self::Speaker(object) => &object.metadata,
+            Self::Service(object) => &object.metadata,
+            Self::EndpointSlice(object) => &object.metadata,
+            Self::Node(object) => &object.metadata,
+            Self::Namespace(object) => &object.metadata,
+        }
+    }
+
+    /// Its metadata, to be changed.
+    pub fn metadata_mut(&mut self) -> &mut ObjectMeta {
+        match self {
+            Self::AddressPool(object) => &mut object.metadata,
+            Self::L2Advertisement(object) => &mut object.metadata,
+            Self::VirtualIP(object) => &mut object.metadata,
+            Self::Speaker(object) => &mut object.metadata,
+            Self::Service(object) => &mut object.metadata,
+            Self::EndpointSlice(object) => &mut object.metadata,
+            Self::Node(object) => &mut object.metadata,
+            Self::Namespace(object) => &mut object.metadata,
+        }
+    }
+
+    /// Whether objects of this kind live in a namespace.
+    pub fn is_namespaced(&self) -> bool {
+        matches!(self, Self::Service(_) | Self::EndpointSlice(_))
+    }
+
+    /// Its kind, namespace and name; an object of a namespaced kind without a namespace is in `default`.
+    pub fn reference(&self) -> ObjectRef {
+        let metadata = self.metadata();
+        let namespace = || metadata.namespace.clone().unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
+        ObjectRef {
+            kind: self.kind().to_owned(),
+            namespace: self.is_namespaced().then(namespace),
+            name: metadata.name.clone().unwrap_or_default(),
+        }
+    }
+}
+
+/// The namespace of a manifest that names none.
+pub const DEFAULT_NAMESPACE: &str = "default";
+
 /// Every object of a source, unvalidated, by name. Cloned on change only; shared as `Arc<Objects>`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Objects {
@@ -80,4 +165,22 @@ pub struct Objects {
     pub namespaces: BTreeMap<String, Namespace>,
     /// What the source itself could not use: an unreadable document, an object given twice.
     pub refused: Vec<Refusal>,
+}
+
+impl Objects {
+    /// Adds `object` under its name and namespace; one of the same kind and name is replaced.
+    pub fn insert(&mut self, object: Object) {
+        let ObjectRef { namespace, name, .. } = object.reference();
+        let namespaced = |name| ServiceName { namespace: namespace.unwrap_or_default(), name };
+        match object {
+            Object::AddressPool(object) => drop(self.pools.insert(name, *object)),
+            Object::L2Advertisement(object) => drop(self.l2_advertisements.insert(name, *object)),
+            Object::VirtualIP(object) => drop(self.virtual_ips.insert(name, *object)),
+            Object::Speaker(object) => drop(self.speakers.insert(name, *object)),
+            Object::Service(object) => drop(self.services.insert(namespaced(name), *object)),
+            Object::EndpointSlice(object) => drop(self.endpoint_slices.insert(namespaced(name), *object)),
+            Object::Node(object) => drop(self.nodes.insert(name, *object)),
+            Object::Namespace(object) => drop(self.namespaces.insert(name, *object)),
+        }
+    }
 }
