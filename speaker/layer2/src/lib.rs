@@ -11,6 +11,8 @@ pub mod frame;
 pub mod hello;
 pub mod identity;
 pub mod keys;
+#[cfg(test)]
+mod mutation;
 pub mod rejection;
 
 pub use announce::{Announcer, Budget};

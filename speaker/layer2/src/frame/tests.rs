@@ -6,6 +6,7 @@
 use proptest::{array, prelude::*};
 
 use super::*;
+use crate::mutation::mutated;
 
 const OWN: MacAddr = MacAddr([0x02, 0, 0, 0, 0, 0x0a]);
 const CLIENT: MacAddr = MacAddr([0x02, 0, 0, 0, 0, 0x63]);
@@ -363,6 +364,27 @@ fn frames_of_no_concern_are_passed_over() {
     for frame in [vlan, ipv4, reverse_arp, udp, router_solicitation] {
         assert_eq!(parse(&frame), Ok(None), "{frame:02x?}");
     }
+}
+
+#[test]
+fn no_frame_makes_the_parser_panic() {
+    let mut random = fastrand::Rng::with_seed(3);
+    let frames =
+        [ARP_REQUEST, ARP_REPLY, ARP_PROBE, SOLICITATION, SOLICITATION_FROM_NOBODY, UNSOLICITED, SOLICITED];
+    let mut understood = 0;
+    for _ in 0..500_000 {
+        let mut frame = mutated(&mut random, &frames);
+        if let Ok(Some(heard)) = parse(&frame) {
+            understood += 1;
+            assert!(heard.asked().is_none() || answer(&heard, OWN).is_some());
+        }
+        // Again with its length and checksum made right, to come past them.
+        if frame.len() >= ICMP + 4 && frame[ETHER_TYPE..].starts_with(&[0x86, 0xdd]) {
+            frame = changed_icmp(&frame, 0, &[], &[]);
+            understood += usize::from(matches!(parse(&frame), Ok(Some(_))));
+        }
+    }
+    assert!(understood > 100_000, "only {understood} were understood");
 }
 
 proptest! {

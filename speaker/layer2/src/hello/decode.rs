@@ -54,8 +54,13 @@ impl<'a> Unverified<'a> {
             return Err(Rejection::WrongKey);
         }
         let body = self.signed.get(HEADER_LEN..).ok_or(Rejection::Truncated)?;
-        Reader(body).hello(self.cluster)
+        content(self.cluster, body)
     }
+}
+
+/// Reads what follows the header, already known to be authentic.
+pub(super) fn content(cluster: ClusterId, body: &[u8]) -> Result<Hello, Rejection> {
+    Reader(body).hello(cluster)
 }
 
 /// What is left to read.

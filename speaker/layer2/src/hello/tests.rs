@@ -6,6 +6,7 @@
 use proptest::{array, collection, prelude::*};
 
 use super::*;
+use crate::mutation::mutated;
 
 const SECRET: &[u8] = b"a key of the packet tests";
 
@@ -264,6 +265,33 @@ fn who_cannot_sign_cannot_pretend_to_be_us() {
     let mut packet = BUSY.to_vec();
     packet[INCARNATION] ^= 1;
     assert_eq!(sender.receive(&packet, 255, &keys()), Err(Rejection::WrongKey));
+}
+
+#[test]
+fn no_packet_makes_the_decoder_panic() {
+    let (keys, mut random) = (keys(), fastrand::Rng::with_seed(1));
+    let mut verified = 0;
+    for _ in 0..200_000 {
+        let packet = mutated(&mut random, &[IDLE, BUSY]);
+        match Hello::decode(&packet, &keys) {
+            Ok(hello) => assert_eq!(hello.encode(&keys), packet),
+            Err(Rejection::WrongKey) => verified += 1,
+            Err(_) => {}
+        }
+    }
+    assert!(verified > 50_000, "only {verified} came as far as the tag");
+}
+
+#[test]
+fn no_authentic_content_makes_the_decoder_panic() {
+    let mut random = fastrand::Rng::with_seed(2);
+    let bodies = [IDLE, BUSY].map(|packet| &packet[HEADER_LEN..packet.len() - TAG_LEN]);
+    let mut understood = 0;
+    for _ in 0..500_000 {
+        let body = mutated(&mut random, &bodies);
+        understood += usize::from(decode::content(ClusterId(1), &body).is_ok());
+    }
+    assert!(understood > 100_000, "only {understood} were understood");
 }
 
 fn any_claim() -> impl Strategy<Value = Claim> {
