@@ -1,0 +1,412 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! Who owns what: sticky claims with terms, contention by rank, and moves from hand to hand before the old owner lets go.
+//!
+//! Pure rules over what others were heard to claim. Nothing here knows frames or datagrams: what has to be done comes out as
+//! [`Effect`]s, in order.
+
+mod moving;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    agenda::Agenda,
+    claims::{Change, ChangeKind, Claims},
+    group::{Group, MoveOut, Role, Tenure, Voice},
+    hello::{Claim, Delta, Hello},
+    holdings::Holdings,
+    identity::{GroupId, NodeId},
+    input::GroupIntent,
+    membership::Membership,
+    output::Cause,
+    rank::{Candidate, Key, ranked},
+    timing::Timing,
+};
+
+/// A node repeats itself against a lower claim at most once in this time.
+const CONTRADICTION_GAP: Duration = Duration::from_secs(1);
+
+/// The groups of a segment and all claims to them.
+#[derive(Debug)]
+pub(crate) struct Election {
+    me: NodeId,
+    timing: Timing,
+    groups: BTreeMap<GroupId, Group>,
+    by_address: BTreeMap<IpAddr, GroupId>,
+    pub(crate) claims: Claims,
+    pub(crate) holdings: Holdings,
+    deadlines: Agenda<GroupId>,
+    /// Groups that wait for proof.
+    unproven: BTreeSet<GroupId>,
+    /// Groups taken quietly, by the node whose kernel still serves them.
+    quiet: BTreeMap<NodeId, BTreeSet<GroupId>>,
+    effects: Vec<Effect>,
+    random: fastrand::Rng,
+}
+
+/// What a decision depends on beside the claims.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Situation<'a> {
+    pub(crate) now: Instant,
+    /// Claims may be made: the link is up, and this node has listened for long enough.
+    pub(crate) active: bool,
+    /// Others hear us.
+    pub(crate) proven: bool,
+    /// This node is being emptied.
+    pub(crate) draining: bool,
+    pub(crate) members: &'a Membership,
+}
+
+/// What follows from a decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// We own the group from now on.
+    Claimed { claim: Claim, cause: Cause, addresses: Vec<IpAddr>, quiet: bool },
+    /// We own it no more. `vacant` if we gave it up without a successor and others must hear that.
+    Yielded { claim: Claim, to: Option<NodeId>, cause: Cause, addresses: Vec<IpAddr>, vacant: bool },
+    /// Addresses are to be announced: again, or for the first time after a quiet take-over (`was_quiet`).
+    Announce { claim: Claim, addresses: Vec<IpAddr>, was_quiet: bool },
+    /// Addresses left the group while we own it.
+    Silence(Vec<IpAddr>),
+    /// Tell a node that it should claim.
+    Offer { claim: Claim, to: NodeId },
+    /// Nobody took what was offered.
+    NobodyTook { group: GroupId, cause: Cause },
+    /// Tell others of a claim again.
+    Repeat(Claim),
+}
+
+impl Election {
+    pub(crate) fn new(me: NodeId, timing: Timing, seed: u64) -> Self {
+        Self {
+            me,
+            timing,
+            groups: BTreeMap::new(),
+            by_address: BTreeMap::new(),
+            claims: Claims::default(),
+            holdings: Holdings::default(),
+            deadlines: Agenda::new(),
+            unproven: BTreeSet::new(),
+            quiet: BTreeMap::new(),
+            effects: Vec::new(),
+            random: fastrand::Rng::with_seed(seed),
+        }
+    }
+
+    /// What was decided since this was last asked.
+    pub(crate) fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.deadlines.next()
+    }
+
+    pub(crate) fn groups(&self) -> impl Iterator<Item = (GroupId, &Group)> {
+        self.groups.iter().map(|(id, group)| (*id, group))
+    }
+
+    /// Whether a group has this address.
+    pub(crate) fn carries(&self, address: IpAddr) -> bool {
+        self.by_address.contains_key(&address)
+    }
+
+    /// The ownership under which this node answers for the address.
+    pub(crate) fn owns(&self, address: IpAddr) -> Option<&Tenure> {
+        self.groups.get(self.by_address.get(&address)?)?.tenure()
+    }
+
+    /// Whether claims wait for proof.
+    pub(crate) fn waits_for_proof(&self) -> bool {
+        !self.unproven.is_empty()
+    }
+
+    /// The nodes whose kernels still serve what we took quietly.
+    pub(crate) fn quiet_hosts(&self) -> Vec<NodeId> {
+        self.quiet.keys().copied().collect()
+    }
+
+    /// Takes the list of groups for the complete one.
+    pub(crate) fn set_groups(&mut self, intents: Vec<GroupIntent>, s: Situation<'_>) {
+        let mut wanted: BTreeMap<GroupId, GroupIntent> = intents.into_iter().map(|i| (i.id, i)).collect();
+        let gone: Vec<GroupId> = self.groups.keys().filter(|id| !wanted.contains_key(*id)).copied().collect();
+        for id in gone {
+            self.resign(id, Cause::NotEligible, s);
+            self.groups.remove(&id);
+            self.schedule(id);
+        }
+        self.by_address =
+            wanted.values().flat_map(|i| i.addresses.iter().map(|address| (*address, i.id))).collect();
+        while let Some((id, intent)) = wanted.pop_first() {
+            match self.groups.get_mut(&id) {
+                Some(group) => {
+                    let before = std::mem::replace(&mut group.intent, intent);
+                    self.readdress(id, &before);
+                    self.recheck_eligibility(id, s);
+                }
+                None => {
+                    self.groups.insert(id, Group::new(intent, s.now));
+                }
+            }
+            self.evaluate(id, Cause::FirstUse, s);
+        }
+        let groups = &self.groups;
+        self.claims.keep_terms_of(|id| groups.contains_key(&id));
+    }
+
+    fn readdress(&mut self, id: GroupId, before: &GroupIntent) {
+        let Some(group) = self.groups.get(&id) else { return };
+        let Some(tenure) = group.tenure() else { return };
+        let (old, new): (BTreeSet<_>, BTreeSet<_>) =
+            (before.addresses.iter().collect(), group.intent.addresses.iter().collect());
+        let removed: Vec<IpAddr> = old.difference(&new).map(|address| **address).collect();
+        let added: Vec<IpAddr> = new.difference(&old).map(|address| **address).collect();
+        let claim = Claim { group: id, term: tenure.term };
+        let loud = tenure.voice == Voice::Loud;
+        if !removed.is_empty() {
+            self.effects.push(Effect::Silence(removed));
+        }
+        if !added.is_empty() && loud {
+            self.effects.push(Effect::Announce { claim, addresses: added, was_quiet: false });
+        }
+    }
+
+    /// Takes in a believed hello.
+    pub(crate) fn hear(&mut self, hello: &Hello, received: Instant, s: Situation<'_>) {
+        let from = hello.node;
+        for Change { group, kind } in self.claims.hear(hello, received, self.timing.dead) {
+            let cause = match kind {
+                ChangeKind::Claimed | ChangeKind::Resigned => Cause::Resigned(from),
+                ChangeKind::Lapsed => Cause::Lapsed(from),
+            };
+            self.evaluate(group, cause, s);
+        }
+        let news = hello.deltas.iter().filter_map(|delta| match delta {
+            Delta::Claim(claim) => Some(claim),
+            Delta::Resign(_) | Delta::HandOver { .. } => None,
+        });
+        for claim in news.chain(&hello.claims) {
+            self.contradict(*claim, from, s);
+        }
+        self.hear_offers(hello, s);
+    }
+
+    /// A lower claim than ours is answered by saying ours again: the claimant's announcements may have been the last ones.
+    fn contradict(&mut self, heard: Claim, from: NodeId, s: Situation<'_>) {
+        let me = self.me;
+        let Some(group) = self.groups.get_mut(&heard.group) else { return };
+        let addresses = group.intent.addresses.clone();
+        let Some(tenure) = group.tenure_mut() else { return };
+        let recently =
+            tenure.contradicted.is_some_and(|at| s.now.saturating_duration_since(at) < CONTRADICTION_GAP);
+        let ours = Key::of(heard.group, me, tenure.term);
+        if recently || Key::of(heard.group, from, heard.term) > ours {
+            return;
+        }
+        tenure.contradicted = Some(s.now);
+        let claim = Claim { group: heard.group, term: tenure.term };
+        if tenure.voice == Voice::Loud {
+            self.effects.push(Effect::Announce { claim, addresses, was_quiet: false });
+        }
+        self.effects.push(Effect::Repeat(claim));
+    }
+
+    /// A peer came up: what it claimed before counts again.
+    pub(crate) fn peer_up(&mut self, node: NodeId, s: Situation<'_>) {
+        for group in self.claims.held_by(node) {
+            self.evaluate(group, Cause::Resigned(node), s);
+        }
+        if s.draining {
+            self.retry_stuck(s);
+        }
+    }
+
+    /// A peer is down but may come back: its claims do not count for now.
+    pub(crate) fn peer_down(&mut self, node: NodeId, cause: Cause, s: Situation<'_>) {
+        for group in self.claims.held_by(node) {
+            self.evaluate(group, cause, s);
+        }
+    }
+
+    /// All that a peer claimed is void.
+    pub(crate) fn peer_void(&mut self, node: NodeId, cause: Cause, s: Situation<'_>) {
+        for group in self.claims.forget(node) {
+            self.evaluate(group, cause, s);
+        }
+    }
+
+    /// Claims may be made again, or no longer.
+    pub(crate) fn evaluate_all(&mut self, s: Situation<'_>) {
+        let all: Vec<GroupId> = self.groups.keys().copied().collect();
+        for id in all {
+            self.evaluate(id, Cause::FirstUse, s);
+        }
+    }
+
+    /// Others hear us: who waited for that contends anew, so that ranks decide.
+    pub(crate) fn proof_arrived(&mut self, s: Situation<'_>) {
+        for id in std::mem::take(&mut self.unproven) {
+            if let Some(group) = self.groups.get_mut(&id).filter(|g| matches!(g.role, Role::Unproven)) {
+                group.role = Role::Standby;
+            }
+            self.evaluate(id, Cause::FirstUse, s);
+        }
+    }
+
+    /// The node's kernel stopped serving, or has served for long enough: its clients are told to move.
+    pub(crate) fn raise_voice(&mut self, host: NodeId) {
+        for id in self.quiet.remove(&host).unwrap_or_default() {
+            self.announce_aloud(id);
+        }
+    }
+
+    fn announce_aloud(&mut self, id: GroupId) {
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        let addresses = group.intent.addresses.clone();
+        let Some(tenure) = group.tenure_mut() else { return };
+        if let Voice::Quiet { of, .. } = std::mem::replace(&mut tenure.voice, Voice::Loud) {
+            let claim = Claim { group: id, term: tenure.term };
+            self.effects.push(Effect::Announce { claim, addresses, was_quiet: true });
+            self.unquiet(of, id);
+        }
+        self.schedule(id);
+    }
+
+    fn unquiet(&mut self, host: NodeId, id: GroupId) {
+        if let Some(groups) = self.quiet.get_mut(&host) {
+            groups.remove(&id);
+            if groups.is_empty() {
+                self.quiet.remove(&host);
+            }
+        }
+    }
+
+    /// Acts on one deadline that is due; `false` if none is.
+    pub(crate) fn act_next(&mut self, s: Situation<'_>) -> bool {
+        let Some(id) = self.deadlines.pop_due(s.now) else { return false };
+        match self.groups.get(&id).map(|group| &group.role) {
+            Some(Role::Contending { .. }) => self.claim_if_proven(id, s),
+            Some(Role::Owner(tenure)) => {
+                if matches!(tenure.voice, Voice::Quiet { until, .. } if until <= s.now) {
+                    self.announce_aloud(id);
+                }
+                self.expire_offer(id, s);
+            }
+            Some(Role::Standby | Role::Unproven) | None => {}
+        }
+        self.schedule(id);
+        true
+    }
+
+    /// Looks at the group anew. `cause` explains the vacancy if it lost its owner just now.
+    fn evaluate(&mut self, id: GroupId, cause: Cause, s: Situation<'_>) {
+        let rival = self.claims.best(id, |node| s.members.is_alive(node));
+        let me = self.me;
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        if group.rival.map(|key| key.node) != rival.map(|key| key.node) {
+            if group.tenure().is_none() {
+                group.since = s.now;
+            }
+            if rival.is_none() {
+                group.vacancy = cause;
+            }
+        }
+        group.rival = rival;
+        let free = rival.is_none() && s.active && group.may_be_mine(me);
+        match (&group.role, rival) {
+            (Role::Owner(tenure), Some(rival)) if rival > Key::of(id, me, tenure.term) => {
+                let cause = tenure.farewell(rival.node);
+                self.yield_group(id, Some(rival.node), cause, false, s.now);
+            }
+            (Role::Owner(_), _) => {}
+            (Role::Standby, _) if free => self.contend(id, s),
+            (Role::Contending { .. } | Role::Unproven, _) if !free => self.stand_by(id),
+            (Role::Standby | Role::Contending { .. } | Role::Unproven, _) => {}
+        }
+    }
+
+    fn stand_by(&mut self, id: GroupId) {
+        if let Some(group) = self.groups.get_mut(&id) {
+            group.role = Role::Standby;
+        }
+        self.unproven.remove(&id);
+        self.schedule(id);
+    }
+
+    fn contend(&mut self, id: GroupId, s: Situation<'_>) {
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        let mine = Candidate { node: self.me, reluctant: s.draining };
+        let others = s.members.candidates(&group.intent.candidates).map(|(candidate, _)| candidate);
+        let order = ranked(id, others.chain([mine]));
+        let rank = order.iter().position(|node| *node == self.me).unwrap_or(order.len());
+        let mut delay = self.timing.rank_step * u32::try_from(rank).unwrap_or(u32::MAX);
+        if rank >= 3 {
+            delay += self.timing.rank_step.mul_f64(self.random.f64());
+        }
+        group.role = Role::Contending { at: s.now + delay };
+        if delay.is_zero() {
+            self.claim_if_proven(id, s);
+        }
+        self.schedule(id);
+    }
+
+    fn claim_if_proven(&mut self, id: GroupId, s: Situation<'_>) {
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        if !s.proven {
+            group.role = Role::Unproven;
+            group.since = s.now;
+            self.unproven.insert(id);
+            return;
+        }
+        let cause = group.vacancy;
+        // The old node's kernel goes on serving clients that hold its MAC: moving them would reset their connections.
+        let quiet = match cause {
+            Cause::Silence(node) | Cause::Restarted(node) if s.members.host_lives(node, s.now) => Some(node),
+            _ => None,
+        };
+        self.claim(id, cause, quiet, s);
+    }
+
+    fn claim(&mut self, id: GroupId, cause: Cause, quiet: Option<NodeId>, s: Situation<'_>) {
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        let claim = Claim { group: id, term: self.claims.term(id).next() };
+        let voice = quiet.map_or(Voice::Loud, |of| Voice::Quiet { of, until: s.now + self.timing.linger });
+        group.role =
+            Role::Owner(Tenure { term: claim.term, cause, voice, move_out: MoveOut::No, contradicted: None });
+        group.since = s.now;
+        let addresses = group.intent.addresses.clone();
+        self.claims.see_term(claim);
+        self.holdings.insert(claim);
+        self.unproven.remove(&id);
+        if let Some(host) = quiet {
+            self.quiet.entry(host).or_default().insert(id);
+        }
+        self.effects.push(Effect::Claimed { claim, cause, addresses, quiet: quiet.is_some() });
+        self.schedule(id);
+    }
+
+    /// Stops owning the group.
+    fn yield_group(&mut self, id: GroupId, to: Option<NodeId>, cause: Cause, vacant: bool, now: Instant) {
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        let addresses = group.intent.addresses.clone();
+        let Role::Owner(tenure) = std::mem::replace(&mut group.role, Role::Standby) else { return };
+        group.vacancy = cause;
+        group.since = now;
+        if let Voice::Quiet { of, .. } = tenure.voice {
+            self.unquiet(of, id);
+        }
+        self.holdings.remove(id);
+        let claim = Claim { group: id, term: tenure.term };
+        self.effects.push(Effect::Yielded { claim, to, cause, addresses, vacant });
+        self.schedule(id);
+    }
+
+    fn schedule(&mut self, id: GroupId) {
+        self.deadlines.set(id, self.groups.get(&id).and_then(Group::deadline));
+    }
+}

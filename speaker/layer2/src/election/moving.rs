@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! Planned moves: make before break. The old owner goes on answering until it hears the successor's claim.
+
+use std::{collections::BTreeSet, time::Instant};
+
+use super::{Effect, Election, Situation};
+use crate::{
+    group::{MoveOut, Offer, Role},
+    hello::{Claim, Delta, Hello},
+    identity::{GroupId, NodeId},
+    output::Cause,
+    rank::ranked,
+};
+
+impl Election {
+    /// Somebody wishes the group to move.
+    pub(crate) fn move_on_request(&mut self, id: GroupId, to: Option<NodeId>, s: Situation<'_>) {
+        self.begin_move(id, Cause::Requested, to, s);
+    }
+
+    /// Everything that we own should go to others.
+    pub(crate) fn drain(&mut self, s: Situation<'_>) {
+        for id in self.holdings.groups() {
+            self.begin_move(id, Cause::Drain, None, s);
+        }
+    }
+
+    /// Whether no offer is open: what is owned still, nobody can take.
+    pub(crate) fn settled(&self) -> bool {
+        let open = |id: &GroupId| {
+            let tenure = self.groups.get(id).and_then(|group| group.tenure());
+            tenure.is_some_and(|tenure| matches!(tenure.move_out, MoveOut::Offered(_)))
+        };
+        !self.holdings.groups().iter().any(open)
+    }
+
+    /// Gives up everything at once. `told` if others can hear that.
+    pub(crate) fn drop_all(&mut self, cause: Cause, told: bool, now: Instant) {
+        for id in self.holdings.groups() {
+            self.yield_group(id, None, cause, told, now);
+        }
+    }
+
+    /// Gives up one group, if it is ours, and tells others.
+    pub(super) fn resign(&mut self, id: GroupId, cause: Cause, s: Situation<'_>) {
+        self.yield_group(id, None, cause, true, s.now);
+        self.evaluate(id, cause, s);
+    }
+
+    /// After a change of intent: an owner that may no longer own moves out; one that may again stays.
+    pub(super) fn recheck_eligibility(&mut self, id: GroupId, s: Situation<'_>) {
+        let me = self.me;
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        let may = group.may_be_mine(me);
+        let Some(tenure) = group.tenure_mut() else { return };
+        match &tenure.move_out {
+            MoveOut::Offered(offer) if may && offer.cause == Cause::NotEligible => {
+                tenure.move_out = MoveOut::No;
+                self.schedule(id);
+            }
+            MoveOut::No | MoveOut::Stuck(_) if !may => self.begin_move(id, Cause::NotEligible, None, s),
+            MoveOut::No | MoveOut::Stuck(_) | MoveOut::Offered(_) => {}
+        }
+    }
+
+    /// Somebody new is there: perhaps it takes what nobody took.
+    pub(super) fn retry_stuck(&mut self, s: Situation<'_>) {
+        for id in self.holdings.groups() {
+            let stuck = match self.groups.get(&id).and_then(|group| group.tenure()).map(|t| &t.move_out) {
+                Some(MoveOut::Stuck(cause)) => Some(*cause),
+                _ => None,
+            };
+            if let Some(cause) = stuck {
+                self.begin_move(id, cause, None, s);
+            }
+        }
+    }
+
+    fn begin_move(&mut self, id: GroupId, cause: Cause, only: Option<NodeId>, s: Situation<'_>) {
+        self.offer_next(id, cause, only, BTreeSet::new(), s);
+    }
+
+    /// The successor did not claim in time: on to the next.
+    pub(super) fn expire_offer(&mut self, id: GroupId, s: Situation<'_>) {
+        let Some(tenure) = self.groups.get_mut(&id).and_then(|group| group.tenure_mut()) else { return };
+        if !matches!(&tenure.move_out, MoveOut::Offered(offer) if offer.until <= s.now) {
+            return;
+        }
+        if let MoveOut::Offered(offer) = std::mem::replace(&mut tenure.move_out, MoveOut::No) {
+            self.offer_next(id, offer.cause, offer.only, offer.asked, s);
+        }
+    }
+
+    fn offer_next(
+        &mut self,
+        id: GroupId,
+        cause: Cause,
+        only: Option<NodeId>,
+        mut asked: BTreeSet<NodeId>,
+        s: Situation<'_>,
+    ) {
+        let me = self.me;
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        let may = group.may_be_mine(me);
+        let able = s.members.candidates(&group.intent.candidates).filter(|(c, life)| {
+            let wanted = only.is_none_or(|only| only == c.node);
+            wanted && c.node != me && !c.reluctant && !life.is_suspect() && !asked.contains(&c.node)
+        });
+        let next = ranked(id, able.map(|(candidate, _)| candidate)).first().copied();
+        let Some(tenure) = group.tenure_mut() else { return };
+        match next {
+            Some(to) => {
+                asked.insert(to);
+                let until: Instant = s.now + self.timing.hand_over_timeout;
+                tenure.move_out = MoveOut::Offered(Offer { cause, to, until, asked, only });
+                let claim = Claim { group: id, term: tenure.term };
+                self.effects.push(Effect::Offer { claim, to });
+            }
+            None => {
+                tenure.move_out = MoveOut::Stuck(cause);
+                self.effects.push(Effect::NobodyTook { group: id, cause });
+                // Without a data path, answering leads clients nowhere.
+                if !may {
+                    self.resign(id, Cause::NotEligible, s);
+                }
+            }
+        }
+        self.schedule(id);
+    }
+
+    /// Takes what an owner offers to us, if we can carry it and others hear us.
+    pub(super) fn hear_offers(&mut self, hello: &Hello, s: Situation<'_>) {
+        for delta in &hello.deltas {
+            let Delta::HandOver { claim, to } = *delta else { continue };
+            if to == self.me && s.active && s.proven && !s.draining {
+                self.accept(claim, hello.node, s);
+            }
+        }
+    }
+
+    fn accept(&mut self, offered: Claim, from: NodeId, s: Situation<'_>) {
+        let Some(group) = self.groups.get(&offered.group) else { return };
+        let current = group.rival.is_some_and(|key| key.node == from && key.term == offered.term);
+        let free = !matches!(group.role, Role::Owner(_));
+        if current && free && group.may_be_mine(self.me) {
+            self.claim(offered.group, Cause::HandedOver(from), None, s);
+        }
+    }
+}

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! The engine of one segment: packets, wishes and deadlines in; packets and events out.
+//!
+//! Whoever drives it does, per wake-up and in this order: give in every hello that has arrived ([`Input::Hello`]), so that
+//! nobody is judged silent whose hello lies in a buffer; give in [`Input::Timeout`] if [`Segment::next_deadline`] has passed;
+//! give in some frames ([`Input::Frame`], at most about 64, so that a storm of them delays no hello); then send what
+//! [`Segment::poll_output`] yields until it yields nothing. The times passed in never go back.
+
+mod acting;
+mod frames;
+mod hearing;
+mod telling;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::IpAddr,
+    time::Instant,
+};
+
+use crate::{
+    agenda::Agenda,
+    announce::{Announcer, Budget},
+    election::{Election, Situation},
+    hello::Recipient,
+    identity::{MacAddr, NodeId},
+    input::{GroupIntent, Input, LinkState, SegmentConfig},
+    membership::Membership,
+    news::News,
+    output::{Cause, Event, Output, PeerDownCause},
+    proof::Proof,
+    punctuality::Punctuality,
+    sent::SentLog,
+    strangers::Strangers,
+    timing::Timing,
+    view::{self, Counts, Phase, SegmentView},
+};
+
+/// One node's part in one layer-2 domain.
+#[derive(Debug)]
+pub struct Segment {
+    me: Recipient,
+    keys: crate::keys::KeyRing,
+    timing: Timing,
+    link: Option<LinkState>,
+    state: State,
+    draining: bool,
+    drained_told: bool,
+    seq: u64,
+    sent: SentLog,
+    news: News,
+    members: Membership,
+    election: Election,
+    proof: Proof,
+    punctuality: Punctuality,
+    announcer: Announcer,
+    strangers: Strangers,
+    /// Nodes that believed peers echoed while we listened: each should be heard by us, too.
+    mentioned: BTreeMap<NodeId, Instant>,
+    /// When people were last told of a second process of a node.
+    duplicates_told: BTreeMap<NodeId, Instant>,
+    timers: Agenda<Timer>,
+    /// Others heard us when we last looked.
+    audible: bool,
+    outputs: VecDeque<Output>,
+    counts: Counts,
+}
+
+/// What the node does on the segment, with what belongs to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Down,
+    /// Until `until`, or from `early` on until everybody heard is known completely.
+    Listening {
+        early: Instant,
+        until: Instant,
+    },
+    Active,
+    /// Until `until`, or as long as claims of peers are missing, at most until `latest`.
+    Stalled {
+        until: Instant,
+        latest: Instant,
+    },
+    Left,
+}
+
+/// Deadlines of the segment itself; peers and groups have their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    Hello,
+    State,
+    Probe,
+    Hosts,
+}
+
+impl Segment {
+    /// A segment whose link is not known yet: nothing happens before the first [`Input::Link`].
+    pub fn new(config: SegmentConfig, now: Instant) -> Self {
+        let SegmentConfig { cluster, node, incarnation, seed, keys, timing } = config;
+        Self {
+            me: Recipient { cluster, node, incarnation },
+            keys,
+            timing,
+            link: None,
+            state: State::Down,
+            draining: false,
+            drained_told: false,
+            seq: 0,
+            sent: SentLog::default(),
+            news: News::default(),
+            members: Membership::new(timing),
+            election: Election::new(node, timing, seed),
+            proof: Proof::new(timing),
+            punctuality: Punctuality::default(),
+            announcer: Announcer::new(Budget::DEFAULT, seed, now),
+            strangers: Strangers::new(timing),
+            mentioned: BTreeMap::new(),
+            duplicates_told: BTreeMap::new(),
+            timers: Agenda::new(),
+            audible: false,
+            outputs: VecDeque::new(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// Takes something in. What follows from it stands in the outputs afterwards.
+    pub fn handle(&mut self, now: Instant, input: Input<'_>) {
+        if self.state == State::Left {
+            return;
+        }
+        self.notice_own_stall(now);
+        match input {
+            Input::Hello { payload, hop_limit, source, received } => {
+                self.hear_hello(payload, hop_limit, source, received.min(now), now);
+            }
+            Input::Frame { bytes, received } => self.hear_frame(bytes, received.min(now), now),
+            Input::Link(link) => self.set_link(link, now),
+            Input::Groups(groups) => self.set_groups(groups, now),
+            Input::HandOver { group, to } => self.decide(now, |e, s| e.move_on_request(group, to, s)),
+            Input::Drain => self.drain(now),
+            Input::Leave => return self.leave(now),
+            Input::Timeout => self.act(now),
+        }
+        self.probe_if_needed(now);
+        self.tell(now);
+    }
+
+    /// The next thing to send or to tell.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to give in [`Input::Timeout`], unless something else comes before; a moment that has passed means now. `None`
+    /// while the link is down.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let idle = matches!(self.state, State::Down | State::Left);
+        let announcements = self.announcer.next_deadline().filter(|_| self.may_announce());
+        [
+            self.timers.next(),
+            self.members.next_look(),
+            self.election.next_deadline(),
+            self.news.next(),
+            self.strangers.next(),
+            announcements,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+        .filter(|_| !idle)
+    }
+
+    /// The segment as it is at `now`.
+    pub fn view(&self, now: Instant) -> SegmentView {
+        let phase = match self.state {
+            State::Down => Phase::Down,
+            State::Listening { .. } => Phase::Listening,
+            State::Active => Phase::Active,
+            State::Stalled { .. } => Phase::Stalled,
+            State::Left => Phase::Left,
+        };
+        SegmentView {
+            phase,
+            draining: self.draining,
+            proven: self.proof.holds(now),
+            peers: view::peers(&self.members, &self.election),
+            groups: view::groups(&self.election, self.me.node, phase == Phase::Active),
+            counters: self.counts.clone(),
+        }
+    }
+
+    /// Lets the election decide something, and does what follows.
+    fn decide(&mut self, now: Instant, decision: impl FnOnce(&mut Election, Situation<'_>)) {
+        let situation = Situation {
+            now,
+            active: self.state == State::Active,
+            proven: self.proof.holds(now),
+            draining: self.draining,
+            members: &self.members,
+        };
+        decision(&mut self.election, situation);
+        self.carry_out(now);
+    }
+
+    fn set_groups(&mut self, groups: Vec<GroupIntent>, now: Instant) {
+        self.decide(now, |e, s| e.set_groups(groups, s));
+    }
+
+    fn drain(&mut self, now: Instant) {
+        self.draining = true;
+        self.news.show(now);
+        self.decide(now, |e, s| e.drain(s));
+    }
+
+    fn leave(&mut self, now: Instant) {
+        self.decide(now, |e, s| e.drop_all(Cause::Drain, true, s.now));
+        self.say_good_bye(now);
+        self.state = State::Left;
+        self.timers.clear();
+    }
+
+    fn set_link(&mut self, link: LinkState, now: Instant) {
+        let was_up = self.link.as_ref().is_some_and(|l| l.up);
+        let first = self.link.is_none();
+        let moved = self.link.as_ref().is_some_and(|l| l.mac != link.mac);
+        let up = link.up;
+        self.link = Some(link);
+        match (was_up, up) {
+            (false, true) => self.link_up(first, now),
+            (true, false) => self.link_down(now),
+            (true, true) if moved => self.announce_again(now),
+            (true, true) | (false, false) => {}
+        }
+    }
+
+    fn link_up(&mut self, first: bool, now: Instant) {
+        let hold = if first { self.timing.hello * 2 } else { self.timing.link_hold };
+        let until = now + self.timing.listen.max(self.timing.dead * 2).max(hold);
+        self.state = State::Listening { early: now + hold, until };
+        self.mentioned.clear();
+        self.timers.set(Timer::State, Some(now + hold));
+        self.timers.set(Timer::Hello, Some(now + self.timing.hello));
+        self.news.courtesy(now);
+    }
+
+    fn link_down(&mut self, now: Instant) {
+        self.state = State::Down;
+        self.decide(now, |e, s| e.drop_all(Cause::LinkDown, false, s.now));
+        let up: Vec<NodeId> = self.members.all_alive().map(|(node, _)| node).collect();
+        for node in up {
+            self.members.bury(node, now);
+            self.event(Event::PeerDown(node, PeerDownCause::LinkDown));
+            self.decide(now, |e, s| e.peer_down(node, Cause::Silence(node), s));
+        }
+        self.news.clear();
+        self.timers.clear();
+        self.proof.forget();
+        self.punctuality.excuse();
+    }
+
+    /// What we stood still for, peers are forgiven; and if they may have taken over, we listen before we act again.
+    fn notice_own_stall(&mut self, now: Instant) {
+        let deadline = self.next_deadline();
+        if let Some(late) = self.punctuality.lateness(now, deadline, &self.timing) {
+            self.members.forgive(late, now);
+        }
+        let Some(gap) = self.punctuality.gap(now, &self.timing) else { return };
+        let wait = now + self.timing.hello * 2;
+        match self.state {
+            State::Down | State::Left => return,
+            State::Listening { early, until } => {
+                self.state = State::Listening { early: early.max(wait), until: until.max(wait) };
+            }
+            State::Active | State::Stalled { .. } => {
+                self.state = State::Stalled { until: wait, latest: now + self.timing.listen };
+                self.counts.stalls = self.counts.stalls.saturating_add(1);
+                self.event(Event::Stalled(gap));
+                self.decide(now, |e, s| e.evaluate_all(s));
+            }
+        }
+        self.timers.set(Timer::State, Some(wait));
+        // Until this hello is out, each further input would look like another stall.
+        self.punctuality.sent(now);
+        self.news.show(now);
+    }
+
+    fn event(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    fn mac(&self) -> Option<MacAddr> {
+        self.link.as_ref().filter(|link| link.up).map(|link| link.mac)
+    }
+
+    /// The address of ours from which `target` is on the link.
+    fn address_towards(&self, target: IpAddr) -> Option<IpAddr> {
+        let addresses = &self.link.as_ref()?.addresses;
+        addresses.iter().find(|net| net.contains(&target)).map(|net| net.addr())
+    }
+
+    fn is_own_address(&self, address: IpAddr) -> bool {
+        self.link.as_ref().is_some_and(|link| link.addresses.iter().any(|net| net.addr() == address))
+    }
+
+    /// Announcing draws clients to us: only while acting, and while others hear us.
+    fn may_announce(&self) -> bool {
+        self.state == State::Active && self.audible
+    }
+}

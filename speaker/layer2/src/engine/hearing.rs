@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! Hellos that come in: what is believed of them, and what follows.
+
+use std::{net::IpAddr, time::Instant};
+
+use super::{Segment, State, Timer};
+use crate::{
+    hello::{Echo, Hello},
+    identity::NodeId,
+    output::{Cause, Event, PeerDownCause},
+    peer::Reception,
+    rejection::Rejection,
+};
+
+impl Segment {
+    pub(super) fn hear_hello(
+        &mut self,
+        payload: &[u8],
+        hop_limit: u8,
+        source: IpAddr,
+        received: Instant,
+        now: Instant,
+    ) {
+        if self.state == State::Down {
+            return;
+        }
+        let hello = match self.me.receive(payload, hop_limit, &self.keys) {
+            Ok(hello) => hello,
+            Err(rejection) => return self.refuse_hello(rejection, source, now),
+        };
+        let echoes_us = self.echoes_us(&hello, received);
+        match self.members.hear(&hello, source, received, echoes_us) {
+            Reception::Replayed => self.counts.rejections.record(&Rejection::Replayed),
+            Reception::Unbelieved => {
+                self.counts.rejections.record(&Rejection::Unbelieved);
+                self.news.courtesy(now);
+            }
+            Reception::Duplicate { proved } => {
+                self.news.courtesy(now);
+                if proved {
+                    self.notice_duplicate(hello.node, source, now);
+                }
+            }
+            Reception::Known => self.believe(&hello, echoes_us, received, now),
+            Reception::Up { restarted } => {
+                if restarted {
+                    self.event(Event::PeerDown(hello.node, PeerDownCause::Restarted));
+                    self.decide(now, |e, s| e.peer_void(hello.node, Cause::Restarted(hello.node), s));
+                }
+                self.event(Event::PeerUp(hello.node));
+                self.news.courtesy(now);
+                // Its answer tells its MAC, by which it is told from strangers.
+                self.probe(source, now);
+                self.believe(&hello, echoes_us, received, now);
+                self.decide(now, |e, s| e.peer_up(hello.node, s));
+            }
+        }
+    }
+
+    fn refuse_hello(&mut self, rejection: Rejection, source: IpAddr, now: Instant) {
+        self.counts.rejections.record(&rejection);
+        if rejection == Rejection::OwnNode && !self.is_own_address(source) {
+            self.notice_duplicate(self.me.node, source, now);
+        }
+    }
+
+    /// Counts each, tells people now and then; otherwise nothing changes: the process believed so far stays.
+    fn notice_duplicate(&mut self, node: NodeId, source: IpAddr, now: Instant) {
+        self.counts.duplicates = self.counts.duplicates.saturating_add(1);
+        let pause = self.timing.defence;
+        self.duplicates_told.retain(|_, told| now.saturating_duration_since(*told) < pause);
+        if let std::collections::btree_map::Entry::Vacant(entry) = self.duplicates_told.entry(node) {
+            entry.insert(now);
+            self.event(Event::DuplicateIdentity { node, source });
+        }
+    }
+
+    /// Whether the hello echoes one of ours of the last dead interval: so its sender lives and hears us.
+    fn echoes_us(&self, hello: &Hello, received: Instant) -> bool {
+        hello.echoes.iter().any(|echo| {
+            echo.node == self.me.node
+                && echo.incarnation == self.me.incarnation
+                && self.sent.sent_within(echo.seq, received, self.timing.dead)
+        })
+    }
+
+    fn believe(&mut self, hello: &Hello, echoes_us: bool, received: Instant, now: Instant) {
+        self.counts.hellos_heard = self.counts.hellos_heard.saturating_add(1);
+        let was_proven = self.proof.holds(now);
+        if echoes_us {
+            self.proof.echoed(received);
+        }
+        let me = self.me.node;
+        for echo in hello.echoes.iter().filter(|echo| echo.node != me) {
+            self.members.vouch(echo, received);
+            self.mention(echo, received);
+        }
+        if hello.flags.leaving {
+            return self.part(hello, received, now);
+        }
+        self.decide(now, |e, s| e.hear(hello, received, s));
+        if !was_proven {
+            self.proof_may_have_arrived(now);
+        }
+        if hello.flags.ask
+            && let Some(source) = self.members.source(hello.node)
+        {
+            self.answer_ask(hello.node, source, now);
+        }
+        self.stop_listening_early(now);
+    }
+
+    /// It said good-bye: nothing is its any more, and it need not be silent for long to be gone.
+    fn part(&mut self, hello: &Hello, received: Instant, now: Instant) {
+        self.decide(now, |e, s| e.hear(hello, received, s));
+        self.members.bury(hello.node, now);
+        self.event(Event::PeerDown(hello.node, PeerDownCause::Left));
+        self.decide(now, |e, s| e.peer_void(hello.node, Cause::Resigned(hello.node), s));
+    }
+
+    pub(super) fn proof_may_have_arrived(&mut self, now: Instant) {
+        if self.proof.holds(now) && self.election.waits_for_proof() && self.state == State::Active {
+            self.decide(now, |e, s| e.proof_arrived(s));
+        }
+    }
+
+    fn mention(&mut self, echo: &Echo, received: Instant) {
+        if matches!(self.state, State::Listening { .. }) && echo.age <= self.timing.dead {
+            self.mentioned.insert(echo.node, received);
+        }
+    }
+
+    /// Listening ends early once all that can be heard was heard: everything that every peer owns, and of every node that
+    /// a peer hears.
+    pub(super) fn stop_listening_early(&mut self, now: Instant) {
+        let State::Listening { early, .. } = self.state else { return };
+        let somebody = self.members.all_alive().next().is_some();
+        if now >= early && somebody && self.knows_everything(now) {
+            self.begin_acting(now);
+        }
+    }
+
+    fn knows_everything(&self, now: Instant) -> bool {
+        let recent = |at: &Instant| now.saturating_duration_since(*at) <= self.timing.dead;
+        let mut mentioned = self.mentioned.iter().filter(|(_, at)| recent(at));
+        self.claims_complete()
+            && !self.members.has_strangers()
+            && mentioned.all(|(node, _)| self.members.is_alive(*node))
+    }
+
+    /// Whether all that the peers own is known.
+    pub(super) fn claims_complete(&self) -> bool {
+        self.members.all_alive().all(|(node, _)| self.election.claims.complete(node))
+    }
+
+    pub(super) fn begin_acting(&mut self, now: Instant) {
+        self.state = State::Active;
+        self.mentioned.clear();
+        self.timers.set(Timer::State, None);
+        self.decide(now, |e, s| e.evaluate_all(s));
+    }
+}

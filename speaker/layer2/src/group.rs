@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! One group on one segment: what this node wants with it and where it stands.
+
+use std::{collections::BTreeSet, time::Instant};
+
+use crate::{
+    identity::{NodeId, Term},
+    input::GroupIntent,
+    output::Cause,
+    rank::Key,
+};
+
+/// A group that the segment carries.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) intent: GroupIntent,
+    pub(crate) role: Role,
+    /// The best claim of a peer that is up.
+    pub(crate) rival: Option<Key>,
+    /// Why nobody held it when that was last so.
+    pub(crate) vacancy: Cause,
+    /// Since when role or rival are what they are.
+    pub(crate) since: Instant,
+}
+
+/// Where this node stands in a group. Linger is none of these: it is the data path's.
+#[derive(Debug)]
+pub(crate) enum Role {
+    /// Somebody else owns it, or this node may not.
+    Standby,
+    /// Nobody owns it; this node claims at the given time unless somebody of better rank does before.
+    Contending { at: Instant },
+    /// It would claim, but nothing proves that others hear it.
+    Unproven,
+    /// It owns it.
+    Owner(Tenure),
+}
+
+/// An ownership.
+#[derive(Debug)]
+pub(crate) struct Tenure {
+    pub(crate) term: Term,
+    pub(crate) cause: Cause,
+    pub(crate) voice: Voice,
+    pub(crate) move_out: MoveOut,
+    /// When it last contradicted a lower claim.
+    pub(crate) contradicted: Option<Instant>,
+}
+
+/// Whether clients that hold another MAC are told to move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Voice {
+    /// The addresses are announced.
+    Loud,
+    /// The kernel of `of`, whose speaker died, still serves its old clients: until `until` at most, only new ones are answered.
+    Quiet { of: NodeId, until: Instant },
+}
+
+/// Whether it should go to another node.
+#[derive(Debug)]
+pub(crate) enum MoveOut {
+    /// It stays.
+    No,
+    /// It was offered to a successor.
+    Offered(Offer),
+    /// It should go for this reason, but nobody took it.
+    Stuck(Cause),
+}
+
+/// An offer under way.
+#[derive(Debug)]
+pub(crate) struct Offer {
+    pub(crate) cause: Cause,
+    pub(crate) to: NodeId,
+    pub(crate) until: Instant,
+    /// Who was asked, the present one included.
+    pub(crate) asked: BTreeSet<NodeId>,
+    /// Nobody but this node will do.
+    pub(crate) only: Option<NodeId>,
+}
+
+impl Group {
+    pub(crate) fn new(intent: GroupIntent, now: Instant) -> Self {
+        Self { intent, role: Role::Standby, rival: None, vacancy: Cause::FirstUse, since: now }
+    }
+
+    /// Whether `me` may carry it now.
+    pub(crate) fn may_be_mine(&self, me: NodeId) -> bool {
+        self.intent.ready && self.intent.candidates.contains(&me)
+    }
+
+    pub(crate) fn tenure(&self) -> Option<&Tenure> {
+        match &self.role {
+            Role::Owner(tenure) => Some(tenure),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn tenure_mut(&mut self) -> Option<&mut Tenure> {
+        match &mut self.role {
+            Role::Owner(tenure) => Some(tenure),
+            _ => None,
+        }
+    }
+
+    /// When the clock has something to say about it.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match &self.role {
+            Role::Standby | Role::Unproven => None,
+            Role::Contending { at } => Some(*at),
+            Role::Owner(tenure) => {
+                let offer = match &tenure.move_out {
+                    MoveOut::Offered(offer) => Some(offer.until),
+                    MoveOut::No | MoveOut::Stuck(_) => None,
+                };
+                let quiet = match tenure.voice {
+                    Voice::Quiet { until, .. } => Some(until),
+                    Voice::Loud => None,
+                };
+                offer.into_iter().chain(quiet).min()
+            }
+        }
+    }
+}
+
+impl Tenure {
+    /// Why it goes, when somebody with this claim takes it.
+    pub(crate) fn farewell(&self, to: NodeId) -> Cause {
+        match &self.move_out {
+            MoveOut::Offered(offer) => offer.cause,
+            MoveOut::Stuck(cause) => *cause,
+            MoveOut::No => Cause::HigherClaim(to),
+        }
+    }
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! What goes into a segment's engine.
+
+use std::{net::IpAddr, time::Instant};
+
+use ipnet::IpNet;
+
+use crate::{
+    identity::{ClusterId, GroupId, Incarnation, MacAddr, NodeId},
+    keys::KeyRing,
+    timing::Timing,
+};
+
+/// Who this node is on the segment, and how it behaves there.
+#[derive(Clone, Debug)]
+pub struct SegmentConfig {
+    /// The cluster that it belongs to.
+    pub cluster: ClusterId,
+    /// The node itself.
+    pub node: NodeId,
+    /// This run of the process.
+    pub incarnation: Incarnation,
+    /// Seed of all randomness, so that a run can be repeated.
+    pub seed: u64,
+    /// Keys of the hellos.
+    pub keys: KeyRing,
+    /// The times.
+    pub timing: Timing,
+}
+
+/// Something happened: a packet, a wish, a deadline.
+#[derive(Clone, Debug)]
+pub enum Input<'a> {
+    /// A datagram arrived on the hello port.
+    Hello {
+        /// Its UDP payload.
+        payload: &'a [u8],
+        /// The hop limit (IPv4: time to live) that it arrived with.
+        hop_limit: u8,
+        /// Who sent it.
+        source: IpAddr,
+        /// When the kernel received it, at or before now.
+        received: Instant,
+    },
+    /// An Ethernet frame with ARP or ICMPv6 neighbour discovery arrived.
+    Frame {
+        /// The frame from its Ethernet header on.
+        bytes: &'a [u8],
+        /// When the kernel received it, at or before now.
+        received: Instant,
+    },
+    /// The interface is, or has become, like this.
+    Link(LinkState),
+    /// The complete list of what this segment carries; replaces the one before.
+    Groups(Vec<GroupIntent>),
+    /// Somebody wishes the group to move: to the node named, or to the best one.
+    HandOver {
+        /// What is to move.
+        group: GroupId,
+        /// Where to; `None` for the best-ranked candidate.
+        to: Option<NodeId>,
+    },
+    /// Give everything to others, and say `Output::Drained` when that is done or cannot be done.
+    Drain,
+    /// Last words: give up what is left. Nothing follows but what is then in the outputs.
+    Leave,
+    /// The deadline passed.
+    Timeout,
+}
+
+/// State of the interface that the segment is reached by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkState {
+    /// It is up and has a carrier.
+    pub up: bool,
+    /// Its Ethernet address.
+    pub mac: MacAddr,
+    /// Its addresses with their on-link prefixes.
+    pub addresses: Vec<IpNet>,
+    /// Routers on this segment.
+    pub gateways: Vec<IpAddr>,
+}
+
+/// One group that this segment carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupIntent {
+    /// Its identity.
+    pub id: GroupId,
+    /// The addresses that move together.
+    pub addresses: Vec<IpAddr>,
+    /// All nodes that may carry it.
+    pub candidates: Vec<NodeId>,
+    /// This node may carry it now, and its data path is in place.
+    pub ready: bool,
+}

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! All peers of a segment: who is up, who may be asked, whom to echo.
+
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    agenda::Agenda,
+    hello::{Echo, Hello, MAX_ECHOES, UpTo},
+    identity::{MacAddr, NodeId},
+    peer::{Judgement, Life, Peer, Reception},
+    rank::Candidate,
+    timing::Timing,
+};
+
+/// The peers, each with the time of the next look at it.
+#[derive(Debug)]
+pub(crate) struct Membership {
+    peers: BTreeMap<NodeId, Peer>,
+    by_source: BTreeMap<IpAddr, NodeId>,
+    looks: Agenda<NodeId>,
+    timing: Timing,
+}
+
+/// Something that the clock says about a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It has been silent for so long that it should be asked.
+    Ask(NodeId),
+    /// It is dead.
+    Died(NodeId),
+    /// It is no longer remembered, nor should its claims be.
+    Forgotten(NodeId),
+}
+
+impl Membership {
+    pub(crate) fn new(timing: Timing) -> Self {
+        Self { peers: BTreeMap::new(), by_source: BTreeMap::new(), looks: Agenda::new(), timing }
+    }
+
+    /// Takes in a hello that arrived at `received`; `echoes_us` if it echoes a recent one of ours.
+    pub(crate) fn hear(
+        &mut self,
+        hello: &Hello,
+        source: IpAddr,
+        received: Instant,
+        echoes_us: bool,
+    ) -> Reception {
+        let peer = self.peers.entry(hello.node).or_insert_with(Peer::new);
+        let before = peer.source();
+        let reception = peer.hear(hello, source, received, echoes_us, &self.timing);
+        let after = peer.source();
+        if before != after {
+            before.and_then(|address| self.by_source.remove(&address));
+            after.and_then(|address| self.by_source.insert(address, hello.node));
+        }
+        if reception != Reception::Known {
+            self.looks.advance(hello.node, received + self.timing.suspect);
+        }
+        reception
+    }
+
+    /// The next verdict that is due.
+    pub(crate) fn judge_next(&mut self, now: Instant) -> Option<Verdict> {
+        loop {
+            let node = self.looks.pop_due(now)?;
+            let judgement = self.peers.get_mut(&node)?.judge(now, &self.timing);
+            let (next, verdict) = match judgement {
+                Judgement::Fine { next } => (next, None),
+                Judgement::Ask { next } => (next, Some(Verdict::Ask(node))),
+                Judgement::Died { next } => (next, Some(Verdict::Died(node))),
+                Judgement::Forget => {
+                    let source = self.peers.remove(&node).and_then(|peer| peer.source());
+                    source.and_then(|address| self.by_source.remove(&address));
+                    return Some(Verdict::Forgotten(node));
+                }
+            };
+            // A look in the past would be repeated for ever.
+            self.looks.set(node, Some(next.max(now + Duration::from_micros(1))));
+            if verdict.is_some() {
+                return verdict;
+            }
+        }
+    }
+
+    pub(crate) fn next_look(&self) -> Option<Instant> {
+        self.looks.next()
+    }
+
+    /// We stood still for `late`: peers could not have been heard meanwhile.
+    pub(crate) fn forgive(&mut self, late: Duration, now: Instant) {
+        self.peers.values_mut().for_each(|peer| peer.forgive(late, now));
+    }
+
+    /// Takes one peer for dead; whether it was up.
+    pub(crate) fn bury(&mut self, node: NodeId, now: Instant) -> bool {
+        self.peers.get_mut(&node).is_some_and(|peer| peer.bury(now))
+    }
+
+    /// What third parties heard counts for peers that we know.
+    pub(crate) fn vouch(&mut self, echo: &Echo, received: Instant) {
+        if let (Some(peer), Some(heard)) = (self.peers.get_mut(&echo.node), received.checked_sub(echo.age)) {
+            peer.vouch(echo.incarnation, echo.seq, heard);
+        }
+    }
+
+    /// Our echoes: who waits to be believed first, then whoever was not echoed for longest.
+    pub(crate) fn echoes(&mut self, now: Instant) -> UpTo<MAX_ECHOES, Echo> {
+        let window = self.timing.dead;
+        let mut fresh: Vec<(&NodeId, &mut Peer)> = self
+            .peers
+            .iter_mut()
+            .filter(|(_, peer)| {
+                peer.to_echo().is_some_and(|(_, _, heard)| now.saturating_duration_since(heard) <= window)
+            })
+            .collect();
+        fresh.sort_by_key(|(_, peer)| (!peer.has_stranger(), peer.echoed));
+        UpTo::first_of(fresh.into_iter().take(usize::from(MAX_ECHOES)).filter_map(|(node, peer)| {
+            peer.echoed = Some(now);
+            let (incarnation, seq, heard) = peer.to_echo()?;
+            Some(Echo { node: *node, incarnation, seq, age: now.saturating_duration_since(heard) })
+        }))
+    }
+
+    /// Puts the peer first in the next echoes.
+    pub(crate) fn echo_next(&mut self, node: NodeId) {
+        if let Some(peer) = self.peers.get_mut(&node) {
+            peer.echoed = None;
+        }
+    }
+
+    /// The believed process of a peer that is up.
+    pub(crate) fn alive(&self, node: NodeId) -> Option<&Life> {
+        self.peers.get(&node)?.alive()
+    }
+
+    pub(crate) fn is_alive(&self, node: NodeId) -> bool {
+        self.alive(node).is_some()
+    }
+
+    /// Every peer that is up.
+    pub(crate) fn all_alive(&self) -> impl Iterator<Item = (NodeId, &Life)> + '_ {
+        self.peers.iter().filter_map(|(node, peer)| Some((*node, peer.alive()?)))
+    }
+
+    /// Whether somebody is heard whom we do not believe yet.
+    pub(crate) fn has_strangers(&self) -> bool {
+        self.peers.values().any(|peer| peer.alive().is_none() && peer.has_fresh_stranger())
+    }
+
+    /// Whether somebody is up and not suspected: who echoes us keeps our proof fresh.
+    pub(crate) fn hears_somebody(&self) -> bool {
+        self.all_alive().any(|(_, life)| !life.is_suspect())
+    }
+
+    /// Those of `nodes` that are up.
+    pub(crate) fn candidates<'a>(
+        &'a self,
+        nodes: &'a [NodeId],
+    ) -> impl Iterator<Item = (Candidate, &'a Life)> + 'a {
+        nodes.iter().filter_map(|node| {
+            let life = self.alive(*node)?;
+            let reluctant = life.flags.draining || life.flags.stalled;
+            Some((Candidate { node: *node, reluctant }, life))
+        })
+    }
+
+    /// Where a peer, up or down, was last heard from.
+    pub(crate) fn source(&self, node: NodeId) -> Option<IpAddr> {
+        self.peers.get(&node)?.source()
+    }
+
+    /// The peer that speaks from `address`.
+    fn at(&mut self, address: IpAddr) -> Option<&mut Peer> {
+        self.peers.get_mut(self.by_source.get(&address)?)
+    }
+
+    /// The kernel at `address` answered a probe.
+    pub(crate) fn host_answered(&mut self, address: IpAddr, at: Instant) {
+        if let Some(peer) = self.at(address) {
+            peer.host_answered = peer.host_answered.max(Some(at));
+        }
+    }
+
+    /// The station `mac` says that it has `address`: perhaps it is a peer's.
+    pub(crate) fn station(&mut self, address: IpAddr, mac: MacAddr) {
+        if let Some(peer) = self.at(address) {
+            peer.mac = Some(mac);
+        }
+    }
+
+    /// Whether the station is known to be a peer's.
+    pub(crate) fn is_peer_station(&self, mac: MacAddr) -> bool {
+        self.peers.values().any(|peer| peer.mac == Some(mac))
+    }
+
+    /// Whether the peer's kernel, or a live process of it, gave a sign within the dead interval.
+    pub(crate) fn host_lives(&self, node: NodeId, now: Instant) -> bool {
+        let sign = self.peers.get(&node).and_then(Peer::host_sign);
+        sign.is_some_and(|at| now.saturating_duration_since(at) < self.timing.dead)
+    }
+}

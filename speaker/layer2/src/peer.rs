@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! One peer as heard on the segment: which of its processes is believed, and how silent that one is.
+
+use std::{
+    net::IpAddr,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    hello::{Flags, Hello},
+    identity::{Incarnation, MacAddr},
+    timing::{ASKS, Timing},
+};
+
+/// A node that speaks in our cluster's name and is not us.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    /// The process believed to be it; silent ones included, until forgotten.
+    life: Option<Life>,
+    /// A process that speaks for it and has not proved to be live.
+    stranger: Option<Stranger>,
+    /// When it was last mentioned in an echo of ours.
+    pub(crate) echoed: Option<Instant>,
+    /// When its kernel last answered a probe of its address.
+    pub(crate) host_answered: Option<Instant>,
+    /// The station that was last heard to have its address.
+    pub(crate) mac: Option<MacAddr>,
+}
+
+/// The believed process.
+#[derive(Debug)]
+pub(crate) struct Life {
+    pub(crate) incarnation: Incarnation,
+    pub(crate) seq: u64,
+    /// When its newest hello was received.
+    pub(crate) heard: Instant,
+    /// Silence counts from here: the newest hello, a third party's word, or the end of our own stall.
+    silent_since: Instant,
+    /// Highest sequence number that a third party vouched for.
+    vouched: u64,
+    /// How long it may be silent.
+    dead_after: Duration,
+    pub(crate) source: IpAddr,
+    pub(crate) flags: Flags,
+    pulse: Pulse,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pulse {
+    Alive,
+    Suspect { asked: u8, next: Instant },
+    Down { since: Instant },
+}
+
+/// A process that has not yet shown that it hears us, and so may be a recording.
+#[derive(Debug)]
+struct Stranger {
+    incarnation: Incarnation,
+    seq: u64,
+    first: Instant,
+    heard: Instant,
+}
+
+/// What a hello meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reception {
+    /// Seen before, or older than what was seen: nothing in it counts.
+    Replayed,
+    /// Perhaps a recording: nothing in it counts until it echoes us.
+    Unbelieved,
+    /// A second process speaks for the node while the first lives; `proved` once that has lasted longer than a restart.
+    Duplicate { proved: bool },
+    /// From a peer that was up already.
+    Known,
+    /// The peer is up with this hello; `restarted` if a new process replaced one whose claims are void now.
+    Up { restarted: bool },
+}
+
+/// What a look at the clock says about a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Judgement {
+    /// Nothing to do before this time.
+    Fine { next: Instant },
+    /// Ask it whether it lives; look again at `next`.
+    Ask { next: Instant },
+    /// It is dead from now on.
+    Died { next: Instant },
+    /// Drop all memory of it.
+    Forget,
+}
+
+impl Peer {
+    pub(crate) fn new() -> Self {
+        Self { life: None, stranger: None, echoed: None, host_answered: None, mac: None }
+    }
+
+    /// The believed process if it is up.
+    pub(crate) fn alive(&self) -> Option<&Life> {
+        self.life.as_ref().filter(|life| life.is_up())
+    }
+
+    /// The process to echo: a stranger before the believed one, since it waits to be believed.
+    pub(crate) fn to_echo(&self) -> Option<(Incarnation, u64, Instant)> {
+        let stranger = self.stranger.as_ref().map(|s| (s.incarnation, s.seq, s.heard));
+        stranger.or_else(|| self.life.as_ref().map(|l| (l.incarnation, l.seq, l.heard)))
+    }
+
+    /// Whether somebody waits to be believed.
+    pub(crate) fn has_stranger(&self) -> bool {
+        self.stranger.is_some() || self.life.as_ref().is_some_and(|life| !life.is_up())
+    }
+
+    /// Whether a process that was heard just now waits to be believed.
+    pub(crate) fn has_fresh_stranger(&self) -> bool {
+        self.stranger.is_some()
+    }
+
+    /// Where the believed process speaks from.
+    pub(crate) fn source(&self) -> Option<IpAddr> {
+        self.life.as_ref().map(|life| life.source)
+    }
+
+    /// When the node last showed that its kernel runs: by an answer to a probe, or by a hello of a process that is up (after
+    /// a restart, the new one's).
+    pub(crate) fn host_sign(&self) -> Option<Instant> {
+        self.host_answered.max(self.alive().map(|life| life.heard))
+    }
+
+    /// Takes in a hello. `echoes_us`: it echoes one that we sent within the last dead interval.
+    pub(crate) fn hear(
+        &mut self,
+        hello: &Hello,
+        source: IpAddr,
+        received: Instant,
+        echoes_us: bool,
+        timing: &Timing,
+    ) -> Reception {
+        match &mut self.life {
+            Some(life) if life.incarnation == hello.incarnation => {
+                let reception = life.hear(hello, source, received, echoes_us, timing);
+                if self.stranger.as_ref().is_some_and(|s| received.duration_since(s.heard) > timing.dead) {
+                    self.stranger = None;
+                }
+                reception
+            }
+            _ => self.hear_stranger(hello, source, received, echoes_us, timing),
+        }
+    }
+
+    fn hear_stranger(
+        &mut self,
+        hello: &Hello,
+        source: IpAddr,
+        received: Instant,
+        echoes_us: bool,
+        timing: &Timing,
+    ) -> Reception {
+        let first = match &self.stranger {
+            Some(s) if s.incarnation == hello.incarnation && hello.seq <= s.seq => {
+                return Reception::Replayed;
+            }
+            Some(s) if s.incarnation == hello.incarnation => s.first,
+            _ => received,
+        };
+        self.stranger =
+            Some(Stranger { incarnation: hello.incarnation, seq: hello.seq, first, heard: received });
+        if !echoes_us {
+            return Reception::Unbelieved;
+        }
+        // The old process is not replaced while it lives: a restart ends it first, a second one beside it would flap.
+        if let Some(old) = self.life.as_ref().filter(|life| life.is_up() && life.heard > first) {
+            return Reception::Duplicate { proved: old.heard.duration_since(first) > timing.dead };
+        }
+        let restarted = self.life.is_some();
+        self.life = Some(Life::begin(hello, source, received, timing));
+        self.stranger = None;
+        Reception::Up { restarted }
+    }
+
+    /// A third party heard the believed process' hello `seq` at `heard`.
+    pub(crate) fn vouch(&mut self, incarnation: Incarnation, seq: u64, heard: Instant) {
+        if let Some(life) = self.life.as_mut().filter(|l| l.is_up() && l.incarnation == incarnation)
+            && seq > life.seq.max(life.vouched)
+        {
+            life.vouched = seq;
+            life.sign_of_life(heard);
+        }
+    }
+
+    /// We stood still for `late`: so long the peer could not have been heard.
+    pub(crate) fn forgive(&mut self, late: Duration, now: Instant) {
+        if let Some(life) = &mut self.life {
+            life.silent_since = (life.silent_since + late).min(now);
+        }
+    }
+
+    /// Takes the believed process for dead; whether it was up before.
+    pub(crate) fn bury(&mut self, now: Instant) -> bool {
+        match &mut self.life {
+            Some(life) if life.is_up() => {
+                life.pulse = Pulse::Down { since: now };
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Looks at the clock.
+    pub(crate) fn judge(&mut self, now: Instant, timing: &Timing) -> Judgement {
+        if self.stranger.as_ref().is_some_and(|s| now.duration_since(s.heard) >= timing.listen) {
+            self.stranger = None;
+        }
+        match &mut self.life {
+            Some(life) => life.judge(now, timing),
+            None => match &self.stranger {
+                Some(stranger) => Judgement::Fine { next: stranger.heard + timing.listen },
+                None => Judgement::Forget,
+            },
+        }
+    }
+}
+
+impl Life {
+    fn begin(hello: &Hello, source: IpAddr, received: Instant, timing: &Timing) -> Self {
+        Self {
+            incarnation: hello.incarnation,
+            seq: hello.seq,
+            heard: received,
+            silent_since: received,
+            vouched: 0,
+            dead_after: dead_after(hello, timing),
+            source,
+            flags: hello.flags,
+            pulse: Pulse::Alive,
+        }
+    }
+
+    fn is_up(&self) -> bool {
+        !matches!(self.pulse, Pulse::Down { .. })
+    }
+
+    /// Whether it has been silent for long enough to be asked.
+    pub(crate) fn is_suspect(&self) -> bool {
+        matches!(self.pulse, Pulse::Suspect { .. })
+    }
+
+    fn hear(
+        &mut self,
+        hello: &Hello,
+        source: IpAddr,
+        received: Instant,
+        echoes_us: bool,
+        timing: &Timing,
+    ) -> Reception {
+        if hello.seq <= self.seq {
+            return Reception::Replayed;
+        }
+        let was_up = self.is_up();
+        if !was_up && hello.flags.leaving {
+            // The repetition of its good-bye.
+            self.seq = hello.seq;
+            return Reception::Replayed;
+        }
+        // Late by a little, it is taken at its word; after a long absence its hellos might be recordings of that time.
+        let in_time = received.saturating_duration_since(self.silent_since) <= self.dead_after * 2;
+        self.seq = hello.seq;
+        self.heard = self.heard.max(received);
+        if !was_up && !echoes_us && !in_time {
+            return Reception::Unbelieved;
+        }
+        self.source = source;
+        self.flags = hello.flags;
+        self.dead_after = dead_after(hello, timing);
+        self.pulse = if was_up { self.pulse } else { Pulse::Alive };
+        self.sign_of_life(received);
+        if was_up { Reception::Known } else { Reception::Up { restarted: false } }
+    }
+
+    fn sign_of_life(&mut self, at: Instant) {
+        if at > self.silent_since {
+            self.silent_since = at;
+            if self.is_suspect() {
+                self.pulse = Pulse::Alive;
+            }
+        }
+    }
+
+    fn judge(&mut self, now: Instant, timing: &Timing) -> Judgement {
+        let dies = self.silent_since + self.dead_after;
+        let suspected = dies.checked_sub(timing.warning()).unwrap_or(dies);
+        match self.pulse {
+            Pulse::Down { since } if now.duration_since(since) >= timing.forget => Judgement::Forget,
+            Pulse::Down { since } => Judgement::Fine { next: since + timing.forget },
+            _ if now >= dies => {
+                self.pulse = Pulse::Down { since: now };
+                Judgement::Died { next: now + timing.forget }
+            }
+            _ if now < suspected => {
+                self.pulse = Pulse::Alive;
+                Judgement::Fine { next: suspected }
+            }
+            Pulse::Alive => {
+                let next = now + timing.ask_gap;
+                self.pulse = Pulse::Suspect { asked: 1, next };
+                Judgement::Ask { next: next.min(dies) }
+            }
+            Pulse::Suspect { asked, next } if asked < ASKS && now >= next => {
+                let next = now + timing.ask_gap;
+                self.pulse = Pulse::Suspect { asked: asked.saturating_add(1), next };
+                Judgement::Ask { next: next.min(dies) }
+            }
+            Pulse::Suspect { asked, next } if asked < ASKS => Judgement::Fine { next: next.min(dies) },
+            Pulse::Suspect { .. } => Judgement::Fine { next: dies },
+        }
+    }
+}
+
+/// A peer with slower times than ours is given the time it announces, within reason.
+fn dead_after(hello: &Hello, timing: &Timing) -> Duration {
+    hello.dead.clamp(timing.dead, timing.dead * 40)
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! The hellos that we sent a moment ago: an echo of one of them proves that who echoes lives and hears us.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+/// More are sent within a dead interval only in bursts of news; then the oldest stop to count.
+const KEPT: usize = 512;
+
+/// Sequence numbers and times of our latest hellos, in order.
+#[derive(Debug, Default)]
+pub(crate) struct SentLog(VecDeque<(u64, Instant)>);
+
+impl SentLog {
+    pub(crate) fn record(&mut self, seq: u64, at: Instant) {
+        if self.0.len() >= KEPT {
+            self.0.pop_front();
+        }
+        self.0.push_back((seq, at));
+    }
+
+    /// Whether we sent hello `seq` within `window` before `at`.
+    pub(crate) fn sent_within(&self, seq: u64, at: Instant, window: Duration) -> bool {
+        let found = self.0.binary_search_by_key(&seq, |(sent, _)| *sent).ok().and_then(|i| self.0.get(i));
+        found.is_some_and(|(_, sent)| at.saturating_duration_since(*sent) <= window)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_recent_hellos_count_and_numbers_never_sent_do_not() {
+        let (start, window) = (Instant::now(), Duration::from_millis(275));
+        let mut log = SentLog::default();
+        (1..=600).for_each(|seq| log.record(seq, start + Duration::from_millis(seq)));
+        let at = start + Duration::from_millis(700);
+        assert!(log.sent_within(600, at, window));
+        assert!(log.sent_within(425, at, window));
+        assert!(!log.sent_within(424, at, window), "too old");
+        assert!(!log.sent_within(88, at, Duration::MAX), "no longer remembered");
+        assert!(!log.sent_within(601, at, window), "never sent");
+    }
+}
