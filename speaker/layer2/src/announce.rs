@@ -112,7 +112,8 @@ impl Announcer {
         self.insert(address, 0, last, at);
     }
 
-    /// Says nothing more of the address.
+    /// Says nothing more of the address, and forgets what was said: a later start is a new event, announced at once,
+    /// since another node may have had the address in between.
     pub fn stop(&mut self, address: IpAddr) {
         self.remove(address);
     }
