@@ -3,6 +3,7 @@
 
 //! The per-node agent: which node carries which address, and how traffic finds its way in.
 
+pub mod datapath;
 pub mod kernel;
 
 #[cfg(test)]

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! Keeps the kernel's table as desired.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
+
+use super::condition::Condition;
+use super::kernel_table::KernelTable;
+use super::model::DataPath;
+use super::ruleset::TABLE;
+use super::tamper::{Listener, Tampering};
+use super::{host, nft, transaction};
+
+/// The shortest time between two transactions: a burst of changes costs one.
+const PACE: Duration = Duration::from_millis(20);
+/// First and longest pause after a failure.
+const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// How often settings are read that nobody reports changes of.
+const HOST_CHECK: Duration = Duration::from_secs(30);
+/// How long after somebody changed nftables the machine is looked at again: changes come in bursts.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// What the data path has come to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// The virtual IPs that this node may carry and whose rules are in the kernel: the gate of the election. After a
+    /// failed change these are the ones of the last change that succeeded, as their rules are still in force.
+    pub ready: BTreeSet<IpAddr>,
+    /// What is wrong, empty if nothing is.
+    pub conditions: BTreeSet<Condition>,
+}
+
+/// A running data path.
+///
+/// Dropping it leaves the rules in the kernel as they are.
+#[derive(Debug)]
+pub struct Handle {
+    observed: watch::Receiver<Observed>,
+    exit: oneshot::Sender<Exit>,
+    task: JoinHandle<()>,
+}
+
+impl Handle {
+    /// What the data path has come to, now and in future.
+    pub fn observed(&self) -> watch::Receiver<Observed> {
+        self.observed.clone()
+    }
+
+    /// Ends the data path: new connections are translated for `rest` from now, by the kernel alone; established
+    /// ones without limit.
+    ///
+    /// # Errors
+    /// If `nft` fails; the rules stay without limit then.
+    pub async fn linger(self, rest: Duration) -> Result<(), Condition> {
+        let (answer, result) = oneshot::channel();
+        if self.exit.send((rest, answer)).is_err() {
+            return Err(Condition::NftFailed("the data path has ended already".to_owned()));
+        }
+        let result = result.await;
+        self.task.abort();
+        result.unwrap_or_else(|_| Err(Condition::NftFailed("the data path ended too early".to_owned())))
+    }
+}
+
+/// Starts to keep the table as `desired` says. While that is `None`, what shall be is not known yet, and whatever an
+/// earlier process left stays untouched.
+pub fn start(desired: watch::Receiver<Option<Arc<DataPath>>>) -> Handle {
+    let (observe, observed) = watch::channel(Observed::default());
+    let (exit, exiting) = oneshot::channel();
+    let task = tokio::spawn(async move {
+        let mut driver = Driver {
+            desired,
+            observe,
+            table: KernelTable::default(),
+            refusal: None,
+            flows: None,
+            host: BTreeSet::new(),
+        };
+        if let Ok((rest, answer)) = driver.run(exiting).await {
+            let result = driver.table.linger(rest).await;
+            if answer.send(result).is_err() {
+                tracing::debug!("nobody waits for the end of the data path");
+            }
+        }
+    });
+    Handle { observed, exit, task }
+}
+
+/// Removes the table at once. Connections that it translates stall.
+///
+/// # Errors
+/// If `nft` fails.
+pub async fn cleanup() -> Result<(), Condition> {
+    nft::apply(&transaction::remove()).await
+}
+
+type Exit = (Duration, oneshot::Sender<Result<(), Condition>>);
+
+struct Driver {
+    desired: watch::Receiver<Option<Arc<DataPath>>>,
+    observe: watch::Sender<Observed>,
+    table: KernelTable,
+    /// What went wrong at the last attempt to apply.
+    refusal: Option<Condition>,
+    /// What went wrong at the last attempt to delete stale flows.
+    flows: Option<Condition>,
+    /// What was seen at the last look at the machine.
+    host: BTreeSet<Condition>,
+}
+
+impl Driver {
+    /// Returns when asked to exit.
+    async fn run(&mut self, mut exiting: oneshot::Receiver<Exit>) -> Result<Exit, oneshot::error::RecvError> {
+        let mut listener = Listener::open().inspect_err(deaf).ok();
+        let mut retry = RETRY.0;
+        let mut pending = true;
+        let mut not_before = Instant::now();
+        let mut host_check = Instant::now();
+        loop {
+            tokio::select! {
+                biased;
+                exit = &mut exiting => return exit,
+                () = sleep_until(not_before), if pending => {
+                    pending = !self.apply().await;
+                    let pause = if pending { retry } else { PACE };
+                    retry = if pending { (retry * 2).min(RETRY.1) } else { RETRY.0 };
+                    not_before = Instant::now() + pause;
+                }
+                changed = self.desired.changed() => match changed {
+                    Ok(()) => pending = true,
+                    Err(_no_more_changes) => return exiting.await,
+                },
+                () = sleep_until(host_check) => {
+                    self.look_at_host().await;
+                    host_check = Instant::now() + HOST_CHECK;
+                }
+                heard = hear(listener.as_mut()) => match heard {
+                    Ok(Tampering::OurTableDeleted) => {
+                        tracing::warn!(table = TABLE, "the table was deleted, or may have been; restoring it");
+                        self.table.forget();
+                        pending = true;
+                    }
+                    Ok(Tampering::ForeignBaseChain) => host_check = host_check.min(Instant::now() + SETTLE),
+                    Ok(Tampering::ForeignRule) if self.waits_for_foreign_rule() => {
+                        host_check = host_check.min(Instant::now() + SETTLE);
+                    }
+                    Ok(Tampering::ForeignRule) => {}
+                    Err(error) => {
+                        deaf(&error);
+                        listener = None;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether nothing is left to be done.
+    async fn apply(&mut self) -> bool {
+        let Some(desired) = self.desired.borrow_and_update().clone() else {
+            return true;
+        };
+        let stale = match self.table.apply(&desired).await {
+            Ok(stale) => stale,
+            Err(condition) => {
+                tracing::error!(reason = condition.reason(), "{condition}");
+                self.refusal = Some(condition);
+                self.publish(None);
+                return false;
+            }
+        };
+        self.refusal = None;
+        self.publish(Some(&desired));
+        self.flows = match stale.delete().await {
+            Ok(0) => None,
+            Ok(flows) => {
+                tracing::info!(flows, "deleted flows that were begun under other rules");
+                None
+            }
+            Err(condition) => {
+                tracing::warn!(reason = condition.reason(), "{condition}");
+                Some(condition)
+            }
+        };
+        self.look_at_forwarding(&desired);
+        self.publish(None);
+        true
+    }
+
+    fn waits_for_foreign_rule(&self) -> bool {
+        self.host.iter().any(|condition| matches!(condition, Condition::ForwardPolicyDrop { .. }))
+    }
+
+    async fn look_at_host(&mut self) {
+        match host::forward_drops().await {
+            Ok(drops) => self.host = drops,
+            // The same failure meets the rules themselves, and is told there.
+            Err(condition) => tracing::debug!(reason = condition.reason(), "{condition}"),
+        }
+        let desired = self.desired.borrow().clone();
+        if let Some(desired) = desired {
+            self.look_at_forwarding(&desired);
+        }
+        self.publish(None);
+    }
+
+    fn look_at_forwarding(&mut self, desired: &DataPath) {
+        self.host.retain(|condition| !matches!(condition, Condition::ForwardingOff { .. }));
+        self.host.extend(host::forwarding(desired));
+    }
+
+    /// Tells what is wrong and, if rules were applied, which virtual IPs are ready now.
+    fn publish(&self, applied: Option<&DataPath>) {
+        let conditions = self.host.iter().chain(&self.refusal).chain(&self.flows).cloned().collect();
+        let ready = applied.map(|data_path| data_path.candidates().collect());
+        self.observe.send_if_modified(|observed| {
+            let new = Observed { ready: ready.unwrap_or_else(|| observed.ready.clone()), conditions };
+            let changed = *observed != new;
+            *observed = new;
+            changed
+        });
+    }
+}
+
+fn deaf(error: &std::io::Error) {
+    tracing::warn!(%error, "changes of nftables by others will go unnoticed");
+}
+
+async fn hear(listener: Option<&mut Listener>) -> std::io::Result<Tampering> {
+    match listener {
+        Some(listener) => listener.next().await,
+        None => std::future::pending().await,
+    }
+}

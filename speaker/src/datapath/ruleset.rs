@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! What table `inet ferrolb` contains for a [`DataPath`].
+//!
+//! The base chains hold a constant handful of rules, which look addresses and ports up in maps and sets; so the
+//! cost of a packet does not grow with the number of Services, and a change touches only the elements and the
+//! chain of the port that changed.
+//!
+//! No packet or connection marks are used: kube-proxy and the CNI plugins share one 32-bit mark. That a connection is one of
+//! ours to be masqueraded is read from its original destination, which the kernel remembers anyway.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use super::model::{Backends, Clients, DataPath, Frontend, Role, Source};
+
+/// The table's family and name, as `nft` wants them.
+pub(crate) const TABLE: &str = "inet ferrolb";
+
+/// A fixed seed makes every node choose the same endpoint for a client, so affinity outlives a failover.
+const AFFINITY_SEED: &str = "0x466c4c42";
+
+/// Address family of the things that exist once for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Family {
+    V4,
+    V6,
+}
+
+impl Family {
+    pub(crate) const BOTH: [Family; 2] = [Family::V4, Family::V6];
+
+    pub(crate) fn of(address: IpAddr) -> Self {
+        if address.is_ipv4() { Family::V4 } else { Family::V6 }
+    }
+
+    fn digit(self) -> char {
+        match self {
+            Family::V4 => '4',
+            Family::V6 => '6',
+        }
+    }
+
+    /// The header that rules match on.
+    fn header(self) -> &'static str {
+        match self {
+            Family::V4 => "ip",
+            Family::V6 => "ip6",
+        }
+    }
+
+    fn address_type(self) -> &'static str {
+        match self {
+            Family::V4 => "ipv4_addr",
+            Family::V6 => "ipv6_addr",
+        }
+    }
+
+    fn echo_request(self) -> &'static str {
+        match self {
+            Family::V4 => "icmp type echo-request",
+            Family::V6 => "icmpv6 type echo-request",
+        }
+    }
+}
+
+/// A kind of map or set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    /// Map: virtual IP, protocol, port → the port's chain.
+    Ports,
+    /// Set: virtual IPs that this node may carry.
+    Candidates,
+    /// Set: virtual IPs that only other nodes may carry.
+    Elsewhere,
+    /// Set: virtual IP, protocol, endpoint, endpoint's port of the connections to masquerade.
+    Masquerade,
+    /// Set: an endpoint's address twice, for endpoints that reach themselves through a virtual IP.
+    Hairpin,
+}
+
+/// A map or set of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Container {
+    pub(crate) kind: Kind,
+    pub(crate) family: Family,
+}
+
+impl Container {
+    /// Every container, in the order in which they are declared.
+    pub(crate) fn all() -> impl Iterator<Item = Container> {
+        [Kind::Ports, Kind::Candidates, Kind::Elsewhere, Kind::Masquerade, Kind::Hairpin]
+            .into_iter()
+            .flat_map(|kind| Family::BOTH.map(|family| Container { kind, family }))
+    }
+
+    /// `map` or `set`.
+    pub(crate) fn keyword(self) -> &'static str {
+        match self.kind {
+            Kind::Ports => "map",
+            _ => "set",
+        }
+    }
+
+    /// The declaration between the braces. Everything can time out, see [`super::transaction::linger`].
+    pub(crate) fn definition(self) -> String {
+        let address = self.family.address_type();
+        let key = match self.kind {
+            Kind::Ports => format!("{address} . inet_proto . inet_service : verdict"),
+            Kind::Candidates | Kind::Elsewhere => address.to_owned(),
+            Kind::Masquerade => format!("{address} . inet_proto . {address} . inet_service"),
+            Kind::Hairpin => format!("{address} . {address}"),
+        };
+        format!("type {key}; flags timeout;")
+    }
+}
+
+impl fmt::Display for Container {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self.kind {
+            Kind::Ports => "ports",
+            Kind::Candidates => "candidates",
+            Kind::Elsewhere => "elsewhere",
+            Kind::Masquerade => "masquerade",
+            Kind::Hairpin => "hairpin",
+        };
+        write!(f, "{name}{}", self.family.digit())
+    }
+}
+
+/// A chain that never changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FixedChain {
+    pub(crate) name: &'static str,
+    /// The hook, for a base chain.
+    pub(crate) hook: Option<&'static str>,
+    pub(crate) rules: Vec<String>,
+}
+
+/// The chains that every state of the table has, those that others jump to first.
+///
+/// Ours come 5 before the usual priorities: two tables' translations at one hook do not chain, the first wins,
+/// and the order of registration must not decide who that is.
+pub(crate) fn fixed_chains() -> Vec<FixedChain> {
+    let per_family = |rule: &dyn Fn(Family) -> String| Family::BOTH.map(rule).to_vec();
+    let translate = per_family(&|family| {
+        format!("{} daddr . meta l4proto . th dport vmap @ports{}", family.header(), family.digit())
+    });
+    let ping = per_family(&|family| {
+        let (header, digit) = (family.header(), family.digit());
+        format!("{header} daddr @candidates{digit} {} redirect", family.echo_request())
+    });
+    let masquerade = per_family(&|family| {
+        let (header, digit) = (family.header(), family.digit());
+        format!(
+            "ct status dnat ct original {header} daddr . meta l4proto . {header} daddr . th dport \
+             @masquerade{digit} masquerade fully-random"
+        )
+    });
+    let hairpin = per_family(&|family| {
+        let (header, digit) = (family.header(), family.digit());
+        format!("ct status dnat {header} saddr . {header} daddr @hairpin{digit} masquerade fully-random")
+    });
+    let guard = Family::BOTH
+        .into_iter()
+        .flat_map(|family| {
+            let (header, digit) = (family.header(), family.digit());
+            [
+                format!("{header} daddr @candidates{digit} goto refuse"),
+                format!("{header} daddr @elsewhere{digit} drop"),
+            ]
+        })
+        .collect();
+    let base = |name, hook, rules| FixedChain { name, hook: Some(hook), rules };
+    vec![
+        FixedChain {
+            name: "refuse",
+            hook: None,
+            rules: vec![
+                // Out of window, so not translated although its connection is: a reset would kill that one.
+                "ct state invalid drop".to_owned(),
+                "meta l4proto tcp reject with tcp reset".to_owned(),
+                "reject".to_owned(),
+            ],
+        },
+        base(
+            "prerouting",
+            "type nat hook prerouting priority dstnat - 5; policy accept;",
+            [translate.clone(), ping].concat(),
+        ),
+        base("output", "type nat hook output priority -105; policy accept;", translate),
+        base(
+            "postrouting",
+            "type nat hook postrouting priority srcnat - 5; policy accept;",
+            [masquerade, hairpin].concat(),
+        ),
+        base("forward", "type filter hook forward priority filter - 5; policy accept;", guard),
+    ]
+}
+
+/// The changing part of the table.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Ruleset {
+    /// One chain per translated port: its name → its rules.
+    pub(crate) chains: BTreeMap<String, Vec<String>>,
+    /// Elements: their key → the chain they lead to, in maps.
+    pub(crate) elements: BTreeMap<Container, BTreeMap<String, Option<String>>>,
+}
+
+impl Ruleset {
+    fn insert(&mut self, kind: Kind, family: Family, key: String, target: Option<String>) {
+        self.elements.entry(Container { kind, family }).or_default().insert(key, target);
+    }
+}
+
+/// The changing part of the table that does what `desired` says.
+pub(crate) fn ruleset(desired: &DataPath) -> Ruleset {
+    let mut rules = Ruleset::default();
+    for (&address, role) in &desired.vips {
+        let kind = match role {
+            Role::Candidate => Kind::Candidates,
+            Role::Elsewhere => Kind::Elsewhere,
+        };
+        rules.insert(kind, Family::of(address), address.to_string(), None);
+    }
+    let keeps_source = keeping_source(desired);
+    for (frontend, backends) in &desired.ports {
+        let family = Family::of(frontend.address);
+        let endpoints = of_family(&backends.endpoints, family);
+        if endpoints.is_empty() {
+            continue;
+        }
+        let chain = chain_name(frontend);
+        rules.chains.insert(chain.clone(), port_rules(frontend, backends, &endpoints));
+        let Frontend { address, protocol, port } = frontend;
+        rules.insert(Kind::Ports, family, format!("{address} . {protocol} . {port}"), Some(chain));
+        for endpoint in endpoints {
+            let (ip, port) = (endpoint.ip(), endpoint.port());
+            match backends.source {
+                Source::Kept => rules.insert(Kind::Hairpin, family, format!("{ip} . {ip}"), None),
+                Source::Masqueraded if keeps_source.contains(&(*address, *protocol, endpoint)) => {}
+                Source::Masqueraded => {
+                    rules.insert(
+                        Kind::Masquerade,
+                        family,
+                        format!("{address} . {protocol} . {ip} . {port}"),
+                        None,
+                    );
+                }
+            }
+        }
+    }
+    rules
+}
+
+/// Endpoints that two ports of one address lead to, one of them keeping the client's address: on the way out the
+/// two look alike. The address is kept for both, which works, as such an endpoint is on this node.
+fn keeping_source(desired: &DataPath) -> BTreeSet<(IpAddr, super::model::Protocol, SocketAddr)> {
+    desired
+        .ports
+        .iter()
+        .filter(|(_, backends)| backends.source == Source::Kept)
+        .flat_map(|(frontend, backends)| {
+            backends.endpoints.iter().map(|&endpoint| (frontend.address, frontend.protocol, endpoint))
+        })
+        .collect()
+}
+
+fn of_family(endpoints: &BTreeSet<SocketAddr>, family: Family) -> Vec<SocketAddr> {
+    endpoints.iter().copied().filter(|endpoint| Family::of(endpoint.ip()) == family).collect()
+}
+
+/// The name of a port's chain, such as `port/tcp/80/192.0.2.1`; colons are not allowed in names.
+pub(crate) fn chain_name(frontend: &Frontend) -> String {
+    let Frontend { address, protocol, port } = frontend;
+    let address = match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => address.segments().map(|group| format!("{group:x}")).join("-"),
+    };
+    format!("port/{protocol}/{port}/{address}")
+}
+
+/// Only chains of this form are ever deleted.
+pub(crate) fn is_port_chain(name: &str) -> bool {
+    name.starts_with("port/")
+}
+
+fn port_rules(frontend: &Frontend, backends: &Backends, endpoints: &[SocketAddr]) -> Vec<String> {
+    let header = Family::of(frontend.address).header();
+    let mut rules = Vec::new();
+    if let Clients::Within(networks) = &backends.clients {
+        rules.extend(refuse_strangers(networks, Family::of(frontend.address)));
+    }
+    let choice = match endpoints {
+        [only] => only.to_string(),
+        several => {
+            let selector = if backends.affinity {
+                format!("jhash {header} saddr mod {} seed {AFFINITY_SEED}", several.len())
+            } else {
+                format!("numgen random mod {}", several.len())
+            };
+            let targets: Vec<String> = several
+                .iter()
+                .enumerate()
+                .map(|(index, endpoint)| format!("{index} : {} . {}", endpoint.ip(), endpoint.port()))
+                .collect();
+            format!("{selector} map {{ {} }}", targets.join(", "))
+        }
+    };
+    rules.push(format!(
+        "meta l4proto {} dnat {header} to {choice} comment \"{}\"",
+        frontend.protocol,
+        comment(&backends.service)
+    ));
+    rules
+}
+
+/// The rule that drops clients outside of `networks`, if anybody is outside.
+fn refuse_strangers(networks: &BTreeSet<IpNet>, family: Family) -> Option<String> {
+    // Overlapping networks in one set are refused by nft, hence the aggregation.
+    let allowed: Vec<String> = match family {
+        Family::V4 => {
+            let networks =
+                networks.iter().filter_map(|net| if let IpNet::V4(net) = net { Some(*net) } else { None });
+            Ipv4Net::aggregate(&networks.collect()).iter().map(ToString::to_string).collect()
+        }
+        Family::V6 => {
+            let networks =
+                networks.iter().filter_map(|net| if let IpNet::V6(net) = net { Some(*net) } else { None });
+            Ipv6Net::aggregate(&networks.collect()).iter().map(ToString::to_string).collect()
+        }
+    };
+    if allowed.iter().any(|net| net.ends_with("/0")) {
+        None
+    } else if allowed.is_empty() {
+        Some("drop".to_owned())
+    } else {
+        Some(format!("{} saddr != {{ {} }} drop", family.header(), allowed.join(", ")))
+    }
+}
+
+/// A Service's name made safe to stand between quotes: object names never need other characters, but a file
+/// could hold anything. The kernel takes comments of up to 127 bytes.
+fn comment(service: &str) -> String {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '/' | '_');
+    service.chars().take(127).map(|c| if allowed(c) { c } else { '?' }).collect()
+}
