@@ -58,6 +58,8 @@ pub enum Reason {
     ForwardingDisabled,
     /// Another rule set drops what we forward.
     ForwardDropped,
+    /// Flows that began under other rules cannot be deleted from the kernel's connection table.
+    StaleFlows,
     /// Nobody on the segment answers, so that the node cannot know whether it is cut off.
     NoProof,
     /// The process lacks a capability.

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use ferrolb_config::reason::Reason;
+
 /// Something that keeps, or may keep, traffic from flowing through this node. Its `Display` text says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Condition {
@@ -35,16 +37,14 @@ pub enum Condition {
 }
 
 impl Condition {
-    /// The reason in CamelCase, for conditions, events and metric labels.
-    pub fn reason(&self) -> &'static str {
+    /// The word for it in conditions, events and metrics.
+    pub fn reason(&self) -> Reason {
         match self {
-            Condition::NftMissing(_) => "NftMissing",
-            Condition::NftFailed(_) => "NftFailed",
-            Condition::NotPermitted => "DataPathNotPermitted",
-            Condition::ForwardingOff { .. } => "ForwardingOff",
-            Condition::ForwardPolicyDrop { .. } => "ForwardPolicyDrop",
-            Condition::ConntrackMissing(_) => "ConntrackMissing",
-            Condition::ConntrackFailed(_) => "ConntrackFailed",
+            Condition::NftMissing(_) | Condition::NftFailed(_) => Reason::DataPathNotReady,
+            Condition::NotPermitted => Reason::MissingCapability,
+            Condition::ForwardingOff { .. } => Reason::ForwardingDisabled,
+            Condition::ForwardPolicyDrop { .. } => Reason::ForwardDropped,
+            Condition::ConntrackMissing(_) | Condition::ConntrackFailed(_) => Reason::StaleFlows,
         }
     }
 }

@@ -23,6 +23,9 @@ use super::{host, nft, transaction};
 const PACE: Duration = Duration::from_millis(20);
 /// First and longest pause after a failure.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// First and longest pause before restoring a table that somebody else changed: two programs must not fight over it
+/// at full speed.
+const RESTORE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(10));
 /// How often settings are read that nobody reports changes of.
 const HOST_CHECK: Duration = Duration::from_secs(30);
 /// How long after somebody changed nftables the machine is looked at again: changes come in bursts.
@@ -31,11 +34,18 @@ const SETTLE: Duration = Duration::from_secs(1);
 /// What the data path has come to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Observed {
-    /// The virtual IPs that this node may carry and whose rules are in the kernel: the gate of the election. After a
-    /// failed change these are the ones of the last change that succeeded, as their rules are still in force.
-    pub ready: BTreeSet<IpAddr>,
+    /// What the kernel does: the last of the desired states that it accepted. After a failed change it is still in
+    /// force.
+    pub applied: Option<Arc<DataPath>>,
     /// What is wrong, empty if nothing is.
     pub conditions: BTreeSet<Condition>,
+}
+
+impl Observed {
+    /// The virtual IPs that this node may carry and whose rules are in the kernel: the gate of the election.
+    pub fn ready(&self) -> BTreeSet<IpAddr> {
+        self.applied.iter().flat_map(|applied| applied.candidates()).collect()
+    }
 }
 
 /// A running data path.
@@ -99,7 +109,7 @@ pub fn start(desired: watch::Receiver<Option<Arc<DataPath>>>) -> Handle {
 /// # Errors
 /// If `nft` fails.
 pub async fn cleanup() -> Result<(), Condition> {
-    nft::apply(&transaction::remove()).await
+    nft::apply(&transaction::remove()).await.map(drop)
 }
 
 type Exit = (Duration, oneshot::Sender<Result<(), Condition>>);
@@ -123,9 +133,10 @@ impl Driver {
         let mut retry = RETRY.0;
         let mut pending = true;
         let mut not_before = Instant::now();
+        let (mut restore, mut restored) = (RESTORE.0, None);
         let mut host_check = Instant::now();
         loop {
-            tokio::select! {
+            let heard = tokio::select! {
                 biased;
                 exit = &mut exiting => return exit,
                 () = sleep_until(not_before), if pending => {
@@ -133,30 +144,43 @@ impl Driver {
                     let pause = if pending { retry } else { PACE };
                     retry = if pending { (retry * 2).min(RETRY.1) } else { RETRY.0 };
                     not_before = Instant::now() + pause;
+                    let writer = self.table.writer();
+                    listener.as_mut().map_or(Ok(None), |listener| listener.pass_over(writer))
                 }
                 changed = self.desired.changed() => match changed {
-                    Ok(()) => pending = true,
+                    Ok(()) => {
+                        pending = true;
+                        continue;
+                    }
                     Err(_no_more_changes) => return exiting.await,
                 },
                 () = sleep_until(host_check) => {
                     self.look_at_host().await;
                     host_check = Instant::now() + HOST_CHECK;
+                    continue;
                 }
-                heard = hear(listener.as_mut()) => match heard {
-                    Ok(Tampering::OurTableDeleted) => {
-                        tracing::warn!(table = TABLE, "the table was deleted, or may have been; restoring it");
-                        self.table.forget();
-                        pending = true;
-                    }
-                    Ok(Tampering::ForeignBaseChain) => host_check = host_check.min(Instant::now() + SETTLE),
-                    Ok(Tampering::ForeignRule) if self.waits_for_foreign_rule() => {
-                        host_check = host_check.min(Instant::now() + SETTLE);
-                    }
-                    Ok(Tampering::ForeignRule) => {}
-                    Err(error) => {
-                        deaf(&error);
-                        listener = None;
-                    }
+                heard = hear(listener.as_mut()) => heard.map(Some),
+            };
+            match heard {
+                Ok(None) => {}
+                Ok(Some(Tampering::OurTableDeleted | Tampering::OurTableChanged)) => {
+                    tracing::warn!(table = TABLE, "somebody changed or deleted our table; restoring it");
+                    self.table.forget();
+                    pending = true;
+                    let now = Instant::now();
+                    let again = restored.is_some_and(|restored: Instant| now - restored < RESTORE.1);
+                    restore = if again { (restore * 2).min(RESTORE.1) } else { RESTORE.0 };
+                    restored = Some(now);
+                    not_before = not_before.max(now + restore);
+                }
+                Ok(Some(Tampering::ForeignBaseChain)) => host_check = host_check.min(Instant::now() + SETTLE),
+                Ok(Some(Tampering::ForeignRule)) if self.waits_for_foreign_rule() => {
+                    host_check = host_check.min(Instant::now() + SETTLE);
+                }
+                Ok(Some(Tampering::ForeignRule)) => {}
+                Err(error) => {
+                    deaf(&error);
+                    listener = None;
                 }
             }
         }
@@ -170,7 +194,7 @@ impl Driver {
         let stale = match self.table.apply(&desired).await {
             Ok(stale) => stale,
             Err(condition) => {
-                tracing::error!(reason = condition.reason(), "{condition}");
+                tracing::error!(reason = %condition.reason(), "{condition}");
                 self.refusal = Some(condition);
                 self.publish(None);
                 return false;
@@ -185,7 +209,7 @@ impl Driver {
                 None
             }
             Err(condition) => {
-                tracing::warn!(reason = condition.reason(), "{condition}");
+                tracing::warn!(reason = %condition.reason(), "{condition}");
                 Some(condition)
             }
         };
@@ -202,7 +226,7 @@ impl Driver {
         match host::forward_drops().await {
             Ok(drops) => self.host = drops,
             // The same failure meets the rules themselves, and is told there.
-            Err(condition) => tracing::debug!(reason = condition.reason(), "{condition}"),
+            Err(condition) => tracing::debug!(reason = %condition.reason(), "{condition}"),
         }
         let desired = self.desired.borrow().clone();
         if let Some(desired) = desired {
@@ -217,11 +241,11 @@ impl Driver {
     }
 
     /// Tells what is wrong and, if rules were applied, which virtual IPs are ready now.
-    fn publish(&self, applied: Option<&DataPath>) {
+    fn publish(&self, applied: Option<&Arc<DataPath>>) {
         let conditions = self.host.iter().chain(&self.refusal).chain(&self.flows).cloned().collect();
-        let ready = applied.map(|data_path| data_path.candidates().collect());
         self.observe.send_if_modified(|observed| {
-            let new = Observed { ready: ready.unwrap_or_else(|| observed.ready.clone()), conditions };
+            let applied = applied.or(observed.applied.as_ref()).cloned();
+            let new = Observed { applied, conditions };
             let changed = *observed != new;
             *observed = new;
             changed

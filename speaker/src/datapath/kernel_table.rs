@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::condition::Condition;
 use super::conntrack::{self, Stale, Translated};
-use super::found::{self, Leftovers};
+use super::found::Leftovers;
 use super::model::{DataPath, Frontend};
 use super::ruleset::{Ruleset, TABLE, ruleset};
 use super::{nft, transaction};
@@ -17,6 +17,10 @@ use super::{nft, transaction};
 pub(crate) struct KernelTable {
     /// What the table holds; `None` while that is unknown, as at the start.
     holds: Option<Ruleset>,
+    /// Whether somebody else changed it since this process wrote it.
+    tampered: bool,
+    /// The last process that wrote it for us.
+    writer: Option<u32>,
     /// What it translated when that was last known.
     translated: Translated,
 }
@@ -34,6 +38,7 @@ impl KernelTable {
             None => self.take_over(&wanted).await?,
         };
         self.holds = Some(wanted);
+        self.tampered = false;
         self.translated = translated;
         Ok(Stale::between(&before, &self.translated))
     }
@@ -48,7 +53,10 @@ impl KernelTable {
             return Ok(Some(self.translated.clone()));
         }
         match nft::apply(&text).await {
-            Ok(()) => Ok(Some(self.translated.clone())),
+            Ok(writer) => {
+                self.writer = Some(writer);
+                Ok(Some(self.translated.clone()))
+            }
             Err(Condition::NftFailed(why)) => {
                 tracing::warn!(why, "the table is not as this process left it; taking it over");
                 self.forget();
@@ -58,28 +66,34 @@ impl KernelTable {
         }
     }
 
-    /// Replaces whatever the table holds, without a gap for what stays.
-    async fn take_over(&self, wanted: &Ruleset) -> Result<Translated, Condition> {
-        let (family, name) = TABLE.split_once(' ').unwrap_or_default();
-        let found = nft::list(&["table", family, name]).await?;
+    /// Leads from whatever the table holds to `wanted`, without a gap for what stays. Returns what was translated.
+    async fn take_over(&mut self, wanted: &Ruleset) -> Result<Translated, Condition> {
+        let found = list_own().await?;
         if found.is_none() && *wanted == Ruleset::default() {
             return Ok(Translated::new());
         }
-        let Leftovers { chains, ports } = found.as_ref().map(found::leftovers).unwrap_or_default();
-        match nft::apply(&transaction::take_over(chains.iter().map(String::as_str), wanted)).await {
+        let leftovers = found.as_ref().map(Leftovers::read).unwrap_or_default();
+        let leftovers = if self.tampered { leftovers.distrusted() } else { leftovers };
+        let writer = match nft::apply(&transaction::take_over(&leftovers, wanted)).await {
             Err(Condition::NftFailed(why)) if found.is_some() => {
                 tracing::warn!(why, "the table found has another layout; replacing it");
-                nft::apply(&transaction::rebuild(wanted)).await?;
+                nft::apply(&transaction::rebuild(wanted)).await?
             }
             other => other?,
-        }
+        };
+        self.writer = Some(writer);
         let endpoints = |port: &Frontend| self.translated.get(port).cloned().unwrap_or_default();
-        Ok(ports.into_iter().map(|port| (port, endpoints(&port))).collect())
+        Ok(leftovers.ports().map(|port| (port, endpoints(&port))).collect())
     }
 
     /// Whatever the table holds is no longer what this process wrote.
     pub(crate) fn forget(&mut self) {
-        self.holds = None;
+        self.tampered |= self.holds.take().is_some();
+    }
+
+    /// The process whose changes of the table are ours.
+    pub(crate) fn writer(&self) -> Option<u32> {
+        self.writer
     }
 
     /// Lets the kernel end the translation of new connections after `rest`.
@@ -88,6 +102,11 @@ impl KernelTable {
     /// If `nft` fails. The table is unchanged then.
     pub(crate) async fn linger(&self, rest: Duration) -> Result<(), Condition> {
         let text = self.holds.as_ref().map(|holds| transaction::linger(holds, rest)).unwrap_or_default();
-        if text.is_empty() { Ok(()) } else { nft::apply(&text).await }
+        if text.is_empty() { Ok(()) } else { nft::apply(&text).await.map(drop) }
     }
+}
+
+async fn list_own() -> Result<Option<serde_json::Value>, Condition> {
+    let (family, name) = TABLE.split_once(' ').unwrap_or_default();
+    nft::list(&["table", family, name]).await
 }

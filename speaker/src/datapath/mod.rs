@@ -21,6 +21,8 @@ mod model;
 mod nft;
 mod ruleset;
 mod tamper;
+#[cfg(test)]
+mod texts;
 mod transaction;
 
 pub use condition::Condition;

@@ -19,12 +19,12 @@ use super::condition::Condition;
 /// A transaction of 10,000 ports takes less than a second; other users of nftables can hold the lock meanwhile.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Applies `text` as one transaction.
+/// Applies `text` as one transaction. Returns the id of the process that did it.
 ///
 /// # Errors
 /// If `nft` cannot be run or refuses; nothing has changed then.
-pub(crate) async fn apply(text: &str) -> Result<(), Condition> {
-    run(&["-f", "-"], text).await.map(drop)
+pub(crate) async fn apply(text: &str) -> Result<u32, Condition> {
+    run(&["-f", "-"], text).await.map(|(process, _)| process)
 }
 
 /// What `nft -j` prints for the command `list`, or `None` if there is no such object.
@@ -34,7 +34,7 @@ pub(crate) async fn apply(text: &str) -> Result<(), Condition> {
 pub(crate) async fn list(list: &[&str]) -> Result<Option<serde_json::Value>, Condition> {
     let arguments = [&["-j", "list"], list].concat();
     match run(&arguments, "").await {
-        Ok(output) => serde_json::from_slice(&output)
+        Ok((_, output)) => serde_json::from_slice(&output)
             .map(Some)
             .map_err(|error| Condition::NftFailed(format!("reading its listing: {error}"))),
         Err(Condition::NftFailed(why)) if why.contains("No such file or directory") => Ok(None),
@@ -42,7 +42,7 @@ pub(crate) async fn list(list: &[&str]) -> Result<Option<serde_json::Value>, Con
     }
 }
 
-async fn run(arguments: &[&str], input: &str) -> Result<Vec<u8>, Condition> {
+async fn run(arguments: &[&str], input: &str) -> Result<(u32, Vec<u8>), Condition> {
     let talk = async {
         let mut child = Command::new("nft")
             .args(arguments)
@@ -52,6 +52,7 @@ async fn run(arguments: &[&str], input: &str) -> Result<Vec<u8>, Condition> {
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| Condition::NftMissing(error.to_string()))?;
+        let process = child.id().unwrap_or_default();
         let stdin = child.stdin.take();
         let feed = async move {
             match stdin {
@@ -66,7 +67,7 @@ async fn run(arguments: &[&str], input: &str) -> Result<Vec<u8>, Condition> {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 Err(Condition::NftFailed(error.to_string()))
             }
-            _ => verdict(output),
+            _ => Ok((process, verdict(output)?)),
         }
     };
     timeout(PATIENCE, talk)

@@ -145,6 +145,10 @@ pub(crate) struct FixedChain {
 ///
 /// Ours come 5 before the usual priorities: two tables' translations at one hook do not chain, the first wins,
 /// and the order of registration must not decide who that is.
+///
+/// The guard refuses before routing, not in the forward hook: the kernel sends an ICMP redirect for a packet that would
+/// leave by the interface it came from (`ip_forward()`), and its rate limit then eats the "port unreachable".
+/// An address that is bound on this machine is left to who listens there.
 pub(crate) fn fixed_chains() -> Vec<FixedChain> {
     let per_family = |rule: &dyn Fn(Family) -> String| Family::BOTH.map(rule).to_vec();
     let translate = per_family(&|family| {
@@ -170,8 +174,8 @@ pub(crate) fn fixed_chains() -> Vec<FixedChain> {
         .flat_map(|family| {
             let (header, digit) = (family.header(), family.digit());
             [
-                format!("{header} daddr @candidates{digit} goto refuse"),
-                format!("{header} daddr @elsewhere{digit} drop"),
+                format!("{header} daddr @candidates{digit} fib daddr type != local goto refuse"),
+                format!("{header} daddr @elsewhere{digit} fib daddr type != local drop"),
             ]
         })
         .collect();
@@ -198,15 +202,27 @@ pub(crate) fn fixed_chains() -> Vec<FixedChain> {
             "type nat hook postrouting priority srcnat - 5; policy accept;",
             [masquerade, hairpin].concat(),
         ),
-        base("forward", "type filter hook forward priority filter - 5; policy accept;", guard),
+        base("guard", "type filter hook prerouting priority filter - 5; policy accept;", guard),
     ]
+}
+
+/// The chain of a translated port.
+///
+/// The endpoint is chosen by a row of rules, not by a map: while a transaction replaces a chain, a packet on its way
+/// through the old rules could find the old map's elements gone already. Rules without a map are replaced in one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PortChain {
+    /// The rules, the last one with the [`digest`](Self::digest) in its comment.
+    pub(crate) rules: Vec<String>,
+    /// Tells a later process whether the chain that it finds is the one that it wants.
+    pub(crate) digest: String,
 }
 
 /// The changing part of the table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Ruleset {
-    /// One chain per translated port: its name → its rules.
-    pub(crate) chains: BTreeMap<String, Vec<String>>,
+    /// One chain per translated port, by name.
+    pub(crate) chains: BTreeMap<String, PortChain>,
     /// Elements: their key → the chain they lead to, in maps.
     pub(crate) elements: BTreeMap<Container, BTreeMap<String, Option<String>>>,
 }
@@ -235,7 +251,7 @@ pub(crate) fn ruleset(desired: &DataPath) -> Ruleset {
             continue;
         }
         let chain = chain_name(frontend);
-        rules.chains.insert(chain.clone(), port_rules(frontend, backends, &endpoints));
+        rules.chains.insert(chain.clone(), port_chain(frontend, backends, &endpoints));
         let Frontend { address, protocol, port } = frontend;
         rules.insert(Kind::Ports, family, format!("{address} . {protocol} . {port}"), Some(chain));
         for endpoint in endpoints {
@@ -289,34 +305,44 @@ pub(crate) fn is_port_chain(name: &str) -> bool {
     name.starts_with("port/")
 }
 
-fn port_rules(frontend: &Frontend, backends: &Backends, endpoints: &[SocketAddr]) -> Vec<String> {
-    let header = Family::of(frontend.address).header();
+fn port_chain(frontend: &Frontend, backends: &Backends, endpoints: &[SocketAddr]) -> PortChain {
+    let family = Family::of(frontend.address);
+    let header = family.header();
     let mut rules = Vec::new();
     if let Clients::Within(networks) = &backends.clients {
-        rules.extend(refuse_strangers(networks, Family::of(frontend.address)));
+        rules.extend(refuse_strangers(networks, family));
     }
-    let choice = match endpoints {
-        [only] => only.to_string(),
-        several => {
-            let selector = if backends.affinity {
-                format!("jhash {header} saddr mod {} seed {AFFINITY_SEED}", several.len())
-            } else {
-                format!("numgen random mod {}", several.len())
-            };
-            let targets: Vec<String> = several
-                .iter()
-                .enumerate()
-                .map(|(index, endpoint)| format!("{index} : {} . {}", endpoint.ip(), endpoint.port()))
-                .collect();
-            format!("{selector} map {{ {} }}", targets.join(", "))
-        }
-    };
-    rules.push(format!(
-        "meta l4proto {} dnat {header} to {choice} comment \"{}\"",
-        frontend.protocol,
-        comment(&backends.service)
-    ));
-    rules
+    let count = endpoints.len();
+    rules.extend(endpoints.iter().enumerate().map(|(index, endpoint)| {
+        let choice = match count - index {
+            1 => String::new(),
+            _ if backends.affinity => {
+                format!("jhash {header} saddr mod {count} seed {AFFINITY_SEED} {index} ")
+            }
+            left => format!("numgen random mod {left} 0 "),
+        };
+        format!("{choice}meta l4proto {} dnat {header} to {endpoint}", frontend.protocol)
+    }));
+    let digest = format!("{:016x}", rules.iter().fold(FNV_OFFSET, |hash, rule| fnv1a(hash, rule)));
+    if let Some(last) = rules.last_mut() {
+        // The reverse of `comment_digest`.
+        last.push_str(&format!(" comment \"{} {digest}\"", comment(&backends.service)));
+    }
+    PortChain { rules, digest }
+}
+
+/// The digest in the comment of a chain's last rule.
+pub(crate) fn comment_digest(comment: &str) -> Option<&str> {
+    comment.rsplit_once(' ').map(|(_service, digest)| digest)
+}
+
+const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// The hash FNV-1a, 64 bit: the same in every build, unlike the standard library's.
+fn fnv1a(hash: u64, text: &str) -> u64 {
+    text.bytes()
+        .chain([b'\n'])
+        .fold(hash, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
 }
 
 /// The rule that drops clients outside of `networks`, if anybody is outside.
@@ -344,8 +370,8 @@ fn refuse_strangers(networks: &BTreeSet<IpNet>, family: Family) -> Option<String
 }
 
 /// A Service's name made safe to stand between quotes: object names never need other characters, but a file
-/// could hold anything. The kernel takes comments of up to 127 bytes.
+/// could hold anything. The kernel takes comments of up to 127 bytes, of which the digest needs 17.
 fn comment(service: &str) -> String {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '/' | '_');
-    service.chars().take(127).map(|c| if allowed(c) { c } else { '?' }).collect()
+    service.chars().take(110).map(|c| if allowed(c) { c } else { '?' }).collect()
 }

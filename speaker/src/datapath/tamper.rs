@@ -18,12 +18,17 @@ use super::ruleset::TABLE;
 
 const NFNLGRP_NFTABLES: u32 = 7;
 const NFNL_SUBSYS_NFTABLES: u8 = 10;
+const NFT_MSG_NEWTABLE: u8 = 0;
 const NFT_MSG_DELTABLE: u8 = 2;
 const NFT_MSG_NEWCHAIN: u8 = 3;
 const NFT_MSG_DELCHAIN: u8 = 5;
 const NFT_MSG_NEWRULE: u8 = 6;
 const NFT_MSG_DELRULE: u8 = 8;
-/// The table's name has this attribute in messages about tables, chains and rules alike.
+const NFT_MSG_NEWSET: u8 = 9;
+const NFT_MSG_DELSET: u8 = 11;
+const NFT_MSG_NEWSETELEM: u8 = 12;
+const NFT_MSG_DELSETELEM: u8 = 14;
+/// The table's name has this attribute in messages about all of these.
 const NFTA_TABLE_NAME: u16 = 1;
 /// Present in messages about base chains only.
 const NFTA_CHAIN_HOOK: u16 = 4;
@@ -37,7 +42,9 @@ pub(crate) enum Tampering {
     ForeignRule,
     /// Changed a base chain of another table: its hook, its policy, or its being there.
     ForeignBaseChain,
-    /// Deleted our table. We never do so ourselves while we need it, but for a table of another layout.
+    /// Changed something in our table; also reported of what we do.
+    OurTableChanged,
+    /// Deleted our table; we do so ourselves only to replace one of another layout.
     OurTableDeleted,
 }
 
@@ -70,55 +77,95 @@ impl Listener {
     /// If the socket fails for good.
     pub(crate) async fn next(&mut self) -> io::Result<Tampering> {
         loop {
-            match self.socket.recv(&mut self.buffer).await {
-                Ok(length) => {
-                    if let Some(gravest) = self.buffer.get(..length).and_then(gravest) {
-                        return Ok(gravest);
-                    }
-                }
-                // The queue ran over: what was lost may be the gravest.
-                Err(error) if error.raw_os_error() == Some(Errno::ENOBUFS as i32) => {
-                    return Ok(Tampering::OurTableDeleted);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+            let received = self.socket.recv(&mut self.buffer).await;
+            if let Some(gravest) = self.judge(received, None)? {
+                return Ok(gravest);
             }
+        }
+    }
+
+    /// Drops the reports of what this process has just done itself, and returns the gravest of the others among them. The
+    /// kernel queues its reports before it answers who made the change, so they are all there.
+    ///
+    /// A report carries the netlink port of who made the change, which is normally its process id. In the rare other case
+    /// (another process id namespace has taken it) our own change looks like somebody else's; restoring is harmless.
+    ///
+    /// # Errors
+    /// If the socket fails for good.
+    pub(crate) fn pass_over(&mut self, own_process: Option<u32>) -> io::Result<Option<Tampering>> {
+        let mut gravest = None;
+        loop {
+            let received = self.socket.try_recv(&mut self.buffer);
+            if received.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
+                return Ok(gravest);
+            }
+            gravest = gravest.max(self.judge(received, own_process)?);
+        }
+    }
+
+    fn judge(&self, received: io::Result<usize>, own: Option<u32>) -> io::Result<Option<Tampering>> {
+        match received {
+            Ok(length) => Ok(self.buffer.get(..length).and_then(|datagram| gravest(datagram, own))),
+            // The queue ran over: what was lost may be the gravest.
+            Err(error) if error.raw_os_error() == Some(Errno::ENOBUFS as i32) => {
+                Ok(Some(Tampering::OurTableDeleted))
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
+            Err(error) => Err(error),
         }
     }
 }
 
-/// The gravest event in a datagram of netlink messages.
-fn gravest(datagram: &[u8]) -> Option<Tampering> {
+/// The gravest event in a datagram of netlink messages, but for those from port `own`.
+fn gravest(datagram: &[u8], own: Option<u32>) -> Option<Tampering> {
     let mut rest = datagram;
     let mut gravest = None;
-    while let Some((message, kind, next)) = split_message(rest) {
-        gravest = gravest.max(tampering(kind, message));
+    while let Some((message, next)) = split_message(rest) {
+        if own != Some(message.port) {
+            gravest = gravest.max(tampering(&message));
+        }
         rest = next;
     }
     gravest
 }
 
-/// Splits off the first message: its bytes with headers, its type, and what follows.
-fn split_message(bytes: &[u8]) -> Option<(&[u8], [u8; 2], &[u8])> {
-    let length = usize::try_from(u32::from_ne_bytes(*bytes.first_chunk()?)).ok()?;
-    let kind = u16::from_ne_bytes(*bytes.get(4..)?.first_chunk()?).to_be_bytes();
-    let message = bytes.get(..length).filter(|message| message.len() >= HEADERS)?;
-    Some((message, kind, bytes.get(length.next_multiple_of(4)..).unwrap_or_default()))
+struct Message<'a> {
+    /// Subsystem and type.
+    kind: [u8; 2],
+    /// Who made the change.
+    port: u32,
+    attributes: &'a [u8],
 }
 
-fn tampering([subsystem, kind]: [u8; 2], message: &[u8]) -> Option<Tampering> {
+/// Splits off the first message.
+fn split_message(bytes: &[u8]) -> Option<(Message<'_>, &[u8])> {
+    let length = usize::try_from(u32::from_ne_bytes(*bytes.first_chunk()?)).ok()?;
+    let kind = u16::from_ne_bytes(*bytes.get(4..)?.first_chunk()?).to_be_bytes();
+    let port = u32::from_ne_bytes(*bytes.get(12..)?.first_chunk()?);
+    let attributes = bytes.get(HEADERS..length)?;
+    Some((Message { kind, port, attributes }, bytes.get(length.next_multiple_of(4)..).unwrap_or_default()))
+}
+
+fn tampering(message: &Message<'_>) -> Option<Tampering> {
+    let Message { kind: [subsystem, kind], attributes, .. } = *message;
     if subsystem != NFNL_SUBSYS_NFTABLES {
         return None;
     }
-    let attributes = message.get(HEADERS..)?;
     let (_, our_name) = TABLE.split_once(' ')?;
     let ours = attribute(attributes, NFTA_TABLE_NAME)? == [our_name.as_bytes(), b"\0"].concat();
     match kind {
-        NFT_MSG_DELTABLE => Some(if ours { Tampering::OurTableDeleted } else { Tampering::ForeignBaseChain }),
-        NFT_MSG_NEWCHAIN | NFT_MSG_DELCHAIN if !ours => {
+        NFT_MSG_DELTABLE if ours => Some(Tampering::OurTableDeleted),
+        NFT_MSG_NEWTABLE | NFT_MSG_NEWCHAIN | NFT_MSG_DELCHAIN | NFT_MSG_NEWRULE | NFT_MSG_DELRULE
+        | NFT_MSG_NEWSET | NFT_MSG_DELSET | NFT_MSG_NEWSETELEM | NFT_MSG_DELSETELEM
+            if ours =>
+        {
+            Some(Tampering::OurTableChanged)
+        }
+        NFT_MSG_DELTABLE => Some(Tampering::ForeignBaseChain),
+        NFT_MSG_NEWCHAIN | NFT_MSG_DELCHAIN => {
             attribute(attributes, NFTA_CHAIN_HOOK).map(|_| Tampering::ForeignBaseChain)
         }
-        NFT_MSG_NEWRULE | NFT_MSG_DELRULE if !ours => Some(Tampering::ForeignRule),
+        NFT_MSG_NEWRULE | NFT_MSG_DELRULE => Some(Tampering::ForeignRule),
         _ => None,
     }
 }
@@ -150,7 +197,8 @@ mod tests {
         }
         let mut message = u32::try_from(16 + body.len()).unwrap().to_ne_bytes().to_vec();
         message.extend(u16::from_be_bytes([NFNL_SUBSYS_NFTABLES, kind]).to_ne_bytes());
-        message.extend([0; 10]);
+        message.extend([0; 6]);
+        message.extend(77_u32.to_ne_bytes());
         message.extend(body);
         message
     }
@@ -163,22 +211,29 @@ mod tests {
             message(NFT_MSG_NEWCHAIN, &[(1, b"filter\0"), (0x8004, &[0; 8])]),
         ]
         .concat();
-        assert_eq!(gravest(&datagram), Some(Tampering::OurTableDeleted));
+        assert_eq!(gravest(&datagram, None), Some(Tampering::OurTableDeleted));
+        assert_eq!(gravest(&datagram, Some(76)), Some(Tampering::OurTableDeleted));
+        assert_eq!(gravest(&datagram, Some(77)), None, "it was us");
     }
 
     #[test]
-    fn a_chain_without_a_hook_and_our_own_changes_are_no_news() {
-        assert_eq!(gravest(&message(NFT_MSG_NEWCHAIN, &[(1, b"filter\0")])), None);
-        assert_eq!(gravest(&message(NFT_MSG_NEWCHAIN, &[(1, b"ferrolb\0"), (4, &[0; 8])])), None);
-        assert_eq!(gravest(&message(NFT_MSG_NEWRULE, &[(1, b"ferrolb\0")])), None);
+    fn changes_of_our_table_and_of_other_base_chains_are_news() {
+        let news = |kind, attributes: &[(u16, &[u8])]| gravest(&message(kind, attributes), None);
+        assert_eq!(news(NFT_MSG_NEWCHAIN, &[(1, b"filter\0")]), None);
+        assert_eq!(
+            news(NFT_MSG_NEWCHAIN, &[(1, b"filter\0"), (4, &[0; 8])]),
+            Some(Tampering::ForeignBaseChain)
+        );
+        assert_eq!(news(NFT_MSG_DELSETELEM, &[(1, b"ferrolb\0")]), Some(Tampering::OurTableChanged));
+        assert_eq!(news(NFT_MSG_DELSETELEM, &[(1, b"ferro\0")]), None);
     }
 
     #[test]
     fn truncated_datagrams_are_survived() {
         let whole = message(NFT_MSG_NEWCHAIN, &[(1, b"filter\0"), (4, &[0; 8])]);
-        assert_eq!(gravest(&whole), Some(Tampering::ForeignBaseChain));
+        assert_eq!(gravest(&whole, None), Some(Tampering::ForeignBaseChain));
         for length in 0..whole.len() {
-            assert_eq!(gravest(&whole[..length]), None);
+            assert_eq!(gravest(&whole[..length], None), None);
         }
     }
 }

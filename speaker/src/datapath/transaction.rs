@@ -8,18 +8,17 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
+use super::found::Leftovers;
 use super::ruleset::{Container, Ruleset, TABLE, fixed_chains};
 
-/// Brings the table to `desired`, whatever it holds now, from `stale_chains` only their names are known.
-///
-/// The base chains stay registered throughout: connections that are translated already do not notice.
-pub(crate) fn take_over<'a>(stale_chains: impl Iterator<Item = &'a str>, desired: &Ruleset) -> String {
+/// Leads from what another process left to `desired`. What is there and wanted is not touched, so that no packet can
+/// meet a table that lacks it, however shortly.
+pub(crate) fn take_over(leftovers: &Leftovers, desired: &Ruleset) -> String {
     let mut text = Text::default();
     text.line(format_args!("add table {TABLE}"));
     for container in Container::all() {
         let (keyword, definition) = (container.keyword(), container.definition());
         text.line(format_args!("add {keyword} {TABLE} {container} {{ {definition} }}"));
-        text.line(format_args!("flush {keyword} {TABLE} {container}"));
     }
     for chain in fixed_chains() {
         match chain.hook {
@@ -28,12 +27,25 @@ pub(crate) fn take_over<'a>(stale_chains: impl Iterator<Item = &'a str>, desired
         }
         text.fill_chain(chain.name, &chain.rules);
     }
-    for (name, rules) in &desired.chains {
-        text.line(format_args!("add chain {TABLE} {name}"));
-        text.fill_chain(name, rules);
+    for (name, chain) in &desired.chains {
+        if leftovers.chains.get(name).is_none_or(|digest| digest.as_ref() != Some(&chain.digest)) {
+            text.line(format_args!("add chain {TABLE} {name}"));
+            text.fill_chain(name, &chain.rules);
+        }
     }
-    text.add_elements(&desired.elements, None);
-    for name in stale_chains.filter(|name| !desired.chains.contains_key(*name)) {
+    let mut present = Elements::new();
+    for (container, elements) in &leftovers.elements {
+        if elements.values().any(|element| element.expires) {
+            // Deleting by name would fail if one expired in this moment.
+            text.line(format_args!("flush {} {TABLE} {container}", container.keyword()));
+        } else {
+            let elements = elements.iter().map(|(key, element)| (key.clone(), element.target.clone()));
+            present.insert(*container, elements.collect());
+        }
+    }
+    text.delete_elements(&difference(&present, &desired.elements));
+    text.add_elements(&difference(&desired.elements, &present), None);
+    for name in leftovers.chains.keys().filter(|name| !desired.chains.contains_key(*name)) {
         text.delete_chain(name);
     }
     text.0
@@ -42,7 +54,7 @@ pub(crate) fn take_over<'a>(stale_chains: impl Iterator<Item = &'a str>, desired
 /// Builds the table anew, deleting one of another layout first. Unlike [`take_over`] it registers the base
 /// chains again.
 pub(crate) fn rebuild(desired: &Ruleset) -> String {
-    let fresh = take_over(std::iter::empty(), desired);
+    let fresh = take_over(&Leftovers::default(), desired);
     // Adding first makes the deletion succeed whether or not the table exists.
     format!("add table {TABLE}\ndelete table {TABLE}\n{fresh}")
 }
@@ -51,13 +63,13 @@ pub(crate) fn rebuild(desired: &Ruleset) -> String {
 /// Empty if nothing does.
 pub(crate) fn update(current: &Ruleset, desired: &Ruleset) -> String {
     let mut text = Text::default();
-    for (name, rules) in &desired.chains {
+    for (name, chain) in &desired.chains {
         match current.chains.get(name) {
-            Some(present) if present == rules => continue,
+            Some(present) if present == chain => continue,
             Some(_) => {}
             None => text.line(format_args!("add chain {TABLE} {name}")),
         }
-        text.fill_chain(name, rules);
+        text.fill_chain(name, &chain.rules);
     }
     text.delete_elements(&difference(&current.elements, &desired.elements));
     text.add_elements(&difference(&desired.elements, &current.elements), None);

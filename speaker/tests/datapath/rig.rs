@@ -4,6 +4,7 @@
 //! A lab whose first node runs a data path.
 
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
+use std::num::NonZeroU16;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -45,7 +46,7 @@ impl Rig {
     }
 
     pub fn node(&self) -> &Node {
-        &self.lab.nodes[0]
+        self.lab.nodes.first().unwrap_or_else(|| unreachable!("a lab has nodes"))
     }
 
     pub fn shell(&self, namespace: &Namespace, program: &str, arguments: &[&str]) -> Result<String> {
@@ -125,11 +126,7 @@ impl Running {
     /// Tells it what to do and waits until that is in the kernel.
     pub fn set(&self, desired: &DataPath) -> Result<()> {
         self.desire(desired);
-        let wanted: Vec<IpAddr> = desired.candidates().collect();
-        self.wait("the rules", |observed| observed.ready.iter().copied().eq(wanted.iter().copied()))?;
-        // The set of addresses may be the same as before; the transaction is not. It follows within the pace.
-        std::thread::sleep(Duration::from_millis(250));
-        Ok(())
+        self.wait("the rules", |observed| observed.applied.as_deref() == Some(desired))
     }
 
     pub fn desire(&self, desired: &DataPath) {
@@ -184,7 +181,9 @@ impl NewFlows {
             let (mut sent, mut lost) = (0, 0);
             while !stopped.load(Ordering::Relaxed) {
                 sent += 1;
+                let begun = Instant::now();
                 if !exchange(&udp_socket(target)?, Duration::from_millis(500)) {
+                    eprintln!("a flow to {target} was lost after {:?}", begun.elapsed());
                     lost += 1;
                 }
             }
@@ -230,7 +229,7 @@ pub fn backends(source: Source, endpoints: Vec<SocketAddr>) -> Backends {
 }
 
 pub fn frontend(address: IpAddr, protocol: Protocol, port: u16) -> Frontend {
-    Frontend { address, protocol, port: port.try_into().expect("a test names a port") }
+    Frontend { address, protocol, port: NonZeroU16::new(port).unwrap_or(NonZeroU16::MAX) }
 }
 
 /// Both virtual IPs on this node, TCP 80 and UDP 53 of each leading to the pods behind the nodes of `indices`.

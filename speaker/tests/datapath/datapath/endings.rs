@@ -124,7 +124,7 @@ fn a_node_without_virtual_ips_gets_no_table() {
         ensure!(rig.nft(&["list", "ruleset"])?.trim().is_empty());
         running.set(&service(Source::Kept, &[1]))?;
         rig.ask(VIP4, 80)?;
-        ensure!(!running.observed().ready.is_empty());
+        ensure!(running.observed().ready().into_iter().eq(BOTH));
         running.set(&DataPath::default())?;
         ensure!(rig.connect(frontend_socket(), Duration::from_millis(300))?.is_err());
         Ok(())

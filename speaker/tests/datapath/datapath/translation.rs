@@ -110,17 +110,13 @@ fn with_affinity_a_client_stays_with_its_endpoint() {
         // The choice depends on nothing that a restart, or another node, would change.
         let chosen: Vec<_> = BOTH.iter().map(|vip| rig.ask(*vip, 80)).collect::<Result<_>>()?;
         running.kill()?;
-        ferrolb_lab_cleanup(&rig)?;
+        rig.nft(&["delete", "table", "inet", "ferrolb"])?;
         let _running = rig.start(&desired)?;
         for (vip, (node, _)) in BOTH.iter().zip(chosen) {
             ensure!(rig.ask(*vip, 80)?.0 == node);
         }
         Ok(())
     });
-}
-
-fn ferrolb_lab_cleanup(rig: &Rig) -> Result<()> {
-    rig.nft(&["delete", "table", "inet", "ferrolb"]).map(drop)
 }
 
 #[test]
