@@ -5,6 +5,7 @@
 
 pub mod datapath;
 pub mod kernel;
+pub mod layer2;
 
 #[cfg(test)]
 mod namespace;

@@ -47,19 +47,50 @@ impl Namespace {
     }
 
     /// Two namespaces joined by a wire, `wire0` on both ends, up, with the addresses 192.0.2.1 and .2 /24 and
-    /// 2001:db8::1 and ::2 /64.
+    /// 2001:db8::1 and ::2 /64, and the MAC addresses 02:…:01 and 02:…:02.
     pub(crate) fn pair() -> (Self, Self) {
         let (left, right) = (Self::new(), Self::new());
         left.ip(&format!("link add {WIRE} type veth peer name {WIRE} netns {}", right.task));
-        for (namespace, host) in [(&left, 1), (&right, 2)] {
-            namespace.set("net/ipv6/conf/wire0/accept_dad", "0");
-            namespace.ip(&format!("address add 192.0.2.{host}/24 dev {WIRE}"));
-            namespace.ip(&format!("address add 2001:db8::{host}/64 dev {WIRE} nodad"));
-            namespace.ip(&format!("link set {WIRE} up"));
-        }
+        left.configure(1);
+        right.configure(2);
         left.wait_for_ipv6();
         right.wait_for_ipv6();
         (left, right)
+    }
+
+    /// A switch, whose ports are `port1`, `port2`, …, and as many namespaces plugged into it by their `wire0`, with
+    /// the addresses 192.0.2.1, .2, … /24 and 2001:db8::1, ::2, … /64.
+    pub(crate) fn switch<const N: usize>() -> (Self, [Self; N]) {
+        let switch = Self::new();
+        switch.ip("link add switch0 type bridge");
+        switch.ip("link set switch0 up");
+        let nodes = std::array::from_fn(|position| {
+            let (node, host) = (Self::new(), position + 1);
+            switch.connect(&node, host);
+            node
+        });
+        nodes.iter().for_each(Self::wait_for_ipv6);
+        (switch, nodes)
+    }
+
+    /// Plugs a namespace that has lost its `wire0` in again.
+    pub(crate) fn plug(&self, node: &Self, host: usize) {
+        self.connect(node, host);
+        node.wait_for_ipv6();
+    }
+
+    fn connect(&self, node: &Self, host: usize) {
+        node.ip(&format!("link add {WIRE} type veth peer name port{host} netns {}", self.task));
+        self.ip(&format!("link set port{host} master switch0 up"));
+        node.configure(host);
+    }
+
+    fn configure(&self, host: usize) {
+        self.ip(&format!("link set {WIRE} address 02:00:00:00:00:{host:02x}"));
+        self.set("net/ipv6/conf/wire0/accept_dad", "0");
+        self.ip(&format!("address add 192.0.2.{host}/24 dev {WIRE}"));
+        self.ip(&format!("address add 2001:db8::{host}/64 dev {WIRE} nodad"));
+        self.ip(&format!("link set {WIRE} up"));
     }
 
     /// The kernel makes the link-local address and its routes a while after the wire is up.

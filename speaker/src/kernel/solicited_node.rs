@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::Ipv6Addr;
 
+use ferrolb_layer2::frame::ndp::solicited_node;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::links::LinkIndex;
@@ -45,7 +46,7 @@ impl SolicitedNodeGroups {
     /// # Errors
     /// The first of the kernel's errors; the other groups have been joined all the same.
     pub fn set(&mut self, addresses: impl IntoIterator<Item = Ipv6Addr>) -> io::Result<()> {
-        let wanted: BTreeSet<Ipv6Addr> = addresses.into_iter().map(group_of).collect();
+        let wanted: BTreeSet<Ipv6Addr> = addresses.into_iter().map(solicited_node).collect();
         let mut result = Ok(());
         let surplus: Vec<Ipv6Addr> =
             self.joined.keys().filter(|group| !wanted.contains(*group)).copied().collect();
@@ -85,22 +86,5 @@ impl SolicitedNodeGroups {
         };
         membership.groups = membership.groups.saturating_sub(1);
         membership.socket.leave_multicast_v6(&group, self.link)
-    }
-}
-
-/// `ff02::1:ffxx:xxxx` with the last 24 bits of the address.
-fn group_of(address: Ipv6Addr) -> Ipv6Addr {
-    let [.., a, b, c] = address.octets();
-    Ipv6Addr::from([0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, a, b, c])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_group_holds_the_last_24_bits_of_the_address() {
-        let address = "2001:db8::1234:5678".parse().expect("an address");
-        assert_eq!(group_of(address), "ff02::1:ff34:5678".parse::<Ipv6Addr>().expect("an address"));
     }
 }

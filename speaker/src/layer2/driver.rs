@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! The loop of the layer-2 thread.
+//!
+//! Each round reads the hellos of all segments first, so that silence is judged with everything heard that has
+//! arrived; then it serves the deadlines, then a bounded number of frames. Nothing in it waits for anything but the
+//! sockets, the next deadline and the bell.
+
+use std::collections::BTreeMap;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ferrolb_layer2::{Event, GroupId, Input, NodeId};
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::{error, info, warn};
+
+use super::observed::{Observed, SegmentEvent};
+use super::placement::{Placement, SegmentPlan};
+use super::segment::{Identity, SegmentDriver};
+use crate::kernel::links::LinkIndex;
+use crate::kernel::priority::{self, Shortcoming};
+use crate::kernel::{Bell, wait};
+
+/// The state is published at most so often when something happened …
+const PUBLISH_AFTER: Duration = Duration::from_millis(100);
+/// … and so often in any case, because counters and peers change without an event.
+const PUBLISH_EVERY: Duration = Duration::from_secs(5);
+/// Sockets that could not be opened are tried again after this.
+const REOPEN_AFTER: Duration = Duration::from_secs(1);
+/// Longer than any hello and any Ethernet frame without jumbo size.
+const BUFFER_BYTES: usize = 2048;
+
+/// A wish from the rest of the speaker.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// Move a group, to this node or to the best one.
+    HandOver { group: GroupId, to: Option<NodeId> },
+    /// Give everything to others; answered when that is done, or nobody can take the rest.
+    Drain(oneshot::Sender<()>),
+    /// Give up what is left and end the thread.
+    Leave,
+}
+
+/// The thread's ends of its channels.
+pub(super) struct Channels {
+    pub(super) bell: Arc<Bell>,
+    pub(super) placement: watch::Receiver<Arc<Placement>>,
+    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) observed: watch::Sender<Arc<Observed>>,
+    pub(super) events: mpsc::Sender<SegmentEvent>,
+}
+
+/// Everything that the thread owns.
+pub(super) struct Driver {
+    identity: Identity,
+    channels: Channels,
+    segments: BTreeMap<LinkIndex, SegmentDriver>,
+    /// Interfaces whose sockets could not be opened, and why.
+    problems: BTreeMap<LinkIndex, (String, String)>,
+    reopen_at: Option<Instant>,
+    publish_at: Instant,
+    events_dropped: u64,
+    shortcomings: Vec<Shortcoming>,
+    draining: Option<Vec<oneshot::Sender<()>>>,
+}
+
+/// Whether the thread goes on.
+enum Flow {
+    On,
+    End,
+}
+
+impl Driver {
+    pub(super) fn new(identity: Identity, channels: Channels) -> Self {
+        Self {
+            identity,
+            channels,
+            segments: BTreeMap::new(),
+            problems: BTreeMap::new(),
+            reopen_at: None,
+            publish_at: Instant::now(),
+            events_dropped: 0,
+            shortcomings: Vec::new(),
+            draining: None,
+        }
+    }
+
+    /// Runs until told to leave, or until the other ends of the channels are gone.
+    pub(super) fn run(mut self) {
+        let measures = [priority::raise_this_thread(), priority::check_cpu_limit()];
+        self.shortcomings = measures.into_iter().filter_map(Result::err).collect();
+        for shortcoming in &self.shortcomings {
+            warn!("{shortcoming}");
+        }
+        self.channels.placement.mark_changed();
+        let mut buffer = [0; BUFFER_BYTES];
+        loop {
+            self.round(&mut buffer);
+            if let Flow::End = self.take_wishes() {
+                break;
+            }
+            self.tell();
+            let fds = self.segments.values().flat_map(SegmentDriver::fds);
+            let fds = fds.chain(std::iter::once(self.channels.bell.as_fd()));
+            if let Err(error) = wait(fds, Some(self.next_deadline())) {
+                error!(%error, "cannot wait for the network");
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+    }
+
+    fn round(&mut self, buffer: &mut [u8]) {
+        for segment in self.segments.values_mut() {
+            segment.read_hellos(buffer);
+        }
+        for segment in self.segments.values_mut() {
+            segment.run_timers();
+        }
+        for segment in self.segments.values_mut() {
+            segment.read_frames(buffer);
+        }
+    }
+
+    fn next_deadline(&self) -> Instant {
+        let engines = self.segments.values().filter_map(SegmentDriver::deadline);
+        engines.chain(self.reopen_at).fold(self.publish_at, Instant::min)
+    }
+
+    fn take_wishes(&mut self) -> Flow {
+        self.channels.bell.silence();
+        match self.channels.placement.has_changed() {
+            Ok(true) => self.follow_placement(),
+            Ok(false) => {}
+            Err(_) => return self.leave(),
+        }
+        if self.reopen_at.is_some_and(|at| at <= Instant::now()) {
+            self.follow_placement();
+        }
+        loop {
+            match self.channels.commands.try_recv() {
+                Ok(Command::HandOver { group, to }) => {
+                    for segment in self.segments.values_mut() {
+                        segment.handle(Input::HandOver { group, to });
+                    }
+                }
+                Ok(Command::Drain(done)) => {
+                    for segment in self.segments.values_mut() {
+                        segment.handle(Input::Drain);
+                    }
+                    self.draining.get_or_insert_default().push(done);
+                }
+                Ok(Command::Leave) | Err(mpsc::error::TryRecvError::Disconnected) => return self.leave(),
+                Err(mpsc::error::TryRecvError::Empty) => return Flow::On,
+            }
+        }
+    }
+
+    /// Last words on every segment.
+    fn leave(&mut self) -> Flow {
+        for segment in self.segments.values_mut() {
+            segment.handle(Input::Leave);
+        }
+        self.tell();
+        Flow::End
+    }
+
+    fn follow_placement(&mut self) {
+        let placement = Arc::clone(&self.channels.placement.borrow_and_update());
+        self.reopen_at = None;
+        self.problems.clear();
+        let mut last_words = Vec::new();
+        self.segments.retain(|index, segment| {
+            // A renamed interface is a new segment: the name is what people know it by.
+            let stays = placement.segments.get(index).is_some_and(|plan| plan.name == segment.name());
+            if !stays {
+                segment.handle(Input::Leave);
+                last_words.push((segment.name().to_owned(), segment.take_events()));
+                info!(segment = segment.name(), "the segment carries nothing any more");
+            }
+            stays
+        });
+        for (name, events) in last_words {
+            self.tell_events(&name, events);
+        }
+        for (index, plan) in &placement.segments {
+            match self.segments.get_mut(index) {
+                Some(segment) => segment.follow(plan),
+                None => self.open(*index, plan),
+            }
+        }
+        self.publish_soon();
+    }
+
+    fn open(&mut self, index: LinkIndex, plan: &SegmentPlan) {
+        match SegmentDriver::open(&self.identity, index, plan) {
+            Ok(mut segment) => {
+                info!(segment = plan.name, groups = plan.groups.len(), "the segment carries addresses");
+                if self.draining.is_some() {
+                    segment.handle(Input::Drain);
+                }
+                self.segments.insert(index, segment);
+            }
+            Err(error) => {
+                warn!(segment = plan.name, %error, "cannot open the sockets of a segment");
+                self.problems.insert(index, (plan.name.clone(), error.to_string()));
+                self.reopen_at = Some(after(REOPEN_AFTER));
+            }
+        }
+    }
+
+    /// Passes on what has happened, and the state when it is time.
+    fn tell(&mut self) {
+        let happened: Vec<(String, Vec<Event>)> = self
+            .segments
+            .values_mut()
+            .map(|segment| (segment.name().to_owned(), segment.take_events()))
+            .filter(|(_, events)| !events.is_empty())
+            .collect();
+        for (name, events) in happened {
+            self.tell_events(&name, events);
+            self.publish_soon();
+        }
+        if self.segments.values().all(SegmentDriver::is_drained) {
+            for done in self.draining.iter_mut().flat_map(std::mem::take) {
+                // Who asked may have stopped waiting.
+                let _told = done.send(());
+            }
+        }
+        if self.publish_at <= Instant::now() {
+            self.publish();
+        }
+    }
+
+    fn tell_events(&mut self, segment: &str, events: Vec<Event>) {
+        for event in events {
+            let event = SegmentEvent { segment: segment.to_owned(), event };
+            if self.channels.events.try_send(event).is_err() {
+                self.events_dropped = self.events_dropped.saturating_add(1);
+            }
+        }
+    }
+
+    fn publish_soon(&mut self) {
+        self.publish_at = self.publish_at.min(after(PUBLISH_AFTER));
+    }
+
+    fn publish(&mut self) {
+        self.publish_at = after(PUBLISH_EVERY);
+        let reports =
+            self.segments.values_mut().map(|segment| (segment.name().to_owned(), segment.report())).collect();
+        self.channels.observed.send_replace(Arc::new(Observed {
+            segments: reports,
+            problems: self.problems.values().cloned().collect(),
+            shortcomings: self.shortcomings.clone(),
+            events_dropped: self.events_dropped,
+        }));
+    }
+}
+
+fn after(duration: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(duration).unwrap_or(now)
+}

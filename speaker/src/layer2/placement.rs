@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! Which interface carries which virtual IP: pure, from what is wanted and the interfaces that are there.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use ferrolb_config::reason::Reason;
+use ferrolb_layer2::{GroupId, GroupIntent, LinkState, NodeId};
+
+use crate::kernel::links::{Link, LinkIndex, Links};
+
+/// The interfaces on which an address may be announced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Interfaces {
+    /// Those with an on-link prefix that holds the address: there its hosts look for it.
+    OnLink,
+    /// Those that an advertisement names, whatever their prefixes.
+    Named(Vec<String>),
+}
+
+/// One virtual IP as this node sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WantedVip {
+    /// What is elected together, by name.
+    pub group: String,
+    /// All nodes that may carry it.
+    pub candidates: Vec<NodeId>,
+    /// Whether this node may carry it now: it is a candidate and its data path is in place.
+    pub ready: bool,
+    /// Where it may be announced.
+    pub interfaces: Interfaces,
+}
+
+/// Every virtual IP that is announced by layer 2 from some node.
+pub type Wanted = BTreeMap<IpAddr, WantedVip>;
+
+/// What one interface has to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SegmentPlan {
+    /// The interface's name.
+    pub name: String,
+    /// The interface's state.
+    pub link: LinkState,
+    /// The groups that it carries, in the order of their ids.
+    pub groups: Vec<GroupIntent>,
+}
+
+/// Why no interface of this node carries an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoInterface {
+    /// The reason to show.
+    pub reason: Reason,
+    /// A sentence that names what was looked for.
+    pub message: String,
+}
+
+/// What every interface has to do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Placement {
+    /// The interfaces that carry addresses.
+    pub segments: BTreeMap<LinkIndex, SegmentPlan>,
+    /// The addresses that none carries.
+    pub refusals: BTreeMap<IpAddr, NoInterface>,
+}
+
+/// Assigns every wanted address to the interfaces that carry it.
+#[must_use]
+pub fn place(wanted: &Wanted, links: &Links) -> Placement {
+    let mut placement = Placement::default();
+    let mut groups: BTreeMap<LinkIndex, BTreeMap<GroupId, GroupIntent>> = BTreeMap::new();
+    for (address, vip) in wanted {
+        match carriers(*address, &vip.interfaces, links) {
+            Ok(carriers) => {
+                for link in carriers {
+                    add(groups.entry(link.index).or_default(), *address, vip);
+                }
+            }
+            Err(refusal) => {
+                placement.refusals.insert(*address, refusal);
+            }
+        }
+    }
+    for (index, groups) in groups {
+        let Some((link, state)) = links.get(index).and_then(|link| Some((link, state_of(link)?))) else {
+            continue;
+        };
+        let groups = groups.into_values().collect();
+        placement.segments.insert(index, SegmentPlan { name: link.name.clone(), link: state, groups });
+    }
+    placement
+}
+
+/// Adds an address to its group. What a group may do is what all its addresses may.
+fn add(groups: &mut BTreeMap<GroupId, GroupIntent>, address: IpAddr, vip: &WantedVip) {
+    let id = GroupId::of(&vip.group);
+    let group = groups.entry(id).or_insert_with(|| GroupIntent {
+        id,
+        addresses: Vec::new(),
+        candidates: vip.candidates.clone(),
+        ready: true,
+    });
+    group.addresses.push(address);
+    group.candidates.retain(|node| vip.candidates.contains(node));
+    group.ready &= vip.ready;
+}
+
+fn state_of(link: &Link) -> Option<LinkState> {
+    Some(LinkState {
+        up: link.up,
+        mac: link.mac?,
+        addresses: link.addresses.clone(),
+        gateways: link.gateways.clone(),
+    })
+}
+
+fn carriers<'a>(address: IpAddr, rule: &Interfaces, links: &'a Links) -> Result<Vec<&'a Link>, NoInterface> {
+    match rule {
+        Interfaces::OnLink => {
+            let found: Vec<&Link> =
+                links.iter().filter(|link| is_usable(link) && holds(link, address)).collect();
+            if found.is_empty() {
+                return Err(NoInterface {
+                    reason: Reason::NoMatchingInterface,
+                    message: format!(
+                        "no interface has an address in a subnet with {address}; give one such an address, or name \
+                         the interface in the L2Advertisement"
+                    ),
+                });
+            }
+            Ok(found)
+        }
+        Interfaces::Named(names) => {
+            let named: Vec<&Link> = names.iter().filter_map(|name| links.named(name)).collect();
+            if named.is_empty() {
+                return Err(NoInterface {
+                    reason: Reason::InterfaceNotFound,
+                    message: format!(
+                        "the L2Advertisement names {}, which this node does not have",
+                        list(names)
+                    ),
+                });
+            }
+            let usable: Vec<&Link> = named.iter().copied().filter(|link| is_usable(link)).collect();
+            if usable.is_empty() {
+                let found: Vec<String> = named.iter().map(|link| link.name.clone()).collect();
+                return Err(NoInterface {
+                    reason: Reason::NoMatchingInterface,
+                    message: format!(
+                        "{} cannot carry addresses: it must be Ethernet with ARP, and no port of a bond or bridge \
+                         (name the bond or bridge itself)",
+                        list(&found)
+                    ),
+                });
+            }
+            Ok(usable)
+        }
+    }
+}
+
+/// Ethernet with neighbour resolution; of a bond or bridge the master speaks, not its ports.
+fn is_usable(link: &Link) -> bool {
+    !link.loopback && link.resolves_neighbours && link.master.is_none() && link.mac.is_some()
+}
+
+/// A prefix of full length names a host, not a segment.
+fn holds(link: &Link, address: IpAddr) -> bool {
+    link.addresses.iter().any(|net| net.prefix_len() < net.max_prefix_len() && net.contains(&address))
+}
+
+fn list(names: &[String]) -> String {
+    match names {
+        [] => "no interface".to_owned(),
+        names => names.join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ferrolb_layer2::MacAddr;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn link(index: LinkIndex, name: &str, addresses: &[&str]) -> Link {
+        Link {
+            index,
+            name: name.into(),
+            mac: Some(MacAddr([2, 0, 0, 0, 0, 1])),
+            up: true,
+            loopback: false,
+            resolves_neighbours: true,
+            master: None,
+            kind: None,
+            addresses: addresses.iter().map(|net| net.parse().expect("a prefix")).collect(),
+            gateways: Vec::new(),
+        }
+    }
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+
+    fn vip(group: &str, interfaces: Interfaces) -> WantedVip {
+        WantedVip {
+            group: group.into(),
+            candidates: vec![NodeId([1; 16]), NodeId([2; 16])],
+            ready: true,
+            interfaces,
+        }
+    }
+
+    fn on_link(addresses: &[&str]) -> Wanted {
+        addresses.iter().map(|address| (ip(address), vip(address, Interfaces::OnLink))).collect()
+    }
+
+    fn carried(placement: &Placement, index: LinkIndex) -> Vec<IpAddr> {
+        let mut addresses: Vec<IpAddr> = placement
+            .segments
+            .get(&index)
+            .map(|plan| plan.groups.iter().flat_map(|group| group.addresses.clone()).collect())
+            .unwrap_or_default();
+        addresses.sort_unstable();
+        addresses
+    }
+
+    #[test]
+    fn an_address_goes_to_the_interface_whose_subnet_holds_it() {
+        let links =
+            Links::from_iter([link(2, "eth0", &["192.0.2.1/24"]), link(3, "eth1", &["198.51.100.1/24"])]);
+        let placement = place(&on_link(&["192.0.2.10", "198.51.100.10"]), &links);
+        assert_eq!(carried(&placement, 2), [ip("192.0.2.10")]);
+        assert_eq!(carried(&placement, 3), [ip("198.51.100.10")]);
+        assert!(placement.refusals.is_empty());
+    }
+
+    #[test]
+    fn two_interfaces_on_one_subnet_both_carry_the_address() {
+        let links =
+            Links::from_iter([link(2, "eth0", &["192.0.2.1/24"]), link(3, "eth1", &["192.0.2.2/24"])]);
+        let placement = place(&on_link(&["192.0.2.10"]), &links);
+        assert_eq!(placement.segments.len(), 2);
+    }
+
+    #[test]
+    fn an_address_outside_every_subnet_is_refused_and_never_announced_everywhere() {
+        let links = Links::from_iter([link(2, "eth0", &["192.0.2.1/24"])]);
+        let placement = place(&on_link(&["203.0.113.1"]), &links);
+        assert!(placement.segments.is_empty());
+        assert_eq!(placement.refusals[&ip("203.0.113.1")].reason, Reason::NoMatchingInterface);
+    }
+
+    #[test]
+    fn loopback_ports_and_interfaces_without_arp_or_mac_carry_nothing() {
+        let net = &["192.0.2.1/24"];
+        let links = Links::from_iter([
+            Link { loopback: true, ..link(1, "lo", net) },
+            Link { master: Some(9), ..link(2, "eth0", net) },
+            Link { resolves_neighbours: false, ..link(3, "dummy0", net) },
+            Link { mac: None, ..link(4, "tun0", net) },
+        ]);
+        let placement = place(&on_link(&["192.0.2.10"]), &links);
+        assert!(placement.segments.is_empty());
+    }
+
+    #[test]
+    fn a_host_prefix_does_not_make_a_segment() {
+        let links = Links::from_iter([link(2, "eth0", &["192.0.2.10/32", "2001:db8::10/128"])]);
+        let placement = place(&on_link(&["192.0.2.10", "2001:db8::10"]), &links);
+        assert_eq!(placement.refusals.len(), 2);
+    }
+
+    #[test]
+    fn a_named_interface_carries_the_address_whatever_its_subnets() {
+        let links = Links::from_iter([link(2, "eth0", &[]), link(3, "eth1", &["192.0.2.1/24"])]);
+        let rule = Interfaces::Named(vec!["eth0".into(), "missing0".into()]);
+        let placement = place(&Wanted::from([(ip("192.0.2.10"), vip("web", rule))]), &links);
+        assert_eq!(carried(&placement, 2), [ip("192.0.2.10")]);
+        assert!(carried(&placement, 3).is_empty());
+    }
+
+    #[test]
+    fn an_interface_that_does_not_exist_is_named_in_the_refusal() {
+        let rule = Interfaces::Named(vec!["missing0".into()]);
+        let placement = place(
+            &Wanted::from([(ip("192.0.2.10"), vip("web", rule))]),
+            &Links::from_iter([link(2, "eth0", &[])]),
+        );
+        let refusal = &placement.refusals[&ip("192.0.2.10")];
+        assert_eq!(refusal.reason, Reason::InterfaceNotFound);
+        assert!(refusal.message.contains("missing0"));
+    }
+
+    #[test]
+    fn a_named_port_of_a_bond_is_refused_with_the_advice_to_name_the_bond() {
+        let links = Links::from_iter([Link { master: Some(9), ..link(2, "eth0", &["192.0.2.1/24"]) }]);
+        let rule = Interfaces::Named(vec!["eth0".into()]);
+        let placement = place(&Wanted::from([(ip("192.0.2.10"), vip("web", rule))]), &links);
+        let refusal = &placement.refusals[&ip("192.0.2.10")];
+        assert_eq!(refusal.reason, Reason::NoMatchingInterface);
+        assert!(refusal.message.contains("bond"));
+    }
+
+    #[test]
+    fn both_families_of_a_group_are_elected_together_and_ready_together() {
+        let links = Links::from_iter([link(2, "eth0", &["192.0.2.1/24", "2001:db8::1/64"])]);
+        let mut wanted = Wanted::from([
+            (ip("192.0.2.10"), vip("web", Interfaces::OnLink)),
+            (ip("2001:db8::10"), vip("web", Interfaces::OnLink)),
+        ]);
+        let placement = place(&wanted, &links);
+        let [group] = placement.segments[&2].groups.as_slice() else { panic!("one group") };
+        assert_eq!(group.addresses.len(), 2);
+        assert!(group.ready);
+        wanted.get_mut(&ip("2001:db8::10")).expect("it is there").ready = false;
+        assert!(!place(&wanted, &links).segments[&2].groups[0].ready);
+    }
+
+    #[test]
+    fn a_group_may_go_only_where_all_its_addresses_may() {
+        let links = Links::from_iter([link(2, "eth0", &["192.0.2.1/24"])]);
+        let fewer = WantedVip { candidates: vec![NodeId([2; 16])], ..vip("web", Interfaces::OnLink) };
+        let wanted =
+            Wanted::from([(ip("192.0.2.10"), vip("web", Interfaces::OnLink)), (ip("192.0.2.11"), fewer)]);
+        let placement = place(&wanted, &links);
+        assert_eq!(placement.segments[&2].groups[0].candidates, [NodeId([2; 16])]);
+    }
+
+    #[test]
+    fn a_link_without_carrier_keeps_its_segment_and_says_so() {
+        let links = Links::from_iter([Link { up: false, ..link(2, "eth0", &["192.0.2.1/24"]) }]);
+        assert!(!place(&on_link(&["192.0.2.10"]), &links).segments[&2].link.up);
+    }
+
+    proptest! {
+        #[test]
+        fn every_address_is_either_placed_or_refused(hosts in proptest::collection::btree_set(any::<u16>(), 0..50)) {
+            let links = Links::from_iter([link(2, "eth0", &["10.0.0.1/18"]), link(3, "eth1", &["10.0.128.1/20"])]);
+            let wanted: Wanted = hosts
+                .iter()
+                .map(|host| {
+                    let [a, b] = host.to_be_bytes();
+                    let address = IpAddr::from([10, 0, a, b]);
+                    (address, vip(&address.to_string(), Interfaces::OnLink))
+                })
+                .collect();
+            let placement = place(&wanted, &links);
+            let placed = carried(&placement, 2).len() + carried(&placement, 3).len();
+            prop_assert_eq!(placed + placement.refusals.len(), wanted.len());
+        }
+    }
+}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! One segment: an engine, and the sockets through which it hears and speaks.
+
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::BorrowedFd;
+use std::time::Instant;
+
+use ferrolb_layer2::{
+    ClusterId, Event, GroupIntent, Incarnation, Input, KeyRing, LinkState, NodeId, Output, Segment,
+    SegmentConfig, Timing,
+};
+
+use super::observed::SegmentReport;
+use super::placement::SegmentPlan;
+use super::sockets::Sockets;
+use crate::kernel::links::LinkIndex;
+
+/// Hellos read from one socket in one round. More than a segment of a thousand nodes sends in 100 ms, so that only a
+/// flood is cut.
+const HELLOS_PER_ROUND: usize = 2048;
+/// Frames read from one socket in one round, so that a flood of ARP never keeps the hellos waiting.
+const FRAMES_PER_ROUND: usize = 64;
+
+/// Who this node is on every segment.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// The cluster that it belongs to.
+    pub cluster: ClusterId,
+    /// The node itself.
+    pub node: NodeId,
+    /// Keys of the hellos.
+    pub keys: KeyRing,
+    /// The protocol's times.
+    pub timing: Timing,
+}
+
+/// A segment's engine and sockets.
+pub(super) struct SegmentDriver {
+    name: String,
+    link: LinkState,
+    groups: Vec<GroupIntent>,
+    engine: Segment,
+    sockets: Sockets,
+    events: Vec<Event>,
+    drained: bool,
+}
+
+impl SegmentDriver {
+    /// Opens the sockets on the interface and starts an engine. Every engine is an incarnation of its own, because
+    /// its hellos count from the beginning.
+    pub(super) fn open(identity: &Identity, index: LinkIndex, plan: &SegmentPlan) -> io::Result<Self> {
+        let sockets = Sockets::open(index, &plan.name)?;
+        let config = SegmentConfig {
+            cluster: identity.cluster,
+            node: identity.node,
+            incarnation: Incarnation::from_random(fastrand::u64(..)),
+            seed: fastrand::u64(..),
+            keys: identity.keys.clone(),
+            timing: identity.timing,
+        };
+        let mut segment = Self {
+            name: plan.name.clone(),
+            link: plan.link.clone(),
+            groups: Vec::new(),
+            engine: Segment::new(config, Instant::now()),
+            sockets,
+            events: Vec::new(),
+            drained: false,
+        };
+        segment.handle(Input::Link(plan.link.clone()));
+        segment.follow(plan);
+        Ok(segment)
+    }
+
+    /// The interface's name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether the engine has answered [`Input::Drain`].
+    pub(super) fn is_drained(&self) -> bool {
+        self.drained
+    }
+
+    /// Takes what has changed in the interface and in what it is to carry.
+    pub(super) fn follow(&mut self, plan: &SegmentPlan) {
+        if self.link != plan.link {
+            self.link = plan.link.clone();
+            self.handle(Input::Link(plan.link.clone()));
+        }
+        if self.groups != plan.groups {
+            self.groups = plan.groups.clone();
+            let addresses = self.groups.iter().flat_map(|group| &group.addresses);
+            self.sockets.join(addresses.filter_map(|address| match address {
+                IpAddr::V6(address) => Some(*address),
+                IpAddr::V4(_) => None,
+            }));
+            self.handle(Input::Groups(plan.groups.clone()));
+        }
+    }
+
+    /// Gives the engine an input and sends what it answers.
+    pub(super) fn handle(&mut self, input: Input<'_>) {
+        self.engine.handle(Instant::now(), input);
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::Hello { to, payload } => self.sockets.send_hello(to, &payload, &self.link),
+                Output::Frame(frame) => self.sockets.send_frame(&frame),
+                Output::Event(event) => self.events.push(event),
+                Output::Drained => self.drained = true,
+            }
+        }
+    }
+
+    /// Reads all hellos that are waiting.
+    pub(super) fn read_hellos(&mut self, buffer: &mut [u8]) {
+        let (sockets, _) = self.sockets.counts();
+        for socket in 0..sockets {
+            for _ in 0..HELLOS_PER_ROUND {
+                let Some(hello) = self.sockets.next_hello(socket, buffer) else { break };
+                self.handle(Input::Hello {
+                    payload: hello.payload,
+                    hop_limit: hello.hop_limit,
+                    source: hello.source,
+                    received: hello.received,
+                });
+            }
+        }
+    }
+
+    /// Lets the engine act on a deadline that has passed.
+    pub(super) fn run_timers(&mut self) {
+        if self.deadline().is_some_and(|deadline| deadline <= Instant::now()) {
+            self.handle(Input::Timeout);
+        }
+    }
+
+    /// Reads some of the frames that are waiting; the rest ends the next wait at once.
+    pub(super) fn read_frames(&mut self, buffer: &mut [u8]) {
+        let (_, sockets) = self.sockets.counts();
+        for socket in 0..sockets {
+            for _ in 0..FRAMES_PER_ROUND {
+                let Some(frame) = self.sockets.next_frame(socket, buffer) else { break };
+                self.handle(Input::Frame { bytes: frame.bytes, received: frame.received });
+            }
+        }
+    }
+
+    /// When the engine wants to be called at the latest.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.engine.next_deadline()
+    }
+
+    /// What to wait for.
+    pub(super) fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.sockets.fds()
+    }
+
+    /// What has happened since the last call.
+    pub(super) fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// The state for people.
+    pub(super) fn report(&mut self) -> SegmentReport {
+        SegmentReport { view: self.engine.view(Instant::now()), traffic: self.sockets.traffic() }
+    }
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! The sockets of one segment, and what goes through them counted.
+//!
+//! Nothing that the network does ends a segment: what cannot be sent is counted and dropped, as if the wire had
+//! lost it, and the protocol is made for that.
+
+use std::io;
+use std::net::{IpAddr, Ipv6Addr};
+use std::os::fd::{AsFd, BorrowedFd};
+
+use ferrolb_layer2::{Destination, LinkState};
+use tracing::debug;
+
+use super::observed::Traffic;
+use crate::kernel::links::LinkIndex;
+use crate::kernel::{
+    Family, Frame, FrameKind, HelloDatagram, HelloSocket, PacketSocket, SolicitedNodeGroups,
+};
+
+const ETHERTYPE_IPV6: [u8; 2] = [0x86, 0xdd];
+
+/// The sockets of one segment.
+#[derive(Debug)]
+pub(super) struct Sockets {
+    /// One or two: either family may be switched off in the kernel, and one is enough to be heard.
+    hellos: Vec<HelloSocket>,
+    /// ARP, neighbour discovery.
+    frames: [PacketSocket; 2],
+    memberships: SolicitedNodeGroups,
+    traffic: Traffic,
+}
+
+impl Sockets {
+    /// Opens everything on the interface `index`, named `name`.
+    pub(super) fn open(index: LinkIndex, name: &str) -> io::Result<Self> {
+        let frames = [
+            PacketSocket::open(index, FrameKind::Arp)?,
+            PacketSocket::open(index, FrameKind::NeighborDiscovery)?,
+        ];
+        let hellos = match [Family::V4, Family::V6].map(|family| HelloSocket::open(index, name, family)) {
+            [Err(error), Err(_)] => return Err(error),
+            families => families.into_iter().flatten().collect(),
+        };
+        let memberships = SolicitedNodeGroups::new(index);
+        Ok(Self { hellos, frames, memberships, traffic: Traffic::default() })
+    }
+
+    /// All sockets, to wait for.
+    pub(super) fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.hellos.iter().map(AsFd::as_fd).chain(self.frames.iter().map(AsFd::as_fd))
+    }
+
+    /// How many sockets there are for hellos, and for frames.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        (self.hellos.len(), self.frames.len())
+    }
+
+    /// The next hello of the socket `which`; none when it is empty or has an error to tell.
+    pub(super) fn next_hello<'a>(&mut self, which: usize, buffer: &'a mut [u8]) -> Option<HelloDatagram<'a>> {
+        let hello = self.hellos.get_mut(which)?.receive(buffer);
+        let hello = hello.unwrap_or_else(|error| self.traffic.receive_failed(&error))?;
+        count(&mut self.traffic.hellos_received);
+        Some(hello)
+    }
+
+    /// The next frame of the socket `which`; none when it is empty or has an error to tell.
+    pub(super) fn next_frame<'a>(&mut self, which: usize, buffer: &'a mut [u8]) -> Option<Frame<'a>> {
+        let frame = self.frames.get_mut(which)?.receive(buffer);
+        let frame = frame.unwrap_or_else(|error| self.traffic.receive_failed(&error))?;
+        count(&mut self.traffic.frames_received);
+        Some(frame)
+    }
+
+    /// Sends a hello. To everybody it goes over IPv4 if the interface has such an address, else over IPv6.
+    pub(super) fn send_hello(&mut self, to: Destination, payload: &[u8], link: &LinkState) {
+        let family = match to {
+            Destination::Multicast if has_ipv4(link) => Family::V4,
+            Destination::Unicast(IpAddr::V4(_)) => Family::V4,
+            Destination::Multicast | Destination::Unicast(IpAddr::V6(_)) => Family::V6,
+        };
+        let Some(socket) = self.hellos.iter().find(|socket| socket.family() == family) else {
+            count(&mut self.traffic.send_errors);
+            return;
+        };
+        let sent = match to {
+            Destination::Multicast => socket.multicast(payload),
+            Destination::Unicast(address) => socket.unicast(payload, address),
+        };
+        match sent {
+            Ok(()) => count(&mut self.traffic.hellos_sent),
+            Err(error) => self.traffic.send_failed(&error),
+        }
+    }
+
+    /// Sends an Ethernet frame.
+    pub(super) fn send_frame(&mut self, frame: &[u8]) {
+        let [arp, neighbour_discovery] = &self.frames;
+        let ipv6 = frame.get(12..14).is_some_and(|ethertype| ethertype == ETHERTYPE_IPV6);
+        let socket = if ipv6 { neighbour_discovery } else { arp };
+        match socket.send(frame) {
+            Ok(()) => count(&mut self.traffic.frames_sent),
+            Err(error) => self.traffic.send_failed(&error),
+        }
+    }
+
+    /// Joins the solicited-node groups of these addresses and no others.
+    pub(super) fn join(&mut self, addresses: impl Iterator<Item = Ipv6Addr>) {
+        if let Err(error) = self.memberships.set(addresses) {
+            debug!(%error, "cannot join a solicited-node group");
+            count(&mut self.traffic.join_errors);
+        }
+    }
+
+    /// The counters until now.
+    pub(super) fn traffic(&mut self) -> Traffic {
+        for socket in &self.frames {
+            match socket.take_drops() {
+                Ok(drops) => {
+                    self.traffic.frames_dropped = self.traffic.frames_dropped.saturating_add(drops.into());
+                }
+                Err(error) => debug!(%error, "the kernel does not tell what it dropped"),
+            }
+        }
+        self.traffic
+    }
+}
+
+impl Traffic {
+    fn send_failed(&mut self, error: &io::Error) {
+        debug!(%error, "cannot send");
+        count(&mut self.send_errors);
+    }
+
+    fn receive_failed<T>(&mut self, error: &io::Error) -> Option<T> {
+        // Told once to every packet socket whose interface goes down.
+        if error.kind() != io::ErrorKind::NetworkDown {
+            debug!(%error, "cannot receive");
+            count(&mut self.receive_errors);
+        }
+        None
+    }
+}
+
+fn has_ipv4(link: &LinkState) -> bool {
+    link.addresses.iter().any(|net| net.addr().is_ipv4())
+}
+
+fn count(counter: &mut u64) {
+    *counter = counter.saturating_add(1);
+}
