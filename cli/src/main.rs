@@ -1,1 +1,49 @@
-fn main() {}
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! `ferrolb`: the one program. Its daemons hand out addresses and carry them; its other commands answer questions.
+
+mod arguments;
+mod demo;
+mod finding;
+mod logging;
+mod validate;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::{Arguments, Command};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments) {
+        Ok(code) => code,
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing is left to tell when standard error is gone too; the exit code still says it.
+            drop(writeln!(io::stderr(), "error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    logging::start(arguments.log_format, arguments.verbose, true)?;
+    match arguments.command {
+        Command::Validate(question) => validate::answer(&question, &mut io::stdout().lock()),
+        Command::Demo(play) => demo::demo(&play),
+    }
+}
+
+/// Whoever read our answer has had enough of it, as `head` does; that is no failure.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let is_it = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+    error.chain().any(|cause| {
+        cause.downcast_ref::<io::Error>().is_some_and(is_it)
+            || cause
+                .downcast_ref::<serde_json::Error>()
+                .is_some_and(|error| error.io_error_kind() == Some(io::ErrorKind::BrokenPipe))
+    })
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! `ferrolb validate`: every mistake in manifests, before they are used.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use ferrolb_config::manifest::{Document, Manifest};
+use ferrolb_config::reason::{Reason, Refusal};
+use ferrolb_config::{ObjectRef, Objects, Snapshot};
+use serde::Serialize;
+
+use crate::arguments::{ValidateArguments, ValidateFormat};
+use crate::finding::{Finding, Weight};
+
+/// The shape of `ferrolb validate -o json`. Fields may be added; none is renamed or removed.
+#[derive(Serialize, Debug)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    /// How many files were read.
+    files: usize,
+    /// How many objects they hold that FerroLB uses.
+    objects: usize,
+    /// How many of the findings are errors.
+    errors: usize,
+    /// How many of the findings are warnings.
+    warnings: usize,
+    /// What was found, by file and line.
+    findings: Vec<Finding>,
+}
+
+/// Reads the manifests and writes what is wrong with them. The exit code is 1 if anything is refused.
+///
+/// # Errors
+/// A file or folder cannot be read, or `out` cannot be written.
+pub fn answer(question: &ValidateArguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let answer = examine(&question.paths)?;
+    match question.output {
+        ValidateFormat::Json => {
+            serde_json::to_writer_pretty(&mut *out, &answer).context("writing the findings as JSON")?;
+            writeln!(out)?;
+        }
+        ValidateFormat::Text => {
+            answer.findings.iter().try_for_each(|finding| finding.write_text(out))?;
+            writeln!(out, "{}", summary(&answer))?;
+        }
+    }
+    Ok(if answer.errors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn examine(paths: &[PathBuf]) -> anyhow::Result<Answer> {
+    let mut files = Vec::new();
+    for path in paths {
+        files.extend(manifests_at(path)?);
+    }
+    let mut manifests = Vec::new();
+    for file in &files {
+        let text = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+        manifests.push(Manifest::parse(file, &text));
+    }
+    let findings: Vec<Finding> = mistakes(&manifests).iter().map(Finding::from).collect();
+    let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
+    Ok(Answer {
+        files: files.len(),
+        objects: manifests.iter().map(|manifest| manifest.documents.len()).sum(),
+        errors: count(Weight::Error),
+        warnings: count(Weight::Warning),
+        findings,
+    })
+}
+
+/// The manifests that `path` means: itself, or those of the folder that it is, as `--source` reads it.
+fn manifests_at(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let reading = || format!("reading the folder {}", path.display());
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path).with_context(reading)? {
+        let file = entry.with_context(reading)?.path();
+        let hidden = file.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        let manifest =
+            file.extension().is_some_and(|suffix| suffix == "yaml" || suffix == "yml" || suffix == "json");
+        if manifest && !hidden && file.is_file() {
+            files.push(file);
+        }
+    }
+    anyhow::ensure!(
+        !files.is_empty(),
+        "no manifest (*.yaml, *.yml, *.json) is in the folder {}",
+        path.display()
+    );
+    files.sort_unstable();
+    Ok(files)
+}
+
+/// Every refusal, by file and line.
+fn mistakes(manifests: &[Manifest]) -> Vec<Refusal> {
+    let mut refused: Vec<Refusal> = manifests.iter().flat_map(|manifest| manifest.refused.clone()).collect();
+    let mut objects = Objects::default();
+    let mut places: BTreeMap<ObjectRef, &Document> = BTreeMap::new();
+    for document in manifests.iter().flat_map(|manifest| &manifest.documents) {
+        let object = document.object.reference();
+        match places.entry(object.clone()) {
+            Entry::Vacant(place) => {
+                place.insert(document);
+                objects.insert(document.object.clone());
+            }
+            Entry::Occupied(first) => {
+                let first = first.get().location();
+                let message = format!("it stands in {}:{} already", first.file.display(), first.line);
+                let refusal =
+                    Refusal::error(Reason::DuplicateObject, object, message).remedy("Keep one of the two.");
+                refused.push(Refusal { location: Some(document.location()), ..refusal });
+            }
+        }
+    }
+    refused.extend(Snapshot::build(&objects).refused.into_iter().map(|refusal| {
+        let document = refusal.object.as_ref().and_then(|object| places.get(object));
+        let place = document.map(|document| match &refusal.field {
+            Some(field) => document.locate(field),
+            None => document.location(),
+        });
+        Refusal { location: refusal.location.clone().or(place), ..refusal }
+    }));
+    refused.sort_by_cached_key(|refusal| {
+        refusal.location.as_ref().map(|place| (place.file.clone(), place.line, place.column))
+    });
+    refused
+}
+
+fn summary(answer: &Answer) -> String {
+    let counted = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+    let seen = format!("{} in {}", counted(answer.objects, "object"), counted(answer.files, "file"));
+    let errors =
+        if answer.errors == 0 { "nothing is refused".to_owned() } else { counted(answer.errors, "error") };
+    match answer.warnings {
+        0 => format!("{seen}: {errors}"),
+        warnings => format!("{seen}: {errors}, {}", counted(warnings, "warning")),
+    }
+}
