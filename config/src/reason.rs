@@ -38,6 +38,10 @@ pub enum Reason {
     PoolExhausted,
     /// No pool offers the families that the Service requires.
     NoSuchFamily,
+    /// The pool is refused, and gives no new address until it is mended.
+    PoolNotReady,
+    /// The Service's status shows an address that FerroLB did not give; it is left alone.
+    ForeignAddress,
     /// The Service's class is another controller's.
     OtherLoadBalancerClass,
     /// No advertisement covers the address.

@@ -1,1 +1,6 @@
-//! placeholder
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! WHAT: which consumer gets which address.
+
+pub mod ipam;

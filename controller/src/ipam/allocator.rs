@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! The order of an allocation: keep, adopt, move and complete, then serve the newcomers.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use ferrolb_config::ServiceName;
+use ferrolb_config::api::VirtualIPSpec;
+use ferrolb_config::reason::{Reason, Refusal};
+use ferrolb_config::snapshot::Pool;
+
+use super::claim::{Claim, Families, Request, Standing};
+use super::ground::Ground;
+use super::keep::{adopt, keep};
+use super::place::{Denied, Place};
+use super::tenancy::{Holding, Tenancy};
+use super::unread::Unread;
+
+/// Passes over those who move or miss a family: one may wait for an address that another one gives up. Longer chains
+/// of such waits go on in the next allocation, after this one is in force.
+const MOST_PASSES: usize = 8;
+
+/// Who holds what.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Allocation<'a> {
+    /// Every address in use.
+    pub holdings: BTreeMap<IpAddr, Holding<'a>>,
+    /// The outcome for every claim.
+    pub verdicts: BTreeMap<&'a ServiceName, Verdict>,
+}
+
+/// The outcome for one claim.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Verdict {
+    /// The addresses it holds, IPv4 first.
+    pub addresses: Vec<IpAddr>,
+    /// What it asks for and does not have, if anything.
+    pub refusal: Option<Refusal>,
+    /// It shows an address that is neither recorded nor of any pool, so somebody else takes care of it: leave its
+    /// status alone.
+    pub foreign: bool,
+}
+
+/// An address that a consumer holds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Held<'a> {
+    pub(super) address: IpAddr,
+    pub(super) pool: &'a str,
+    /// The configuration is not valid enough to take the address away.
+    pub(super) protected: bool,
+}
+
+/// One claim on its way through an allocation.
+#[derive(Debug)]
+pub(super) struct Case<'a> {
+    pub(super) claim: &'a Claim<'a>,
+    /// What it has and asks for.
+    pub(super) firm: Vec<Held<'a>>,
+    /// What it has and no longer asks for, kept until it has what it asks for.
+    pub(super) leaving: Vec<Held<'a>>,
+    /// Some record names it.
+    pub(super) recorded: bool,
+    pub(super) foreign: bool,
+    refusal: Option<Refusal>,
+    settled: bool,
+}
+
+impl<'a> Case<'a> {
+    fn new(claim: &'a Claim<'a>) -> Self {
+        let (firm, leaving) = (Vec::new(), Vec::new());
+        Self { claim, firm, leaving, recorded: false, foreign: false, refusal: None, settled: false }
+    }
+
+    pub(super) fn holds(&self, address: IpAddr) -> bool {
+        self.firm.iter().chain(&self.leaving).any(|held| held.address == address)
+    }
+
+    pub(super) fn drop(&mut self, address: IpAddr) {
+        self.firm.retain(|held| held.address != address);
+        self.leaving.retain(|held| held.address != address);
+    }
+
+    /// Newcomers' turn: those who lost what they had, then the choosy ones.
+    fn rank(&self) -> (bool, u8) {
+        let choice = match self.claim.request {
+            Request::Named { .. } => 0,
+            Request::Pool(_) => 1,
+            Request::Any => 2,
+        };
+        (!self.recorded, choice)
+    }
+}
+
+/// Allocates addresses of `pools` to `claims`, one for each consumer, given what is recorded.
+pub fn allocate<'a>(
+    pools: &'a BTreeMap<String, Pool>,
+    claims: &'a [Claim<'a>],
+    records: &'a BTreeMap<IpAddr, VirtualIPSpec>,
+    unread: &Unread,
+) -> Allocation<'a> {
+    let mut cases: Vec<_> = claims.iter().map(Case::new).collect();
+    cases.sort_by_key(|case| case.claim.seniority());
+    let mut place = Place { ground: Ground::new(pools), tenancy: Tenancy::default() };
+    keep(&mut cases, records, unread, &place.ground, &mut place.tenancy);
+    adopt(&mut cases, &place.ground, &mut place.tenancy);
+
+    for case in &mut cases {
+        case.settle_without_serving();
+    }
+    for _ in 0..MOST_PASSES {
+        let mut freed = false;
+        for case in cases.iter_mut().filter(|case| !case.settled && case.has_any()) {
+            freed |= case.serve(&mut place);
+        }
+        if !freed {
+            break;
+        }
+    }
+    let mut newcomers: Vec<_> = cases.iter_mut().filter(|case| !case.settled && !case.has_any()).collect();
+    newcomers.sort_by_key(|case| case.rank());
+    for case in newcomers {
+        case.serve(&mut place);
+    }
+
+    let verdicts = cases.into_iter().map(|case| (case.claim.consumer, case.verdict())).collect();
+    Allocation { holdings: place.tenancy.into_holdings(), verdicts }
+}
+
+impl<'a> Case<'a> {
+    fn has_any(&self) -> bool {
+        !self.firm.is_empty() || !self.leaving.is_empty()
+    }
+
+    /// Settles the claims that are given nothing whatever the pools hold.
+    fn settle_without_serving(&mut self) {
+        match &self.claim.standing {
+            Standing::Open if self.foreign && self.firm.is_empty() => {
+                let shown: Vec<_> = self.claim.shown.iter().map(IpAddr::to_string).collect();
+                let message = format!("its status shows {}, which FerroLB did not give", shown.join(", "));
+                self.refusal = Some(
+                    Refusal::error(Reason::ForeignAddress, self.claim.object(), message)
+                        .field("status.loadBalancer.ingress")
+                        .remedy("Leave the Service to whoever wrote it, or clear status.loadBalancer."),
+                );
+            }
+            Standing::Open => return,
+            Standing::Frozen(refusal) => self.refusal = Some(refusal.clone()),
+            Standing::Leaving => {}
+        }
+        self.settled = true;
+    }
+
+    /// Serves an open claim as far as it can be. Returns whether an address came free.
+    fn serve(&mut self, place: &mut Place<'a>) -> bool {
+        self.refusal = None;
+        match self.claim.request {
+            Request::Named { addresses, pool } => {
+                match place.named(self.claim, addresses, pool, &self.firm) {
+                    Ok(new) => self.complete(new, place),
+                    Err(Denied::ForNow(refusal)) => {
+                        self.refusal = Some(*refusal);
+                        self.not_half(place)
+                    }
+                    // What is asked for lies outside the configuration, so there is nothing to wait for.
+                    Err(Denied::ForGood(refusal)) => {
+                        self.refusal = Some(*refusal);
+                        self.release_leaving(place) | self.not_half(place)
+                    }
+                }
+            }
+            Request::Pool(_) | Request::Any if self.firm.is_empty() => match place.anywhere(self.claim) {
+                Ok(new) => self.complete(new, place),
+                Err(refusal) => {
+                    self.refusal = Some(*refusal);
+                    self.not_half(place)
+                }
+            },
+            Request::Pool(_) | Request::Any => self.grow(place),
+        }
+    }
+
+    /// Takes `new` and gives up what is no longer asked for.
+    fn complete(&mut self, new: Vec<Held<'a>>, place: &mut Place<'a>) -> bool {
+        self.firm.extend(new);
+        self.settled = true;
+        self.release_leaving(place)
+    }
+
+    /// Adds the family that is missing, from the pool that the other address is of.
+    fn grow(&mut self, place: &mut Place<'a>) -> bool {
+        self.refusal = place.unknown_pool(self.claim);
+        if self.firm.len() >= self.claim.families.most() {
+            self.settled = true;
+            return self.release_leaving(place);
+        }
+        if let Some(new) = self.firm.first().and_then(|held| place.complement(self.claim, *held)) {
+            return self.complete(vec![new], place);
+        }
+        let freed = self.release_leaving(place);
+        if self.claim.families != Families::Both || self.firm.iter().any(|held| held.protected) {
+            return freed;
+        }
+        // Both must be of one pool, so the one that is held has to move along or go.
+        match place.anywhere(self.claim) {
+            Ok(new) => {
+                let old = std::mem::replace(&mut self.firm, new);
+                self.settled = true;
+                place.release(&old, self.claim);
+                true
+            }
+            Err(refusal) => {
+                self.refusal = Some(*refusal);
+                self.not_half(place) | freed
+            }
+        }
+    }
+
+    fn release_leaving(&mut self, place: &mut Place<'a>) -> bool {
+        let leaving = std::mem::take(&mut self.leaving);
+        place.release(&leaving, self.claim);
+        !leaving.is_empty()
+    }
+
+    /// Whoever requires both families has both or none.
+    fn not_half(&mut self, place: &mut Place<'a>) -> bool {
+        let mut all = self.firm.iter().chain(&self.leaving);
+        let is_half = self.firm.len() + self.leaving.len() == 1 && !all.any(|held| held.protected);
+        if self.claim.families != Families::Both || !is_half {
+            return false;
+        }
+        let firm = std::mem::take(&mut self.firm);
+        place.release(&firm, self.claim);
+        self.release_leaving(place);
+        true
+    }
+
+    fn verdict(self) -> Verdict {
+        let mut addresses: Vec<_> = self.firm.iter().chain(&self.leaving).map(|held| held.address).collect();
+        addresses.sort_unstable();
+        let foreign = self.foreign && addresses.is_empty();
+        Verdict { addresses, refusal: self.refusal, foreign }
+    }
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! The first half of an allocation: who keeps what. Nothing new is given here.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use ferrolb_config::ServiceName;
+use ferrolb_config::address::Family;
+use ferrolb_config::api::{Consumer, VirtualIPSpec};
+
+use super::allocator::{Case, Held};
+use super::claim::{Claim, Request, Standing};
+use super::ground::Ground;
+use super::tenancy::{Tenancy, Tenant};
+use super::unread::Unread;
+
+/// What a record entitles one of its consumers to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Right {
+    /// It keeps the address.
+    Firm,
+    /// It asks for something else, and keeps the address until it has that.
+    UntilMoved,
+}
+
+/// Seats everyone who may keep what it has. `cases` are in the order of seniority.
+pub(super) fn keep<'a>(
+    cases: &mut [Case<'a>],
+    records: &'a BTreeMap<IpAddr, VirtualIPSpec>,
+    unread: &Unread,
+    ground: &Ground<'a>,
+    tenancy: &mut Tenancy<'a>,
+) {
+    let mut by_name: BTreeMap<ServiceName, usize> = BTreeMap::new();
+    for (index, case) in cases.iter().enumerate() {
+        by_name.insert(case.claim.consumer.clone(), index);
+    }
+    let (mut seats, mut closed) = (Vec::new(), Vec::new());
+    for (address, record) in records {
+        let held = in_force(*address, record, unread, ground);
+        let mut members = Vec::new();
+        for consumer in &record.consumers {
+            let name = name_of(consumer);
+            match by_name.get(&name).and_then(|index| Some((*index, cases.get_mut(*index)?))) {
+                Some((index, case)) => {
+                    case.recorded = true;
+                    members.push(Member::Case(index, consumer));
+                }
+                None if unread.may_hide_service(&name) => members.push(Member::Unread(consumer)),
+                None => {}
+            }
+        }
+        let Some(held) = held else { continue };
+        let is_closed = members.iter().any(|member| matches!(member, Member::Unread(_)));
+        for member in &members {
+            let Member::Case(index, consumer) = member else { continue };
+            let Some(case) = cases.get_mut(*index).filter(|case| !case.holds(*address)) else { continue };
+            if is_closed {
+                case.firm.push(Held { protected: true, ..held });
+                continue;
+            }
+            match right(case.claim, held, ground) {
+                Some(Right::Firm) => case.firm.push(held),
+                Some(Right::UntilMoved) => case.leaving.push(held),
+                None => continue,
+            }
+            seats.push((held, !unchanged(case.claim, consumer, record), *index));
+        }
+        if is_closed {
+            closed.push((held, record, members));
+        }
+    }
+    for case in cases.iter_mut() {
+        choose(case);
+    }
+    for (held, record, members) in closed {
+        let tenants = members.into_iter().filter_map(|member| match member {
+            Member::Unread(consumer) => Some(Tenant::Unread(consumer)),
+            Member::Case(index, _) => {
+                let case = cases.get(index).filter(|case| case.holds(held.address))?;
+                Some(Tenant::Claimant(case.claim))
+            }
+        });
+        tenancy.close(held.address, held.pool, record.sharing_key.as_deref(), tenants.collect());
+    }
+    // Where sharers no longer fit together, those whose edit did it lose: first come the unchanged ones. Equals keep
+    // the record's order, the oldest first.
+    seats.sort_by_key(|(held, changed, _)| (held.address, *changed));
+    for (held, _, index) in seats {
+        let Some(case) = cases.get_mut(index) else { continue };
+        if case.holds(held.address) && tenancy.admit(held.address, held.pool, case.claim).is_err() {
+            case.drop(held.address);
+        }
+    }
+}
+
+/// Takes over addresses that consumers show and nobody recorded, as after a loss of the records. What lies in no pool
+/// of ours was written by somebody else and is marked as foreign.
+pub(super) fn adopt<'a>(cases: &mut [Case<'a>], ground: &Ground<'a>, tenancy: &mut Tenancy<'a>) {
+    for case in cases.iter_mut().filter(|case| !case.recorded && case.claim.standing == Standing::Open) {
+        for address in case.claim.shown {
+            let Some(pool) = ground.pool_of(*address) else {
+                case.foreign = true;
+                continue;
+            };
+            let held = Held { address: *address, pool: &pool.name, protected: false };
+            let welcome = pool.contains(*address)
+                && pool.accepting.is_ok()
+                && right(case.claim, held, ground) == Some(Right::Firm)
+                && !case.firm.iter().any(|other| Family::of(other.address) == Family::of(*address))
+                && case.firm.len() < case.claim.families.most();
+            if welcome && tenancy.admit(*address, held.pool, case.claim).is_ok() {
+                case.firm.push(held);
+            }
+        }
+    }
+}
+
+enum Member<'a> {
+    Case(usize, &'a Consumer),
+    Unread(&'a Consumer),
+}
+
+fn name_of(consumer: &Consumer) -> ServiceName {
+    ServiceName { namespace: consumer.namespace.clone(), name: consumer.name.clone() }
+}
+
+/// Whether the configuration still has a place for a recorded address. Only a valid configuration takes it away: not a
+/// pool that is refused, and not one that may stand in a document that could not be read.
+fn in_force<'a>(
+    address: IpAddr,
+    record: &'a VirtualIPSpec,
+    unread: &Unread,
+    ground: &Ground<'a>,
+) -> Option<Held<'a>> {
+    if let Some(pool) = ground.pool_of(address) {
+        let accepting = pool.accepting.is_ok();
+        if pool.contains(address) || !accepting {
+            return Some(Held { address, pool: &pool.name, protected: !accepting });
+        }
+        return None;
+    }
+    let kept = match ground.pools().get(&record.pool) {
+        Some(pool) => pool.accepting.is_err(),
+        None => unread.may_hide_pool(&record.pool),
+    };
+    kept.then_some(Held { address, pool: &record.pool, protected: true })
+}
+
+/// What the claim's own wishes leave of a record.
+fn right(claim: &Claim<'_>, held: Held<'_>, ground: &Ground<'_>) -> Option<Right> {
+    if claim.standing != Standing::Open {
+        return Some(Right::Firm);
+    }
+    if !claim.families.admits(Family::of(held.address)) {
+        return None;
+    }
+    let stays = match claim.request {
+        Request::Any => true,
+        Request::Named { addresses, .. } => addresses.contains(held.address),
+        // A pool that does not exist is no place to move to.
+        Request::Pool(pool) => held.pool == pool || !ground.pools().contains_key(pool),
+    };
+    Some(if stays { Right::Firm } else { Right::UntilMoved })
+}
+
+/// Whether a sharer is as it was when the record was written.
+fn unchanged(claim: &Claim<'_>, consumer: &Consumer, record: &VirtualIPSpec) -> bool {
+    claim.sharing.as_ref().map(|sharing| sharing.key) == record.sharing_key.as_deref()
+        && Tenant::ports_of(claim).eq(consumer.ports.iter().cloned())
+}
+
+/// One address a family, and no more than the families allow; the records of a move that was cut short hold more.
+fn choose(case: &mut Case<'_>) {
+    if case.claim.standing != Standing::Open {
+        return;
+    }
+    let shown = case.claim.shown;
+    for list in [&mut case.firm, &mut case.leaving] {
+        list.sort_by_key(|held| {
+            (Family::of(held.address), Reverse(shown.contains(&held.address)), held.address)
+        });
+        list.dedup_by_key(|held| Family::of(held.address));
+    }
+    case.firm.truncate(case.claim.families.most());
+    let firm = &case.firm;
+    case.leaving
+        .retain(|held| firm.iter().all(|other| Family::of(other.address) != Family::of(held.address)));
+    case.leaving.truncate(case.claim.families.most().saturating_sub(firm.len()));
+}

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! Pure allocation: which consumer gets which address.
+//!
+//! [`allocate`] computes everything anew from pools, claims and records, and depends on nothing else: not on the order
+//! of its input, not on a clock, not on chance. Its rules, in the order in which they count:
+//!
+//! 1. Who may keep an address keeps it. Only a valid configuration takes one away.
+//! 2. Who has an address is served before who has none: first moves and missing families, then the rest, those who
+//!    ask for certain addresses first, then those who ask for a pool; among equals the older, then by name.
+//! 3. A move is made before it is broken: until the address asked for is to be had, the old one is kept.
+//! 4. Both addresses of a consumer come from one pool, except where a pool was split under them.
+//! 5. Pools are tried by name, and a pool gives its lowest free address. Sharers first try to join their key.
+
+mod allocator;
+mod claim;
+mod ground;
+mod keep;
+mod place;
+mod tenancy;
+mod unread;
+
+pub use allocator::{Allocation, Verdict, allocate};
+pub use claim::{Backends, Claim, Families, Named, Request, Sharing, Standing};
+pub use tenancy::{Conflict, Holding, Tenant};
+pub use unread::Unread;

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! Finds addresses for one claim, and takes them all or none.
+
+use std::net::IpAddr;
+
+use ferrolb_config::address::Family;
+use ferrolb_config::api::annotation;
+use ferrolb_config::reason::{Reason, Refusal};
+use ferrolb_config::snapshot::Pool;
+
+use super::allocator::Held;
+use super::claim::{Claim, Families, Named, Request};
+use super::ground::Ground;
+use super::tenancy::Tenancy;
+
+/// The pools and who holds what in them.
+#[derive(Debug)]
+pub(super) struct Place<'a> {
+    pub(super) ground: Ground<'a>,
+    pub(super) tenancy: Tenancy<'a>,
+}
+
+/// Why a request is not met.
+#[derive(Debug)]
+pub(super) enum Denied {
+    /// It can be met once something else changes: somebody leaves, a pool is mended.
+    ForNow(Box<Refusal>),
+    /// The configuration says no.
+    ForGood(Box<Refusal>),
+}
+
+impl<'a> Place<'a> {
+    /// Takes those of the addresses asked for that the claim does not hold yet.
+    pub(super) fn named(
+        &mut self,
+        claim: &'a Claim<'a>,
+        named: Named,
+        wanted_pool: Option<&str>,
+        firm: &[Held<'a>],
+    ) -> Result<Vec<Held<'a>>, Denied> {
+        if let Some(refusal) = self.unknown_pool(claim) {
+            return Err(Denied::ForNow(refusal.into()));
+        }
+        if let Some((held, wanted)) =
+            wanted_pool.and_then(|wanted| Some((firm.iter().find(|held| held.pool != wanted)?, wanted)))
+        {
+            return Err(Denied::ForGood(other_pool(claim, held.address, held.pool, wanted).into()));
+        }
+        let mut new = Vec::new();
+        for address in named.iter().filter(|address| firm.iter().all(|held| held.address != *address)) {
+            let pool = self.pool_for(claim, address, wanted_pool).map_err(Denied::ForGood)?;
+            if let Some(other) = firm.iter().chain(&new).find(|other| other.pool != pool.name) {
+                let message = format!(
+                    "{address} is of AddressPool {} and {} of AddressPool {}",
+                    pool.name, other.address, other.pool
+                );
+                return Err(Denied::ForGood(
+                    not_in_pool(claim, message).remedy("Ask for two addresses of one pool.").into(),
+                ));
+            }
+            new.push(Held { address, pool: &pool.name, protected: false });
+        }
+        for held in &new {
+            if let Some(Err(broken)) = self.ground.pools().get(held.pool).map(|pool| &pool.accepting) {
+                return Err(Denied::ForNow(not_ready(claim, held.pool, broken).into()));
+            }
+            if let Some(conflict) = self.tenancy.conflict(held.address, claim) {
+                return Err(Denied::ForNow(conflict.refusal(held.address, claim).into()));
+            }
+        }
+        self.take(claim, new).map_err(Denied::ForNow)
+    }
+
+    /// The pool that may give `address` to the claim.
+    fn pool_for(
+        &self,
+        claim: &Claim<'_>,
+        address: IpAddr,
+        wanted: Option<&str>,
+    ) -> Result<&'a Pool, Box<Refusal>> {
+        let Some(pool) = self.ground.pool_of(address) else {
+            return Err(not_in_pool(claim, format!("{address} is in no AddressPool"))
+                .remedy("Ask for an address of a pool, or add it to a pool.")
+                .into());
+        };
+        if !pool.contains(address) {
+            let message = format!(
+                "AddressPool {} avoids addresses that end in .0 or .255, as {address} does",
+                pool.name
+            );
+            return Err(not_in_pool(claim, message)
+                .remedy("Ask for another address, or set the pool's avoidBuggyIPs to false.")
+                .into());
+        }
+        if let Some(wanted) = wanted.filter(|wanted| *wanted != pool.name) {
+            return Err(other_pool(claim, address, &pool.name, wanted).into());
+        }
+        Ok(pool)
+    }
+
+    /// The refusal of a claim that names a pool that does not exist.
+    pub(super) fn unknown_pool(&self, claim: &Claim<'_>) -> Option<Refusal> {
+        let (Request::Pool(name) | Request::Named { pool: Some(name), .. }) = claim.request else {
+            return None;
+        };
+        if self.ground.pools().contains_key(name) {
+            return None;
+        }
+        let field = format!("metadata.annotations[{}]", annotation::ADDRESS_POOL);
+        let refusal =
+            Refusal::error(Reason::NotFound, claim.object(), format!("there is no AddressPool {name}"));
+        Some(refusal.field(field).remedy("Name an existing AddressPool, or create this one."))
+    }
+
+    /// Takes addresses from the pools that the claim may draw from.
+    pub(super) fn anywhere(&mut self, claim: &'a Claim<'a>) -> Result<Vec<Held<'a>>, Box<Refusal>> {
+        if let Some(refusal) = self.unknown_pool(claim) {
+            return Err(refusal.into());
+        }
+        let pools = self.candidates(claim);
+        let open: Vec<_> = pools.iter().copied().filter(|pool| pool.accepting.is_ok()).collect();
+        let one = |place: &mut Self, family| {
+            open.iter().find_map(|pool| Some(vec![place.pick(pool, family, claim)?]))
+        };
+        let both = |place: &mut Self| {
+            open.iter().find_map(|pool| {
+                let v4 = place.pick(pool, Family::V4, claim)?;
+                Some(vec![v4, place.pick(pool, Family::V6, claim)?])
+            })
+        };
+        let found = match claim.families {
+            Families::One(family) => one(self, family),
+            Families::Either => {
+                let offered = |family| open.iter().any(|pool| pool.ranges.has_family(family));
+                [Family::V4, Family::V6]
+                    .into_iter()
+                    .find(|family| offered(*family))
+                    .and_then(|family| one(self, family))
+            }
+            Families::Both => both(self),
+            Families::UpToBoth { primary } => {
+                let other = if primary == Family::V4 { Family::V6 } else { Family::V4 };
+                both(self).or_else(|| one(self, primary)).or_else(|| one(self, other))
+            }
+        };
+        match found {
+            Some(new) => self.take(claim, new),
+            None => Err(nothing_found(claim, &pools).into()),
+        }
+    }
+
+    /// Takes the address of the other family from the pool of `held`.
+    pub(super) fn complement(&mut self, claim: &'a Claim<'a>, held: Held<'a>) -> Option<Held<'a>> {
+        let pool = self.ground.pools().get(held.pool).filter(|pool| pool.accepting.is_ok())?;
+        let missing = match Family::of(held.address) {
+            Family::V4 => Family::V6,
+            Family::V6 => Family::V4,
+        };
+        let new = self.pick(pool, missing, claim)?;
+        self.take(claim, vec![new]).ok()?.pop()
+    }
+
+    /// Gives addresses back.
+    pub(super) fn release(&mut self, held: &[Held<'a>], claim: &Claim<'_>) {
+        for held in held {
+            self.tenancy.leave(held.address, claim.consumer);
+            if !self.tenancy.is_held(held.address) {
+                self.ground.freed(held.address);
+            }
+        }
+    }
+
+    /// The pools that the claim may draw from, in the order to try them: by name, but sharers first look where their
+    /// key already is.
+    fn candidates(&self, claim: &Claim<'_>) -> Vec<&'a Pool> {
+        let mut pools: Vec<_> = match claim.request {
+            Request::Pool(name) => self.ground.pools().get(name).into_iter().collect(),
+            _ => self.ground.pools().values().filter(|pool| pool.auto_assign).collect(),
+        };
+        if let Some(sharing) = &claim.sharing {
+            let home: Vec<_> = self
+                .tenancy
+                .of_key(sharing.key)
+                .filter(|address| self.tenancy.conflict(*address, claim).is_none())
+                .filter_map(|address| Some(self.ground.pool_of(address)?.name.as_str()))
+                .collect();
+            pools.sort_by_key(|pool| !home.contains(&pool.name.as_str()));
+        }
+        pools
+    }
+
+    /// An address of `family` in `pool`: one to join, else the lowest free one.
+    fn pick(&mut self, pool: &'a Pool, family: Family, claim: &Claim<'_>) -> Option<Held<'a>> {
+        let joined = claim.sharing.as_ref().and_then(|sharing| {
+            self.tenancy.of_key(sharing.key).find(|address| {
+                Family::of(*address) == family
+                    && pool.contains(*address)
+                    && self.tenancy.conflict(*address, claim).is_none()
+            })
+        });
+        let Self { ground, tenancy } = self;
+        let address =
+            joined.or_else(|| ground.lowest_free(pool, family, |address| tenancy.is_held(address)))?;
+        Some(Held { address, pool: &pool.name, protected: false })
+    }
+
+    fn take(&mut self, claim: &'a Claim<'a>, new: Vec<Held<'a>>) -> Result<Vec<Held<'a>>, Box<Refusal>> {
+        for (index, held) in new.iter().enumerate() {
+            if let Err(conflict) = self.tenancy.admit(held.address, held.pool, claim) {
+                self.release(new.get(..index).unwrap_or_default(), claim);
+                return Err(conflict.refusal(held.address, claim).into());
+            }
+        }
+        Ok(new)
+    }
+}
+
+fn not_in_pool(claim: &Claim<'_>, message: String) -> Refusal {
+    let field = format!("metadata.annotations[{}]", annotation::ADDRESSES);
+    Refusal::error(Reason::AddressNotInPool, claim.object(), message).field(field)
+}
+
+fn other_pool(claim: &Claim<'_>, address: IpAddr, pool: &str, wanted: &str) -> Refusal {
+    not_in_pool(claim, format!("{address} is of AddressPool {pool}, not of {wanted}")).remedy(format!(
+        "Remove the annotation {}, or ask for an address of {wanted}.",
+        annotation::ADDRESS_POOL
+    ))
+}
+
+fn not_ready(claim: &Claim<'_>, pool: &str, broken: &Refusal) -> Refusal {
+    let message = format!("AddressPool {pool} is refused and gives no new address: {}", broken.message);
+    let refusal = Refusal::error(Reason::PoolNotReady, claim.object(), message);
+    match &broken.remedy {
+        Some(remedy) => refusal.remedy(remedy.clone()),
+        None => refusal,
+    }
+}
+
+/// Why none of `pools` had what the claim wants.
+fn nothing_found(claim: &Claim<'_>, pools: &[&Pool]) -> Refusal {
+    let Some(first) = pools.first() else {
+        return Refusal::error(
+            Reason::NotFound,
+            claim.object(),
+            "there is no AddressPool that gives addresses automatically",
+        )
+        .remedy(format!(
+            "Create an AddressPool, or name one with autoAssign: false by the annotation {}.",
+            annotation::ADDRESS_POOL
+        ));
+    };
+    let open: Vec<_> = pools.iter().filter(|pool| pool.accepting.is_ok()).collect();
+    if let (true, Err(broken)) = (open.is_empty(), &first.accepting) {
+        return not_ready(claim, &first.name, broken);
+    }
+    let names = open.iter().map(|pool| pool.name.as_str()).collect::<Vec<_>>().join(", ");
+    let has = |pool: &Pool, family| pool.ranges.has_family(family);
+    let (offered, wanted) = match claim.families {
+        Families::One(family) => (open.iter().any(|pool| has(pool, family)), format!("{family} address")),
+        Families::Both => (
+            open.iter().any(|pool| has(pool, Family::V4) && has(pool, Family::V6)),
+            "pair of an IPv4 and an IPv6 address in one pool".to_owned(),
+        ),
+        Families::Either | Families::UpToBoth { .. } => (true, "address".to_owned()),
+    };
+    if offered {
+        Refusal::error(
+            Reason::PoolExhausted,
+            claim.object(),
+            format!("no {wanted} is free in AddressPool {names}"),
+        )
+        .remedy("Add a range to the pool, or delete a Service that needs no address.")
+    } else {
+        Refusal::error(Reason::NoSuchFamily, claim.object(), format!("AddressPool {names} has no {wanted}"))
+            .remedy("Add a range of that family to a pool, or change spec.ipFamilyPolicy or spec.ipFamilies.")
+    }
+}

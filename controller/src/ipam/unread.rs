@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! What the source could not read. An object that is absent was deleted only if it cannot be one of these.
+
+use std::collections::BTreeSet;
+
+use ferrolb_config::reason::{Refusal, Severity};
+use ferrolb_config::{ObjectRef, ServiceName};
+
+/// The objects that may exist although no snapshot shows them: nothing is taken from them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unread {
+    /// A document was so broken that nobody knows what it held.
+    anything: bool,
+    objects: BTreeSet<ObjectRef>,
+}
+
+impl Unread {
+    /// Reads the refusals of a source. Objects that are refused and yet present in their last good form do no harm
+    /// here, as only absent ones are asked about.
+    pub fn new<'a>(refused: impl IntoIterator<Item = &'a Refusal>) -> Self {
+        let mut unread = Self::default();
+        for refusal in refused.into_iter().filter(|refusal| refusal.severity == Severity::Error) {
+            match &refusal.object {
+                Some(object) => {
+                    unread.objects.insert(object.clone());
+                }
+                None => unread.anything = true,
+            }
+        }
+        unread
+    }
+
+    /// Whether the absent pool `name` may stand in a document that could not be read.
+    pub fn may_hide_pool(&self, name: &str) -> bool {
+        self.anything || self.objects.contains(&ObjectRef::cluster("AddressPool", name))
+    }
+
+    /// Whether the absent Service `name` may stand in a document that could not be read.
+    pub fn may_hide_service(&self, name: &ServiceName) -> bool {
+        self.anything || self.objects.contains(&ObjectRef::namespaced("Service", name))
+    }
+}
