@@ -10,6 +10,7 @@
 
 pub mod address;
 pub mod api;
+pub mod condition;
 pub mod defaults;
 pub mod manifest;
 pub mod objects;

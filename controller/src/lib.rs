@@ -2,5 +2,10 @@
 // Copyright The FerroLB Authors
 
 //! WHAT: which consumer gets which address.
+//!
+//! [`ipam`] is the pure allocation, [`mod@plan`] turns a snapshot into what every object should say.
 
 pub mod ipam;
+pub mod plan;
+
+pub use plan::{Plan, plan};

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! The plan: what every VirtualIP and every status should say, computed anew from a snapshot alone.
+//!
+//! [`plan`] is pure and total. A plan that was carried out is a fixed point: planning again from what it wrote gives
+//! the same plan.
+
+mod group;
+mod readiness;
+mod usage;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use ferrolb_config::api::{FamilyUsage, VirtualIPSpec};
+use ferrolb_config::reason::Refusal;
+use ferrolb_config::snapshot::Snapshot;
+use ferrolb_config::{ServiceName, address};
+
+pub use readiness::Readiness;
+
+use crate::ipam::{self, Allocation, Claim, Holding, Unread, Verdict};
+
+/// What should be.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// Every address in use.
+    pub virtual_ips: BTreeMap<IpAddr, VirtualIPSpec>,
+    /// What the status of each Service should say. A Service that is not here is none of ours, and never was.
+    pub services: BTreeMap<ServiceName, ServicePlan>,
+    /// What the status of each pool should say.
+    pub pools: BTreeMap<String, PoolPlan>,
+    /// What the status of each L2Advertisement should say.
+    pub l2_advertisements: BTreeMap<String, Readiness>,
+}
+
+/// What the status of a Service should say.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ServicePlan {
+    /// It is ours: these addresses, IPv4 first, and whether they are what it asks for.
+    Ours {
+        /// The addresses.
+        addresses: Vec<IpAddr>,
+        /// Why something that it asks for is missing; `None`: it has all that it asks for.
+        refusal: Option<Refusal>,
+    },
+    /// It shows addresses that somebody else gave: they stay as they are.
+    Foreign {
+        /// The same in words.
+        refusal: Refusal,
+    },
+    /// It had addresses of ours and is ours no longer, or is gone: nothing of ours stays in its status.
+    Released,
+}
+
+/// What the status of a pool should say.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PoolPlan {
+    /// The ranges in force.
+    pub accepted: Vec<String>,
+    /// Use of its IPv4 addresses; `None` when it has none.
+    pub ipv4: Option<FamilyUsage>,
+    /// Use of its IPv6 addresses; `None` when it has none.
+    pub ipv6: Option<FamilyUsage>,
+    /// Whether it is used as it stands.
+    pub readiness: Readiness,
+}
+
+/// Plans everything from `snapshot`.
+pub fn plan(snapshot: &Snapshot) -> Plan {
+    let unread = Unread::new(&snapshot.refused);
+    let claims: Vec<_> = snapshot.load_balancers.values().map(Claim::of_service).collect();
+    let Allocation { holdings, verdicts } =
+        ipam::allocate(&snapshot.pools, &claims, &snapshot.virtual_ips, &unread);
+    let mut virtual_ips: BTreeMap<_, _> =
+        holdings.iter().map(|(address, holding)| (*address, record(*address, holding))).collect();
+    group::assign(&mut virtual_ips, &snapshot.virtual_ips);
+
+    let mut services: BTreeMap<_, _> =
+        verdicts.into_iter().map(|(name, verdict)| (name.clone(), service_plan(verdict))).collect();
+    for name in released(snapshot, &virtual_ips) {
+        services.entry(name).or_insert(ServicePlan::Released);
+    }
+    let pools = usage::pools(snapshot, &virtual_ips);
+    let l2_advertisements =
+        readiness::of_kind("L2Advertisement", snapshot.advertisements.keys(), &snapshot.refused);
+    Plan { virtual_ips, services, pools, l2_advertisements }
+}
+
+fn record(address: IpAddr, holding: &Holding<'_>) -> VirtualIPSpec {
+    VirtualIPSpec {
+        address: address.to_string(),
+        pool: holding.pool.to_owned(),
+        consumers: holding.tenants.iter().map(|tenant| tenant.to_consumer()).collect(),
+        sharing_key: holding.key.map(str::to_owned),
+        group: None,
+    }
+}
+
+fn service_plan(verdict: Verdict) -> ServicePlan {
+    match verdict {
+        Verdict { foreign: true, refusal: Some(refusal), .. } => ServicePlan::Foreign { refusal },
+        Verdict { addresses, refusal, .. } => ServicePlan::Ours { addresses, refusal },
+    }
+}
+
+/// Recorded consumers that no longer hold anything and make no claim: they changed their type or class, or are gone.
+fn released(snapshot: &Snapshot, virtual_ips: &BTreeMap<IpAddr, VirtualIPSpec>) -> BTreeSet<ServiceName> {
+    let names = |records: &BTreeMap<IpAddr, VirtualIPSpec>| {
+        let consumers = records.values().flat_map(|record| &record.consumers);
+        consumers
+            .map(|consumer| ServiceName {
+                namespace: consumer.namespace.clone(),
+                name: consumer.name.clone(),
+            })
+            .filter(|name| !snapshot.load_balancers.contains_key(name))
+            .collect::<BTreeSet<_>>()
+    };
+    let kept = names(virtual_ips);
+    names(&snapshot.virtual_ips).into_iter().filter(|name| !kept.contains(name)).collect()
+}
+
+impl Plan {
+    /// The desired VirtualIPs by object name.
+    pub fn records(&self) -> impl Iterator<Item = (String, &VirtualIPSpec)> {
+        self.virtual_ips.iter().map(|(ip, spec)| (address::virtual_ip_name(*ip), spec))
+    }
+}

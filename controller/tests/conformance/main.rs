@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! What users can rely on when addresses are given: each test is one observable behaviour, named after its number in
+//! the catalogue of what the peers' own tests prove. `cargo test -p ferrolb-controller ipam_` runs the allocation ones.
+
+#![cfg(test)]
+
+mod direct;
+mod families;
+mod life_cycle;
+mod pools;
+mod properties;
+mod ranges;
+mod services;
+mod sharing;
+mod world;

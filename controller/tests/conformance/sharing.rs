@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! Services that share an address.
+
+use ferrolb_config::reason::Reason;
+
+use crate::world::{Edit, World, tcp, udp};
+
+#[test]
+fn ipam_040_services_with_one_key_and_different_ports_share_an_address() {
+    let mut world = World::with_pools(&[("p", &["1.2.4.0/24"])]);
+    world.service("s3").share("share").ports(&[tcp(443)]).ask("1.2.4.3");
+    world.service("s4").share("share").ports(&[tcp(80)]).ask("1.2.4.3");
+    world.service("s5").share("share").ports(&[tcp(81)]);
+    assert_eq!(world.all(["s3", "s4", "s5"]), ["1.2.4.3", "1.2.4.3", "1.2.4.3"]);
+}
+
+#[test]
+fn ipam_041_a_port_that_is_taken_blocks_sharing() {
+    let mut world = World::with_pools(&[("p", &["1.2.4.0/24"])]);
+    world.service("s3").share("share").ask("1.2.4.3");
+    world.service("s4").share("share").ask("1.2.4.3");
+    assert_eq!(world.all(["s3", "s4"]), ["1.2.4.3", "-"]);
+    assert_eq!(world.reason("s4"), Some(Reason::SharingConflict));
+}
+
+#[test]
+fn ipam_042_one_port_number_on_two_protocols_is_no_conflict() {
+    let mut world = World::with_pools(&[("p", &["1.2.4.3/32"])]);
+    world.service("s3").share("share").ports(&[tcp(53)]);
+    world.service("s4").share("share").ports(&[udp(53)]);
+    assert_eq!(world.all(["s3", "s4"]), ["1.2.4.3", "1.2.4.3"]);
+}
+
+#[test]
+fn ipam_043_different_keys_do_not_share() {
+    let mut world = World::with_pools(&[("p", &["1.2.4.3/32"])]);
+    world.service("s3").share("share").ports(&[tcp(53)]).ask("1.2.4.3");
+    world.service("s4").share("othershare").ports(&[tcp(80)]).ask("1.2.4.3");
+    world.service("s5").ports(&[tcp(81)]).ask("1.2.4.3");
+    assert_eq!(world.all(["s3", "s4", "s5"]), ["1.2.4.3", "-", "-"]);
+    assert_eq!(world.reason("s4"), Some(Reason::AddressInUse));
+}
+
+#[test]
+fn ipam_044_under_local_sharers_need_equal_selectors_of_one_namespace() {
+    let mut world = World::with_pools(&[("p", &["1.2.4.3/32"])]);
+    world.service("a").share("share").ports(&[tcp(1)]).local("a");
+    world.service("b").share("share").ports(&[tcp(2)]).local("b");
+    world.service("c").share("share").ports(&[tcp(3)]).local("a");
+    world.service("other/d").share("share").ports(&[tcp(4)]).local("a");
+    assert_eq!(world.all(["a", "b", "c", "other/d"]), ["1.2.4.3", "-", "1.2.4.3", "-"]);
+
+    let mut world = World::with_pools(&[("p", &["1.2.4.3/32"])]);
+    world.service("a").share("share").ports(&[tcp(1)]).selector("a");
+    world.service("b").share("share").ports(&[tcp(2)]).selector("b");
+    assert_eq!(world.all(["a", "b"]), ["1.2.4.3", "1.2.4.3"]);
+}
+
+#[test]
+fn ipam_045_a_service_alone_on_its_address_changes_its_key_in_place() {
+    let mut world = World::with_pools(&[("p", &["1.2.4.0/24"])]);
+    world.service("s1").share("sharing").ask("1.2.4.3");
+    world.settle();
+    world.service("s1").share("share");
+    world.service("s2").share("share").ports(&[tcp(81)]);
+    assert_eq!(world.all(["s1", "s2"]), ["1.2.4.3", "1.2.4.3"]);
+}
+
+#[test]
+fn ipam_046_a_sharer_changes_its_ports_but_not_its_key_or_backends() {
+    let mut world = World::with_pools(&[("p", &["1.2.4.3/32"])]);
+    world.service("s1").share("share").ports(&[tcp(80)]);
+    world.service("s2").share("share").ports(&[tcp(443)]);
+    world.settle();
+    world.service("s2").ports(&[udp(53)]);
+    assert_eq!(world.all(["s1", "s2"]), ["1.2.4.3", "1.2.4.3"]);
+    // The one that is edited loses, although it is the older one.
+    let mut edited = world.clone();
+    edited.service("s1").share("other");
+    assert_eq!(edited.all(["s1", "s2"]), ["-", "1.2.4.3"]);
+    let mut edited = world.clone();
+    edited.service("s1").ports(&[udp(53)]);
+    assert_eq!(edited.all(["s1", "s2"]), ["-", "1.2.4.3"]);
+    world.service("s2").local("a");
+    assert_eq!(world.all(["s1", "s2"]), ["1.2.4.3", "-"]);
+}
+
+#[test]
+fn ipam_047_sharing_is_judged_anew_when_a_sharer_changes() {
+    let mut world = World::with_pools(&[("p", &["1.2.4.3/32"])]);
+    world.service("s1").share("share").ports(&[tcp(80)]).selector("a");
+    world.service("s2").share("share").ports(&[tcp(443)]).selector("a");
+    assert_eq!(world.all(["s1", "s2"]), ["1.2.4.3", "1.2.4.3"]);
+    world.service("s2").local("a");
+    assert_eq!(world.all(["s1", "s2"]), ["1.2.4.3", "-"]);
+    world.service("s1").local("a");
+    assert_eq!(world.all(["s1", "s2"]), ["1.2.4.3", "1.2.4.3"]);
+    world.service("s1").selector("b");
+    let held = world.all(["s1", "s2"]);
+    assert_eq!(held.iter().filter(|address| *address == "-").count(), 1);
+    world.service("s2").selector("b");
+    assert_eq!(world.all(["s1", "s2"]), ["1.2.4.3", "1.2.4.3"]);
+}
+
+#[test]
+fn ipam_048_a_shared_address_comes_free_with_its_last_sharer() {
+    let mut world = World::with_pools(&[("p", &["1.2.4.3/32"])]);
+    world.service("s1").share("share").ports(&[tcp(80)]);
+    world.service("s2").share("share").ports(&[tcp(443)]);
+    world.settle();
+    world.service("s3");
+    world.delete("s1");
+    assert_eq!(world.all(["s2", "s3"]), ["1.2.4.3", "-"]);
+    world.delete("s2");
+    assert_eq!(world.all(["s3"]), ["1.2.4.3"]);
+}
+
+#[test]
+fn ipam_049_a_sharer_joins_though_the_pool_is_full() {
+    let mut world = World::with_pools(&[("p", &["1.2.3.0/30"])]);
+    for name in ["s1", "s2", "s3"] {
+        world.service(name);
+    }
+    world.service("s4").share("share");
+    world.settle();
+    world.service("s5").share("share").ports(&[tcp(81)]);
+    assert_eq!(world.all(["s4", "s5"]), ["1.2.3.3", "1.2.3.3"]);
+}
+
+#[test]
+fn ipam_051_a_key_added_to_a_live_service_moves_nothing() {
+    let mut world = World::with_pools(&[("p", &["1.2.3.0/30"])]);
+    world.service("s1").share("share").ports(&[tcp(443)]);
+    world.service("s2");
+    assert_eq!(world.all(["s1", "s2"]), ["1.2.3.0", "1.2.3.1"]);
+    let group = world.virtual_ip("1.2.3.1").unwrap().0;
+    world.service("s2").share("share");
+    assert_eq!(world.all(["s1", "s2"]), ["1.2.3.0", "1.2.3.1"]);
+    assert_eq!(world.virtual_ip("1.2.3.1").unwrap().0, group);
+}
+
+#[test]
+fn ipam_052_a_sharer_that_no_longer_fits_moves_to_a_fresh_address() {
+    let mut world = World::with_pools(&[("p", &["1.2.3.0/30"])]);
+    world.service("s1").share("share").ports(&[tcp(80)]);
+    world.service("s2").share("share").ports(&[tcp(443)]);
+    world.settle();
+    world.service("s2").ports(&[tcp(80)]);
+    assert_eq!(world.all(["s1", "s2"]), ["1.2.3.0", "1.2.3.1"]);
+    // It could go back, and stays: nothing moves that may stay.
+    world.service("s2").ports(&[tcp(443)]);
+    assert_eq!(world.all(["s1", "s2"]), ["1.2.3.0", "1.2.3.1"]);
+}
+
+#[test]
+fn addresses_that_sharers_link_are_one_group_named_after_a_member_that_is_there() {
+    let mut world = World::with_pools(&[("p", &["1.2.3.0/30", "1000::/126"])]);
+    world.service("dual").policy("RequireDualStack").share("share").ports(&[tcp(80)]);
+    world.settle();
+    assert_eq!(world.virtual_ip("1.2.3.0").unwrap().0, "default/dual");
+    assert_eq!(world.virtual_ip("1000::").unwrap().0, "default/dual");
+    // Who joins one of the two addresses changes no group, so nothing is elected anew.
+    world.service("a").families(&["IPv4"]).share("share").ports(&[tcp(81)]);
+    world.service("b").families(&["IPv6"]).share("share").ports(&[tcp(82)]);
+    assert_eq!(world.all(["a", "b"]), ["1.2.3.0", "1000::"]);
+    let members = |names: &[&str]| names.iter().map(|name| format!("default/{name}")).collect::<Vec<_>>();
+    assert_eq!(world.virtual_ip("1.2.3.0"), Some(("default/dual".to_owned(), members(&["dual", "a"]))));
+    assert_eq!(world.virtual_ip("1000::"), Some(("default/dual".to_owned(), members(&["dual", "b"]))));
+    // Without the one that held both, they are two groups.
+    world.delete("dual");
+    world.settle();
+    assert_eq!(world.virtual_ip("1.2.3.0"), Some(("default/a".to_owned(), members(&["a"]))));
+    assert_eq!(world.virtual_ip("1000::"), Some(("default/b".to_owned(), members(&["b"]))));
+}
