@@ -162,9 +162,24 @@ impl Installation {
     /// # Errors
     /// There is no such node, or it cannot be started.
     pub fn start_speaker(&mut self, node: &str) -> Result<()> {
+        let key = self.key();
+        self.speak(node, &key)
+    }
+
+    /// Starts the speaker of `node` with a key that the others do not know.
+    ///
+    /// # Errors
+    /// There is no such node, or it cannot be started.
+    pub fn start_speaker_with_key(&mut self, node: &str, key: &str) -> Result<()> {
+        let file = self.lab.folder().join(format!("{node}.key"));
+        fs::write(&file, key).context("writing another key")?;
+        self.speak(node, &file)
+    }
+
+    fn speak(&mut self, node: &str, key: &Path) -> Result<()> {
         let namespace = self.lab.node(node)?.namespace.clone();
         let mut command = self.command("speaker");
-        command.args(["--node-name", node]).arg("--hello-key-file").arg(self.key());
+        command.args(["--node-name", node]).arg("--hello-key-file").arg(key);
         let speaker = self.lab.start(&format!("speaker-{node}"), Some(&namespace), command)?;
         self.speakers.insert(node.to_owned(), speaker);
         Ok(())
@@ -202,11 +217,19 @@ impl Installation {
     /// # Errors
     /// It fails, or its output is not the documented JSON.
     pub fn status(&self) -> Result<Status> {
+        serde_json::from_str(&self.status_text()?).context("reading the output of ferrolb status -o json")
+    }
+
+    /// The same, as text: JSON.
+    ///
+    /// # Errors
+    /// It fails.
+    pub fn status_text(&self) -> Result<String> {
         let output = self.command("status").args(["-o", "json"]).stdin(Stdio::null()).output()?;
         if !output.status.success() {
             bail!("ferrolb status failed: {}", String::from_utf8_lossy(&output.stderr).trim());
         }
-        serde_json::from_slice(&output.stdout).context("reading the output of ferrolb status -o json")
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// Waits until some node carries every address and at least one address is in use.

@@ -37,6 +37,7 @@ pub mod quickstart;
 pub mod rights;
 mod shell;
 
+pub mod storm;
 pub mod trial;
 pub mod visit;
 
