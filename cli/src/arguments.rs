@@ -44,6 +44,15 @@ Examples:
     Validate(ValidateArguments),
 
     Demo(DemoArguments),
+
+    /// Remove at once what FerroLB put into this machine's kernel
+    #[command(after_help = "\
+Example:
+  sudo ferrolb cleanup
+
+A speaker that ends keeps its rules for a while, so that connections survive a restart. This removes them now.
+A speaker that still runs would put them back: end it first.")]
+    Cleanup,
 }
 
 /// What to look at.

@@ -4,6 +4,7 @@
 //! `ferrolb`: the one program. Its daemons hand out addresses and carry them; its other commands answer questions.
 
 mod arguments;
+mod cleanup;
 mod demo;
 mod finding;
 mod logging;
@@ -32,9 +33,11 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     logging::start(arguments.log_format, arguments.verbose, true)?;
     match arguments.command {
-        Command::Validate(question) => validate::answer(&question, &mut io::stdout().lock()),
-        Command::Demo(play) => demo::demo(&play),
+        Command::Validate(question) => return validate::answer(&question, &mut io::stdout().lock()),
+        Command::Demo(play) => return demo::demo(&play),
+        Command::Cleanup => cleanup::now(&mut io::stdout().lock())?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Whoever read our answer has had enough of it, as `head` does; that is no failure.

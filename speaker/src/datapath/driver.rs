@@ -13,8 +13,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
 use super::condition::Condition;
-use super::kernel_table::KernelTable;
-use super::model::DataPath;
+use super::kernel_table::{self, KernelTable};
+use super::model::{DataPath, Frontend};
 use super::ruleset::TABLE;
 use super::tamper::{Listener, Tampering};
 use super::{host, nft, transaction};
@@ -104,12 +104,17 @@ pub fn start(desired: watch::Receiver<Option<Arc<DataPath>>>) -> Handle {
     Handle { observed, exit, task }
 }
 
-/// Removes the table at once. Connections that it translates stall.
+/// Removes the table at once. Connections that it translates stall. Returns the ports that it translated, or `None`
+/// if there was no table.
 ///
 /// # Errors
 /// If `nft` fails.
-pub async fn cleanup() -> Result<(), Condition> {
-    nft::apply(&transaction::remove()).await.map(drop)
+pub async fn cleanup() -> Result<Option<BTreeSet<Frontend>>, Condition> {
+    let ports = kernel_table::translated_ports().await?;
+    if ports.is_some() {
+        nft::apply(&transaction::remove()).await?;
+    }
+    Ok(ports)
 }
 
 type Exit = (Duration, oneshot::Sender<Result<(), Condition>>);

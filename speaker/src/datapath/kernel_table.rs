@@ -3,6 +3,7 @@
 
 //! The table in the kernel, and what this process knows about it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::condition::Condition;
@@ -104,6 +105,15 @@ impl KernelTable {
         let text = self.holds.as_ref().map(|holds| transaction::linger(holds, rest)).unwrap_or_default();
         if text.is_empty() { Ok(()) } else { nft::apply(&text).await.map(drop) }
     }
+}
+
+/// The ports that the table in the kernel translates, whoever wrote it. `None` if there is no table.
+///
+/// # Errors
+/// If `nft` fails.
+pub(crate) async fn translated_ports() -> Result<Option<BTreeSet<Frontend>>, Condition> {
+    let found = list_own().await?;
+    Ok(found.map(|table| Leftovers::read(&table).ports().collect()))
 }
 
 async fn list_own() -> Result<Option<serde_json::Value>, Condition> {

@@ -101,17 +101,20 @@ fn a_process_that_comes_back_while_the_rules_linger_keeps_them() {
 }
 
 #[test]
-fn cleanup_removes_everything_whether_or_not_there_is_something() {
+fn cleanup_removes_everything_and_says_which_ports_were_translated() {
     rights::within(|| {
         let rig = Rig::build()?;
         rig.start(&service(Source::Kept, &[1]))?.kill()?;
-        for _ in 0..2 {
+        let cleanup = || {
             rig.node().namespace.run(|| {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
                 runtime.block_on(datapath::cleanup()).map_err(|condition| anyhow::anyhow!("{condition}"))
-            })?;
-            ensure!(rig.nft(&["list", "ruleset"])?.trim().is_empty());
-        }
+            })
+        };
+        let removed = cleanup()?.unwrap_or_default();
+        ensure!(removed.contains(&frontend(VIP4, Protocol::Tcp, 80)), "{removed:?}");
+        ensure!(rig.nft(&["list", "ruleset"])?.trim().is_empty());
+        ensure!(cleanup()?.is_none());
         Ok(())
     });
 }
