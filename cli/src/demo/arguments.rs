@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
+
 //! The demo's command line.
 
 use std::path::PathBuf;

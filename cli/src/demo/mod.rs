@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
+
 //! `ferrolb demo`: a whole cluster on this machine, and the death of its nodes, before one's eyes.
 
 mod arguments;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
+
 //! The figures as JSON, for those who want to check them.
 
 use ferrolb_lab::figures::{Figures, Spread};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
+
 //! The scenes of the demo, in the order in which they are shown.
 
 use std::fmt::Write as _;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
+
 //! What the demo prints: scenes, and lines with the time since the demo began.
 
 use std::io::{self, IsTerminal, Write};

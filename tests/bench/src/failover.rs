@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
+
 //! Crash and planned hand-over, FerroLB and keepalived in turns.
 
 use std::fmt;

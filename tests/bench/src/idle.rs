@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
+
 //! What a speaker costs that has a hundred addresses to look after and nothing to do.
 
 use std::fmt::{self, Write as _};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
+
 //! `ferrolb-bench`: what FerroLB does beside what its peers do, in the same run on the same machine. Ratios come first: milliseconds
 //! depend on the machine, a ratio much less.
 

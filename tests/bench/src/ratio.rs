@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
+
 //! How much longer one side takes than the other, and how sure that is.
 
 use std::fmt;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
+
 //! Who has which address in the lab. Documentation ranges only (RFC 5737, RFC 3849), except for pods.
 
 use std::fmt;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
+
 //! What runs in the pods: servers that say which node answered and whom they think they speak to.
 
 use std::io::{ErrorKind, Read, Write};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
+
 //! Recording the frames that reach a station, to assert on them afterwards.
 
 use std::time::{Duration, Instant};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
+
 //! What many trials come to, and the table that shows contenders side by side.
 
 use std::fmt::{self, Write as _};

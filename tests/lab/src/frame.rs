@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
+
 //! The few frames that the lab itself speaks and reads: ARP (RFC 826), neighbour discovery (RFC 4861) and the adverts of those it
 //! measures.
 

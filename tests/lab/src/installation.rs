@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
+
 //! FerroLB itself in a lab: a controller and a speaker on every node, which share a folder of manifests and a folder of state.
 
 use std::collections::BTreeMap;

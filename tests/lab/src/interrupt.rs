@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
+
 //! Leaving in order when the user presses Ctrl-C: destructors do not run when a signal ends a process.
 
 use std::process;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
+
 //! keepalived beside us: the yardstick for layer-2 failover.
 
 use std::collections::BTreeMap;

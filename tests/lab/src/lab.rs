@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
+
 //! Building the lab and taking it down.
 
 use std::fmt::Write as _;

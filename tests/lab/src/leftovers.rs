@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
+
 //! What dead runs left behind. A lab's name carries the process that made it and when that process started, so that a lab whose maker
 //! is gone is known for sure, even after process ids went round.
 

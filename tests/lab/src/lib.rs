@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
+
 //! A lab of network namespaces: three nodes, a client and a newcomer on one layer-2 segment, pods behind the nodes, faults to
 //! inflict on them, and probers that say what a client noticed.
 //!

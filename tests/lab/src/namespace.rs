@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
+
 //! A named network namespace, and work done inside it.
 
 use std::fs::{self, File};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
+
 //! Whole Ethernet frames, in and out of a namespace's `eth0`.
 
 use std::io;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
+
 //! A process of the lab: started inside a namespace, its output in a file, gone when the lab is.
 
 use std::fs::{self, File};

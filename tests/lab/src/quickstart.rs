@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
+
 //! The manifests of `deploy/examples/quickstart`, which the lab's addresses are made for.
 
 /// File names and texts.

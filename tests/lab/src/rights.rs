@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
+
 //! The right to make network namespaces: root's, or that of an unprivileged user namespace.
 
 use std::any;

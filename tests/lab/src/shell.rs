@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
+
 //! Running the tools that build the lab, and saying which one is missing.
 
 use std::io::{ErrorKind, Write};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
+
 //! More frames than anybody needs.
 
 use std::net::Ipv4Addr;

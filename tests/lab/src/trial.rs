@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
+
 //! One fault, measured: the same for everybody who claims to carry a virtual IP through it.
 
 use std::fmt;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
+
 //! Running a command in a namespace of a lab that another process keeps up.
 
 use std::fs;

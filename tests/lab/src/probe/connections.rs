@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
+
 //! Clients with long-lived TCP connections that exchange a byte each 50 ms.
 
 use std::io::{ErrorKind, Read, Write};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
+
 //! A client that opens a new TCP connection each 20 ms.
 
 use std::net::SocketAddr;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
+
 //! What clients notice of a failover. Every prober runs on threads of its own inside a namespace, from `start` to `finish`, and reports
 //! its own worst stall: a figure from a prober that was asleep is worth nothing.
 

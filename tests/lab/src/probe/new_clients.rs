@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
+
 //! Stations that do not know the virtual IP's hardware address yet: a broadcast question each 10 ms, and who answers.
 
 use std::collections::BTreeMap;

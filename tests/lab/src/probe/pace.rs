@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
+
 //! Doing something at even intervals, and noticing when that failed.
 
 use std::process::{Command, Stdio};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
+
 //! A thread in a namespace that works until it is told to finish and then hands in its result.
 
 use std::sync::Arc;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
+
 //! A client that sends one datagram each millisecond from one socket.
 
 use std::collections::BTreeMap;
