@@ -129,6 +129,37 @@ impl Refusal {
     }
 }
 
+impl fmt::Display for Refusal {
+    /// One line: `web.yaml:7:5: AddressPool web, spec.addresses[0]: … . Write … . (InvalidRange)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(location) = &self.location {
+            write!(f, "{location}: ")?;
+        }
+        match (&self.object, &self.field) {
+            (Some(object), Some(field)) => write!(f, "{object}, {field}: ")?,
+            (Some(object), None) => write!(f, "{object}: ")?,
+            (None, Some(field)) => write!(f, "{field}: ")?,
+            (None, None) => {}
+        }
+        write!(f, "{}.", self.message)?;
+        if let Some(remedy) = &self.remedy {
+            write!(f, " {remedy}")?;
+        }
+        write!(f, " ({})", self.reason)
+    }
+}
+
+impl fmt::Display for Location {
+    /// `file:line:column`, as far as they are known; editors and terminals jump there.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file.display())?;
+        if self.line > 0 {
+            write!(f, ":{}:{}", self.line, self.column)?;
+        }
+        Ok(())
+    }
+}
+
 /// How bad a [`Refusal`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {

@@ -2,7 +2,15 @@
 // Copyright The FerroLB Authors
 
 //! Where objects come from, and where statuses go.
+//!
+//! Without a cluster, [`Directory`] follows a folder of manifests and the state folder, and delivers every change as
+//! one [`Objects`](ferrolb_config::Objects). [`StateWriter`] writes the state folder: one writer a file, and every
+//! write is whole or not there.
 
+mod directory;
+mod files;
+mod merge;
 pub mod state;
 
+pub use directory::{Directory, DirectoryError};
 pub use state::{Role, StateError, StateFile, StateWriter, Written};

@@ -24,6 +24,12 @@ use thiserror::Error;
 /// The name of the file whose lock says that a writer lives. Hidden, so no reader takes it for an object.
 const LOCK: &str = ".lock";
 
+/// The folders of the tree above, for those who read it.
+pub(crate) const CONTROLLER: &str = "controller";
+pub(crate) const SPEAKER_PREFIX: &str = "speaker-";
+pub(crate) const VIRTUAL_IPS: &str = "virtualips";
+pub(crate) const STATUS: &str = "status";
+
 /// Who writes; each role has a folder of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -36,8 +42,8 @@ pub enum Role {
 impl Role {
     fn folder(&self) -> Result<String, StateError> {
         match self {
-            Self::Controller => Ok("controller".to_owned()),
-            Self::Speaker(node) => Ok(format!("speaker-{}", component(node)?)),
+            Self::Controller => Ok(CONTROLLER.to_owned()),
+            Self::Speaker(node) => Ok(format!("{SPEAKER_PREFIX}{}", component(node)?)),
         }
     }
 }
@@ -65,10 +71,10 @@ pub enum StateFile {
 impl StateFile {
     fn path(&self) -> Result<PathBuf, StateError> {
         Ok(match self {
-            Self::VirtualIp(name) => Path::new("virtualips").join(format!("{}.yaml", component(name)?)),
+            Self::VirtualIp(name) => Path::new(VIRTUAL_IPS).join(format!("{}.yaml", component(name)?)),
             // No Kubernetes name has an underscore, so the two parts cannot run into each other.
             Self::Status { resource, namespace, name } => {
-                let folder = Path::new("status").join(component(resource)?);
+                let folder = Path::new(STATUS).join(component(resource)?);
                 match namespace {
                     Some(namespace) => {
                         folder.join(format!("{}_{}.yaml", component(namespace)?, component(name)?))

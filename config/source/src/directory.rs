@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! Follows a folder of manifests and the state folder.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ferrolb_config::Objects;
+use ferrolb_config::reason::{Location, Reason, Refusal, Severity};
+use jiff::Timestamp;
+use thiserror::Error;
+use tokio::sync::{Notify, watch};
+use tokio::task::spawn_blocking;
+use tracing::{error, info, warn};
+
+use crate::files::{Files, Look, Saved};
+use crate::merge::{Merged, merge};
+use crate::state::{CONTROLLER, SPEAKER_PREFIX, STATUS, VIRTUAL_IPS};
+
+mod notice;
+
+use notice::Notice;
+
+/// Changes that come within this time are read together.
+const GATHER: Duration = Duration::from_millis(10);
+/// After a notice the folders are read once more: a folder made a moment ago is watched only from a moment later on.
+const ECHO: Duration = Duration::from_millis(100);
+/// How often the folders are read without any notice: machines that share a folder give none.
+const RESCAN: Duration = Duration::from_secs(5);
+/// The same where the kernel gives no notices at all.
+const RESCAN_BLIND: Duration = Duration::from_millis(500);
+/// How often a source that is not there is looked for.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// Why a folder cannot be followed.
+#[derive(Debug, Error)]
+pub enum DirectoryError {
+    /// There is no such folder.
+    #[error("the folder {} does not exist: create it, or correct --source", .0.display())]
+    Missing(PathBuf),
+    /// It is something else than a folder, or may not be read.
+    #[error("cannot read the folder {path}: {error}", path = path.display())]
+    Unreadable {
+        /// The folder.
+        path: PathBuf,
+        /// What the file system said.
+        #[source]
+        error: io::Error,
+    },
+    /// What is written would be read as if people had written it.
+    #[error("--state {state} lies inside --source {source_folder}: choose a state folder outside of it", state = state.display(), source_folder = source_folder.display())]
+    StateInsideSource {
+        /// The state folder.
+        state: PathBuf,
+        /// The source folder.
+        source_folder: PathBuf,
+    },
+    /// The reading task ended early.
+    #[error("the task that reads the folders ended")]
+    Ended,
+}
+
+/// A folder of manifests together with a state folder.
+///
+/// Read are the files `*.yaml`, `*.yml` and `*.json` of the source folder itself, as `kubectl apply -f` takes them: not
+/// those of folders in it, and none whose name begins with a dot. Links are followed, so a mounted ConfigMap will do.
+#[derive(Debug)]
+pub struct Directory {
+    source: PathBuf,
+    state: PathBuf,
+    source_files: Files,
+    state_files: Files,
+    /// Why the source itself cannot be read at the moment.
+    gone: Option<Refusal>,
+    foreign: BTreeSet<String>,
+}
+
+impl Directory {
+    /// Reads both folders once. Blocks on the disk.
+    ///
+    /// # Errors
+    /// See [`DirectoryError`]. Files that cannot be used are no error but stand in [`Objects::refused`].
+    pub fn read(source: &Path, state: &Path) -> Result<Objects, DirectoryError> {
+        let mut directory = Self::open(source, state)?;
+        directory.look();
+        Ok(directory.merge().objects)
+    }
+
+    /// Follows both folders until the last receiver is gone. The first value is what the folders hold now; it does not
+    /// come before the source folder exists, so nobody takes a folder that is not mounted yet for an empty one.
+    ///
+    /// # Errors
+    /// See [`DirectoryError`]; a folder that does not exist is waited for, with a line in the log.
+    pub async fn watch(
+        source: PathBuf,
+        state: PathBuf,
+    ) -> Result<watch::Receiver<Arc<Objects>>, DirectoryError> {
+        let mut told = false;
+        let directory = loop {
+            match Self::open(&source, &state) {
+                Ok(directory) => break directory,
+                Err(DirectoryError::Missing(path)) => {
+                    if !told {
+                        error!(folder = %path.display(), "the folder does not exist; waiting for it");
+                        told = true;
+                    }
+                    tokio::time::sleep(RETRY).await;
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        // Watched before it is read: what changes in between is read twice rather than missed.
+        let changed = Arc::new(Notify::new());
+        let notice = Notice::new(&source, &state, Arc::clone(&changed));
+        let (directory, first, look) = scan(directory).await?;
+        let (sender, receiver) = watch::channel(Arc::new(first));
+        tokio::spawn(follow(directory, notice, changed, sender, look));
+        Ok(receiver)
+    }
+
+    fn open(source: &Path, state: &Path) -> Result<Self, DirectoryError> {
+        match fs::read_dir(source) {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(DirectoryError::Missing(source.to_owned()));
+            }
+            Err(error) => return Err(DirectoryError::Unreadable { path: source.to_owned(), error }),
+        }
+        if real(state).starts_with(real(source)) {
+            return Err(DirectoryError::StateInsideSource {
+                state: state.to_owned(),
+                source_folder: source.to_owned(),
+            });
+        }
+        Ok(Self {
+            source: source.to_owned(),
+            state: state.to_owned(),
+            source_files: Files::new(Saved::Anyhow),
+            state_files: Files::new(Saved::Whole),
+            gone: None,
+            foreign: BTreeSet::new(),
+        })
+    }
+
+    /// Reads what changed.
+    fn look(&mut self) -> Look {
+        let now = Instant::now();
+        let mut look = self.state_files.look(&state_files(&self.state), now);
+        let gone = match manifests(&self.source) {
+            Ok(present) => {
+                let source = self.source_files.look(&present, now);
+                look.changed |= source.changed;
+                source.again.into_iter().for_each(|after| look.again(after));
+                None
+            }
+            Err(error) => {
+                look.again(RETRY);
+                Some(gone(&self.source, &error))
+            }
+        };
+        if self.gone != gone {
+            self.gone = gone;
+            look.changed = true;
+        }
+        look
+    }
+
+    fn merge(&self) -> Merged {
+        let mut merged =
+            merge(self.source_files.held(), &self.state, self.state_files.held(), Timestamp::now());
+        merged.objects.refused.extend(self.gone.clone());
+        merged
+    }
+
+    /// Says once which kinds stand in the source that FerroLB has no use for.
+    fn tell_foreign(&mut self) {
+        for (path, held) in self.source_files.held() {
+            for kind in &held.foreign {
+                if self.foreign.insert(kind.clone()) {
+                    info!(file = %path.display(), kind, "this kind is left alone");
+                }
+            }
+        }
+    }
+}
+
+/// One look on a thread that may block.
+async fn scan(mut directory: Directory) -> Result<(Directory, Objects, Look), DirectoryError> {
+    let scanned = spawn_blocking(move || {
+        let mut look = directory.look();
+        let Merged { objects, expires } = directory.merge();
+        expires.into_iter().for_each(|after| look.again(after));
+        directory.tell_foreign();
+        (directory, objects, look)
+    });
+    scanned.await.map_err(|_| DirectoryError::Ended)
+}
+
+async fn follow(
+    mut directory: Directory,
+    mut notice: Notice,
+    changed: Arc<Notify>,
+    sender: watch::Sender<Arc<Objects>>,
+    mut look: Look,
+) {
+    tell_refused(&[], &sender.borrow().refused);
+    loop {
+        let idle = if notice.is_blind() { RESCAN_BLIND } else { RESCAN };
+        let wait = look.again.unwrap_or(idle).min(idle);
+        let noticed = tokio::select! {
+            () = sender.closed() => return,
+            () = changed.notified() => {
+                tokio::time::sleep(GATHER).await;
+                true
+            }
+            () = tokio::time::sleep(wait) => false,
+        };
+        notice.renew();
+        let objects;
+        (directory, objects, look) = match scan(directory).await {
+            Ok(scanned) => scanned,
+            Err(error) => return error!(%error, "the folders are not followed any more"),
+        };
+        if noticed {
+            look.again(ECHO);
+        }
+        let before = Arc::clone(&sender.borrow());
+        if *before != objects {
+            tell_refused(&before.refused, &objects.refused);
+            sender.send_replace(Arc::new(objects));
+        }
+    }
+}
+
+fn tell_refused(before: &[Refusal], now: &[Refusal]) {
+    for refusal in now.iter().filter(|refusal| !before.contains(refusal)) {
+        warn!("{refusal}");
+    }
+}
+
+/// The manifests of a folder.
+fn manifests(folder: &Path) -> io::Result<BTreeSet<PathBuf>> {
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let hidden = path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
+        let manifest = path.extension().is_some_and(|end| end == "yaml" || end == "yml" || end == "json");
+        if manifest && !hidden && !path.is_dir() {
+            found.insert(path);
+        }
+    }
+    Ok(found)
+}
+
+/// The files that our writers make; a part of the state folder that is not there yet holds none.
+fn state_files(state: &Path) -> BTreeSet<PathBuf> {
+    let controller = state.join(CONTROLLER);
+    let status = controller.join(STATUS);
+    let mut folders = vec![controller.join(VIRTUAL_IPS)];
+    folders.extend(below(&status));
+    folders.extend(below(state).into_iter().filter(|folder| {
+        folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with(SPEAKER_PREFIX))
+    }));
+    folders.iter().flat_map(|folder| manifests(folder).unwrap_or_default()).collect()
+}
+
+fn below(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_dir()).collect()
+}
+
+fn gone(source: &Path, error: &io::Error) -> Refusal {
+    Refusal {
+        object: None,
+        reason: Reason::NotFound,
+        severity: Severity::Error,
+        field: None,
+        message: format!("the folder cannot be read: {error}"),
+        remedy: Some("Bring it back; what it held stays in force.".to_owned()),
+        location: Some(Location { file: source.to_owned(), line: 0, column: 0 }),
+    }
+}
+
+/// The path without links, as far as it exists.
+fn real(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    match (path.canonicalize(), path.parent(), path.file_name()) {
+        (Ok(real), ..) => real,
+        (Err(_), Some(parent), Some(name)) => real(parent).join(name),
+        (Err(_), ..) => path,
+    }
+}
+
+#[cfg(test)]
+mod tests;

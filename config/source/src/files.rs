@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! The files of a folder, and the last good form of each.
+//!
+//! Editors write in many ways: in place, by truncating first, by moving the old file away. So a changed file is read
+//! when it has been quiet for a moment, and a change that takes objects away when it has been quiet for longer. What
+//! cannot be read any more stays in force as it was.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use ferrolb_config::manifest::Manifest;
+use ferrolb_config::reason::{Location, Reason, Refusal, Severity};
+use ferrolb_config::{Object, ObjectRef};
+
+/// How long a changed file must be quiet before it is read.
+const QUIET: Duration = Duration::from_millis(20);
+/// How long it must be quiet, or missing, before objects are taken away for it.
+const GRACE: Duration = Duration::from_millis(300);
+/// A file this young may change again without its times showing it: kernels stamp files by a clock tick.
+const TICK: Duration = Duration::from_millis(20);
+/// Larger files are refused; ten thousand Services with their endpoints take about 10 MiB.
+const LARGEST: u64 = 256 << 20;
+
+/// How the files of a folder are saved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Saved {
+    /// By people and their tools, in any way.
+    Anyhow,
+    /// As a whole, by our own writers.
+    Whole,
+}
+
+/// The files of one folder.
+#[derive(Debug)]
+pub(crate) struct Files {
+    saved: Saved,
+    opened: bool,
+    entries: BTreeMap<PathBuf, Entry>,
+}
+
+/// What is in force of one file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Held {
+    /// Its objects, each with its place.
+    pub(crate) objects: Vec<(Object, Location)>,
+    /// What is wrong with the file as it is now.
+    pub(crate) refused: Vec<Refusal>,
+    /// Kinds that FerroLB has no use for.
+    pub(crate) foreign: BTreeSet<String>,
+    /// Whether the file was once read without an error, so that all its objects are known.
+    pub(crate) known: bool,
+}
+
+/// What a look at the files showed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Look {
+    /// Whether what is in force changed.
+    pub(crate) changed: bool,
+    /// When to look again at the latest, if there is something to wait for.
+    pub(crate) again: Option<Duration>,
+}
+
+impl Look {
+    pub(crate) fn again(&mut self, after: Duration) {
+        self.again = Some(self.again.map_or(after, |other| other.min(after)));
+    }
+}
+
+impl Files {
+    pub(crate) fn new(saved: Saved) -> Self {
+        Self { saved, opened: false, entries: BTreeMap::new() }
+    }
+
+    /// What is in force, by path.
+    pub(crate) fn held(&self) -> impl Iterator<Item = (&Path, &Held)> {
+        self.entries.iter().map(|(path, entry)| (path.as_path(), &entry.held))
+    }
+
+    /// Reads those of the files `present` that changed.
+    pub(crate) fn look(&mut self, present: &BTreeSet<PathBuf>, now: Instant) -> Look {
+        let mut look = Look::default();
+        // At the start there is nothing to lose, and the first view should be whole.
+        let patience = if self.opened { self.saved } else { Saved::Whole };
+        for path in present {
+            let entry = self.entries.entry(path.clone()).or_insert_with(|| Entry::new(now));
+            entry.look(path, patience, now, &mut look);
+        }
+        self.entries.retain(|path, entry| present.contains(path) || entry.outlives(patience, now, &mut look));
+        self.opened = true;
+        look
+    }
+}
+
+/// One file.
+#[derive(Debug)]
+struct Entry {
+    stamp: Option<Stamp>,
+    /// Since when the file has had this stamp, or has been missing.
+    since: Instant,
+    missing: bool,
+    /// Whether the content under this stamp is the one in force.
+    settled: bool,
+    held: Held,
+}
+
+/// What changes when a file does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    inode: (u64, u64),
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(path: &Path) -> std::io::Result<Self> {
+        fs::metadata(path).map(|file| Self {
+            inode: (file.dev(), file.ino()),
+            size: file.size(),
+            modified: (file.mtime(), file.mtime_nsec()),
+            changed: (file.ctime(), file.ctime_nsec()),
+        })
+    }
+
+    /// Whether the file changed so lately that a further change may carry the same times.
+    fn is_young(&self) -> bool {
+        let changed = u64::try_from(self.changed.0).unwrap_or(0);
+        let nanos = u32::try_from(self.changed.1).unwrap_or(0);
+        let changed = SystemTime::UNIX_EPOCH + Duration::new(changed, nanos);
+        // A time in the future counts as young for as long as it is one; looking again costs little.
+        changed.elapsed().map_or(true, |age| age < TICK)
+    }
+}
+
+impl Entry {
+    fn new(now: Instant) -> Self {
+        Self { stamp: None, since: now, missing: false, settled: false, held: Held::default() }
+    }
+
+    fn look(&mut self, path: &Path, patience: Saved, now: Instant, look: &mut Look) {
+        let stamp = match Stamp::of(path) {
+            Ok(stamp) => stamp,
+            Err(error) => return self.keep(unreadable(path, &error.to_string()), look),
+        };
+        if self.stamp != Some(stamp) || self.missing {
+            (self.stamp, self.since, self.missing, self.settled) = (Some(stamp), now, false, false);
+        }
+        let quiet = now.duration_since(self.since);
+        if self.settled {
+            return;
+        }
+        if patience == Saved::Anyhow && quiet < QUIET {
+            return look.again(QUIET - quiet);
+        }
+        let next = match read(path, stamp.size) {
+            Ok(text) => Held::next(&self.held, Manifest::parse(path, &text)),
+            Err(problem) => {
+                self.settled = true;
+                return self.keep(unreadable(path, &problem), look);
+            }
+        };
+        if Stamp::of(path).ok() != Some(stamp) {
+            return look.again(QUIET);
+        }
+        if patience == Saved::Anyhow && quiet < GRACE && next.lacks(&self.held) {
+            return look.again(GRACE - quiet);
+        }
+        self.settled = !stamp.is_young();
+        if !self.settled {
+            look.again(TICK);
+        }
+        if next != self.held {
+            self.held = next;
+            look.changed = true;
+        }
+    }
+
+    /// Keeps what is in force, with the reason why nothing newer is.
+    fn keep(&mut self, refusal: Refusal, look: &mut Look) {
+        let refused = vec![refusal];
+        if self.held.refused != refused {
+            self.held.refused = refused;
+            look.changed = true;
+        }
+    }
+
+    /// Whether a file that is missing stays in force a little longer.
+    fn outlives(&mut self, patience: Saved, now: Instant, look: &mut Look) -> bool {
+        if !self.missing {
+            (self.missing, self.since) = (true, now);
+        }
+        let gone = now.duration_since(self.since);
+        if patience == Saved::Anyhow && gone < GRACE {
+            look.again(GRACE - gone);
+            return true;
+        }
+        look.changed = true;
+        false
+    }
+}
+
+impl Held {
+    /// What is in force after `manifest` was read: its objects, and of those before the ones that it may still hold
+    /// in a document that cannot be read.
+    fn next(before: &Self, manifest: Manifest) -> Self {
+        let errors = || manifest.refused.iter().filter(|refusal| refusal.severity == Severity::Error);
+        let clean = errors().next().is_none();
+        let anything_unread = errors().any(|refusal| refusal.object.is_none());
+        let unread: BTreeSet<&ObjectRef> = errors().filter_map(|refusal| refusal.object.as_ref()).collect();
+        let mut objects: Vec<(Object, Location)> =
+            manifest.documents.iter().map(|doc| (doc.object.clone(), doc.location())).collect();
+        let read: BTreeSet<ObjectRef> = objects.iter().map(|(object, _)| object.reference()).collect();
+        let kept = before.objects.iter().filter(|(object, _)| {
+            let reference = object.reference();
+            !read.contains(&reference) && (anything_unread || unread.contains(&reference))
+        });
+        objects.extend(kept.cloned());
+        let foreign = manifest.foreign.iter().map(|document| document.kind.clone()).collect();
+        Self { objects, foreign, known: clean || before.known, refused: manifest.refused }
+    }
+
+    /// Whether an object of `before` is not there any more.
+    fn lacks(&self, before: &Self) -> bool {
+        let mine: BTreeSet<ObjectRef> = self.objects.iter().map(|(object, _)| object.reference()).collect();
+        before.objects.iter().any(|(object, _)| !mine.contains(&object.reference()))
+    }
+}
+
+fn read(path: &Path, size: u64) -> Result<String, String> {
+    if size > LARGEST {
+        return Err(format!("the file has {} MiB, and at most {} MiB are read", size >> 20, LARGEST >> 20));
+    }
+    let bytes = fs::read(path).map_err(|error| error.to_string())?;
+    String::from_utf8(bytes)
+        .map_err(|error| format!("it is not UTF-8 at byte {}", error.utf8_error().valid_up_to()))
+}
+
+fn unreadable(path: &Path, problem: &str) -> Refusal {
+    Refusal {
+        object: None,
+        reason: Reason::MalformedDocument,
+        severity: Severity::Error,
+        field: None,
+        message: format!("the file cannot be read: {problem}"),
+        remedy: Some("Make it readable or remove it; what it held before stays in force.".to_owned()),
+        location: Some(Location { file: path.to_owned(), line: 0, column: 0 }),
+    }
+}

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! What people wrote, what the controller recorded and what the speakers observe, brought together as one
+//! [`Objects`].
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use ferrolb_config::api::{Layer2Owner, Speaker, VirtualIP, VirtualIPStatus};
+use ferrolb_config::reason::{Location, Reason, Refusal};
+use ferrolb_config::{Object, ObjectRef, Objects, defaults};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::files::Held;
+use crate::state::{CONTROLLER, SPEAKER_PREFIX, STATUS};
+
+/// A Speaker that has not written for longer counts as dead, and what it says about addresses as past.
+const DEAD_AFTER: SignedDuration = SignedDuration::from_secs(30);
+
+/// What one merge yields.
+pub(crate) struct Merged {
+    pub(crate) objects: Objects,
+    /// When the result changes by the mere passing of time: when the next speaker falls silent.
+    pub(crate) expires: Option<Duration>,
+}
+
+/// Merges the files of the source with those of the state folder `state`.
+pub(crate) fn merge<'a>(
+    source: impl Iterator<Item = (&'a Path, &'a Held)>,
+    state: &Path,
+    state_files: impl Iterator<Item = (&'a Path, &'a Held)>,
+    now: Timestamp,
+) -> Merged {
+    let mut objects = Objects::default();
+    take_source(&mut objects, source);
+    let mut recorded = Recorded::default();
+    for (path, held) in state_files {
+        objects.refused.extend(held.refused.iter().cloned());
+        recorded.take(path.strip_prefix(state).unwrap_or(path), held);
+    }
+    let expires = recorded.add_to(&mut objects, now);
+    defaults::complete(&mut objects);
+    Merged { objects, expires }
+}
+
+fn take_source<'a>(objects: &mut Objects, files: impl Iterator<Item = (&'a Path, &'a Held)>) {
+    let mut first_at: BTreeMap<ObjectRef, &Location> = BTreeMap::new();
+    for (_, held) in files {
+        objects.refused.extend(held.refused.iter().cloned());
+        objects.incomplete |= !held.known;
+        for (object, location) in &held.objects {
+            let reference = object.reference();
+            if matches!(object, Object::Speaker(_)) {
+                let refusal =
+                    Refusal::error(Reason::InvalidValue, reference, "speakers report about themselves");
+                let refusal = refusal.remedy("Remove the document.");
+                objects.refused.push(Refusal { location: Some(location.clone()), ..refusal });
+            } else if let Some(first) = first_at.get(&reference) {
+                let message = format!("the object stands at {first} already");
+                let refusal = Refusal::error(Reason::DuplicateObject, reference, message);
+                let refusal = refusal.remedy("Remove one of the two; the first one is used.");
+                objects.refused.push(Refusal { location: Some(location.clone()), ..refusal });
+            } else {
+                first_at.insert(reference, location);
+                objects.insert(without_status(object.clone()));
+            }
+        }
+    }
+}
+
+/// A manifest says what is wanted. What stands in its status is from another time or another cluster; only a Node's
+/// status says what nobody else can: its addresses.
+fn without_status(mut object: Object) -> Object {
+    match &mut object {
+        Object::AddressPool(pool) => pool.status = None,
+        Object::L2Advertisement(advertisement) => advertisement.status = None,
+        Object::VirtualIP(virtual_ip) => virtual_ip.status = None,
+        Object::Speaker(speaker) => speaker.status = None,
+        Object::Service(service) => service.status = None,
+        Object::EndpointSlice(_) | Object::Node(_) | Object::Namespace(_) => {}
+    }
+    object
+}
+
+/// The state folder's objects, by their writer.
+#[derive(Default)]
+struct Recorded<'a> {
+    virtual_ips: Vec<&'a VirtualIP>,
+    statuses: Vec<&'a Object>,
+    speakers: BTreeMap<String, Observed<'a>>,
+}
+
+/// What one speaker wrote.
+#[derive(Default)]
+struct Observed<'a> {
+    speaker: Option<&'a Speaker>,
+    virtual_ips: Vec<&'a VirtualIP>,
+}
+
+impl<'a> Recorded<'a> {
+    fn take(&mut self, path: &Path, held: &'a Held) {
+        let mut parts = path.iter().map(|part| part.to_string_lossy());
+        let (writer, kind) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let observed = writer
+            .strip_prefix(SPEAKER_PREFIX)
+            .map(|node| (node.to_owned(), self.speakers.entry(node.to_owned()).or_default()));
+        match observed {
+            Some((node, observed)) => {
+                for (object, _) in &held.objects {
+                    match object {
+                        Object::Speaker(speaker) if speaker.metadata.name.as_ref() == Some(&node) => {
+                            observed.speaker = Some(speaker);
+                        }
+                        Object::VirtualIP(virtual_ip) => observed.virtual_ips.push(virtual_ip),
+                        _ => {}
+                    }
+                }
+            }
+            None if writer == CONTROLLER => {
+                for (object, _) in &held.objects {
+                    match object {
+                        Object::VirtualIP(virtual_ip) if kind != STATUS => self.virtual_ips.push(virtual_ip),
+                        object => self.statuses.push(object),
+                    }
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn add_to(self, objects: &mut Objects, now: Timestamp) -> Option<Duration> {
+        for virtual_ip in self.virtual_ips {
+            // A record that people distribute with the rest stands above what a controller here once wrote.
+            let name = virtual_ip.metadata.name.clone().unwrap_or_default();
+            objects.virtual_ips.entry(name).or_insert_with(|| virtual_ip.clone());
+        }
+        for object in self.statuses {
+            add_status(objects, object);
+        }
+        let mut expires: Option<Duration> = None;
+        let mut owners: BTreeMap<(String, String), Layer2Owner> = BTreeMap::new();
+        for (node, observed) in self.speakers {
+            let Some(speaker) = observed.speaker else { continue };
+            objects.speakers.insert(node.clone(), speaker.clone());
+            let Some(left) = time_to_live(speaker, now) else { continue };
+            expires = Some(expires.map_or(left, |other| other.min(left)));
+            for virtual_ip in observed.virtual_ips {
+                claim(&mut owners, &node, virtual_ip);
+            }
+        }
+        for ((name, _), owner) in owners {
+            if let Some(virtual_ip) = objects.virtual_ips.get_mut(&name) {
+                virtual_ip.status.get_or_insert_with(VirtualIPStatus::default).layer2.push(owner);
+            }
+        }
+        expires
+    }
+}
+
+/// How long a speaker still counts as alive; `None` when it is dead.
+fn time_to_live(speaker: &Speaker, now: Timestamp) -> Option<Duration> {
+    let heartbeat = speaker.status.as_ref()?.heartbeat.as_ref()?.0;
+    let left = DEAD_AFTER.checked_sub(now.duration_since(heartbeat))?;
+    // A heartbeat from a clock that is ahead must not keep a speaker alive for longer.
+    Duration::try_from(left.min(DEAD_AFTER)).ok().filter(|left| !left.is_zero())
+}
+
+/// Enters what `node` says about itself on `virtual_ip`; of two claims on one segment the higher term is the newer.
+fn claim(owners: &mut BTreeMap<(String, String), Layer2Owner>, node: &str, virtual_ip: &VirtualIP) {
+    let name = virtual_ip.metadata.name.clone().unwrap_or_default();
+    let entries = virtual_ip.status.iter().flat_map(|status| &status.layer2);
+    for owner in entries.filter(|owner| owner.node == node) {
+        let known = owners.entry((name.clone(), owner.segment.clone())).or_insert_with(|| owner.clone());
+        if owner.term > known.term {
+            known.clone_from(owner);
+        }
+    }
+}
+
+fn add_status(objects: &mut Objects, recorded: &Object) {
+    let ObjectRef { namespace, name, .. } = recorded.reference();
+    match recorded {
+        Object::AddressPool(recorded) => {
+            if let Some(pool) = objects.pools.get_mut(&name) {
+                pool.status.clone_from(&recorded.status);
+            }
+        }
+        Object::L2Advertisement(recorded) => {
+            if let Some(advertisement) = objects.l2_advertisements.get_mut(&name) {
+                advertisement.status.clone_from(&recorded.status);
+            }
+        }
+        Object::Service(recorded) => {
+            let name = ferrolb_config::ServiceName { namespace: namespace.unwrap_or_default(), name };
+            if let Some(service) = objects.services.get_mut(&name) {
+                service.status.clone_from(&recorded.status);
+            }
+        }
+        _ => {}
+    }
+}
