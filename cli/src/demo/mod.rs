@@ -40,9 +40,7 @@ pub fn demo(arguments: &DemoArguments) -> Result<ExitCode> {
             "Not root: going on in a user namespace of its own, where an ordinary user may build networks.",
         )?;
     }
-    if let Some(code) = rights::enter_user_namespace()? {
-        return Ok(code);
-    }
+    rights::enter_user_namespace()?;
     interrupt::remove_labs_when_told_to_stop()?;
     show(arguments)?;
     Ok(ExitCode::SUCCESS)
@@ -61,7 +59,7 @@ fn show(arguments: &DemoArguments) -> Result<()> {
     let theirs = if arguments.no_keepalived {
         None
     } else if keepalived::is_installed() {
-        let mut keepalived = Keepalived::start(Lab::build(NODES)?)?;
+        let mut keepalived = Keepalived::start(Lab::build(NODES)?, keepalived::Nodes::Routers)?;
         Some(Figures::of(&scenes::yardstick(&stage, &mut keepalived, runs)?))
     } else {
         stage.line(

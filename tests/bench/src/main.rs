@@ -10,7 +10,6 @@ mod ratio;
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
@@ -43,11 +42,9 @@ struct Report {
     idle: idle::Idle,
 }
 
-fn main() -> Result<ExitCode> {
+fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    if let Some(code) = rights::enter_user_namespace()? {
-        return Ok(code);
-    }
+    rights::enter_user_namespace()?;
     interrupt::remove_labs_when_told_to_stop()?;
     let binary = match &arguments.ferrolb {
         Some(path) => path.clone(),
@@ -73,5 +70,5 @@ fn main() -> Result<ExitCode> {
         fs::write(path, text + "\n").with_context(|| format!("writing the report {}", path.display()))?;
         println!("\nThe figures are in {}.", path.display());
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

@@ -33,6 +33,15 @@ pub fn is_installed() -> bool {
         .is_ok_and(|status| status.success())
 }
 
+/// What the kernels of keepalived's nodes do with packets for an address that has left them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nodes {
+    /// They forward them (`ip_forward=1`), as Kubernetes nodes and routers do: a client that has not heard of the move yet loses little.
+    Routers,
+    /// They drop them, as plain hosts do.
+    Hosts,
+}
+
 /// keepalived on every node of a lab of its own: VRRPv3, adverts each 100 ms, priorities 254, 253, 252, all start as backup and none
 /// pre-empts. That is the tuning with the shortest failover that does not duel (priorities one step apart, skew below 1 ms).
 #[derive(Debug)]
@@ -40,6 +49,7 @@ pub struct Keepalived {
     // Fields drop in this order: processes and servers before the namespaces they live in.
     processes: BTreeMap<String, Process>,
     _servers: Vec<Server>,
+    nodes: Nodes,
     lab: Lab,
 }
 
@@ -48,14 +58,19 @@ impl Keepalived {
     ///
     /// # Errors
     /// It is not installed or does not start.
-    pub fn start(lab: Lab) -> Result<Self> {
+    pub fn start(lab: Lab, nodes: Nodes) -> Result<Self> {
+        if nodes == Nodes::Hosts {
+            for node in &lab.nodes {
+                node.namespace.sysctl(&[("ipv4/ip_forward", "0"), ("ipv6/conf/all/forwarding", "0")])?;
+            }
+        }
         let servers = lab
             .nodes
             .iter()
             .map(|node| backend::udp_echo(&node.namespace, node, SocketAddr::from((VIRTUAL_IP, PORT))))
             .collect::<Result<_>>()?;
         let names: Vec<String> = lab.nodes.iter().map(|node| node.name.clone()).collect();
-        let mut keepalived = Self { processes: BTreeMap::new(), _servers: servers, lab };
+        let mut keepalived = Self { processes: BTreeMap::new(), _servers: servers, nodes, lab };
         for name in names {
             keepalived.rejoin(&name)?;
         }
@@ -65,7 +80,10 @@ impl Keepalived {
 
 impl Contender for Keepalived {
     fn name(&self) -> &'static str {
-        "keepalived"
+        match self.nodes {
+            Nodes::Routers => "keepalived",
+            Nodes::Hosts => "keepalived, hosts",
+        }
     }
 
     fn lab(&self) -> &Lab {
@@ -134,7 +152,7 @@ mod tests {
     #[test]
     fn keepalived_carries_its_address_through_a_crash_and_a_stop() {
         rights::within(|| {
-            let mut keepalived = Keepalived::start(Lab::build(3)?)?;
+            let mut keepalived = Keepalived::start(Lab::build(3)?, Nodes::Routers)?;
             let crash = trial::crash(&keepalived, 0.5)?;
             eprintln!("{crash:#?}");
             assert!(

@@ -5,9 +5,9 @@
 
 use std::any;
 use std::fs;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::CommandExt;
 use std::panic::Location;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use nix::unistd::Uid;
@@ -36,22 +36,21 @@ pub fn check() -> Result<()> {
     Ok(())
 }
 
-/// Makes sure of the right to build labs before `main` does anything else: returns `None` if it is there; otherwise runs this program again
-/// with the same arguments as root of a user namespace of its own and returns how that ended.
+/// Makes sure of the right to build labs, before `main` does anything else: returns if it is there; otherwise replaces this process by the
+/// same program with the same arguments as root of a user namespace of its own.
 ///
 /// # Errors
 /// This system does not allow it; the message says why and how to go on.
-pub fn enter_user_namespace() -> Result<Option<ExitCode>> {
+pub fn enter_user_namespace() -> Result<()> {
     if check().is_ok() {
-        return Ok(None);
+        return Ok(());
     }
     if std::env::var_os(ENTERED).is_some() {
-        check().context("even inside a user namespace of its own")?;
+        return check().context("even inside a user namespace of its own");
     }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let status = again(&arguments)?.status().context("starting this program again in a user namespace")?;
-    let code = status.code().or(status.signal().map(|signal| 128 + signal)).unwrap_or(1);
-    Ok(Some(ExitCode::from(u8::try_from(code).unwrap_or(1))))
+    let error = again(&arguments)?.exec();
+    Err(error).context("starting this program again in a user namespace")
 }
 
 /// For tests: runs `test` with the right to build labs. Without root the test's binary is started again for this one test inside a user
