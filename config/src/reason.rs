@@ -70,6 +70,8 @@ pub enum Reason {
     MissingCapability,
     /// An object whose services cannot be brought together on one address.
     SharingConflict,
+    /// A port's protocol that the data path cannot translate.
+    UnsupportedProtocol,
 }
 
 impl fmt::Display for Reason {

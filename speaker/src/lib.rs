@@ -4,6 +4,7 @@
 //! The per-node agent: which node carries which address, and how traffic finds its way in.
 
 pub mod datapath;
+pub mod intent;
 pub mod kernel;
 pub mod layer2;
 

@@ -148,7 +148,8 @@ pub(crate) struct FixedChain {
 ///
 /// The guard refuses before routing, not in the forward hook: the kernel sends an ICMP redirect for a packet that would
 /// leave by the interface it came from (`ip_forward()`), and its rate limit then eats the "port unreachable".
-/// An address that is bound on this machine is left to who listens there.
+/// An address that is bound on this machine is left to who listens there; packets to an address that lives elsewhere
+/// are dropped if they would leave by the interface they came from, while those of this node's pods may go there.
 pub(crate) fn fixed_chains() -> Vec<FixedChain> {
     let per_family = |rule: &dyn Fn(Family) -> String| Family::BOTH.map(rule).to_vec();
     let translate = per_family(&|family| {
@@ -175,7 +176,7 @@ pub(crate) fn fixed_chains() -> Vec<FixedChain> {
             let (header, digit) = (family.header(), family.digit());
             [
                 format!("{header} daddr @candidates{digit} fib daddr type != local goto refuse"),
-                format!("{header} daddr @elsewhere{digit} fib daddr type != local drop"),
+                format!("{header} daddr @elsewhere{digit} fib daddr . iif oif exists drop"),
             ]
         })
         .collect();

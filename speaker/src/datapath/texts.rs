@@ -84,9 +84,9 @@ fn the_first_text_declares_everything() {
     add chain inet ferrolb guard { type filter hook prerouting priority filter - 5; policy accept; }
     flush chain inet ferrolb guard
     add rule inet ferrolb guard ip daddr @candidates4 fib daddr type != local goto refuse
-    add rule inet ferrolb guard ip daddr @elsewhere4 fib daddr type != local drop
+    add rule inet ferrolb guard ip daddr @elsewhere4 fib daddr . iif oif exists drop
     add rule inet ferrolb guard ip6 daddr @candidates6 fib daddr type != local goto refuse
-    add rule inet ferrolb guard ip6 daddr @elsewhere6 fib daddr type != local drop
+    add rule inet ferrolb guard ip6 daddr @elsewhere6 fib daddr . iif oif exists drop
     "#);
 }
 

@@ -37,12 +37,21 @@ impl Rig {
         let lab = Lab::build(2)?;
         let servers = backend::in_pods(&lab)?;
         let rig = Rig { lab, _servers: servers };
-        for vip in BOTH {
-            let mac = Place::Node(1).mac().to_string();
-            let arguments = ["neigh", "replace", &vip.to_string(), "lladdr", &mac, "dev", "eth0"];
-            rig.shell(&rig.lab.client, "ip", &arguments)?;
-        }
+        rig.point(&rig.lab.client, Place::Node(1))?;
         Ok(rig)
+    }
+
+    /// Tells a station which node carries the virtual IPs.
+    pub fn point(&self, station: &Namespace, owner: Place) -> Result<()> {
+        for vip in BOTH {
+            let mac = owner.mac().to_string();
+            self.shell(
+                station,
+                "ip",
+                &["neigh", "replace", &vip.to_string(), "lladdr", &mac, "dev", "eth0"],
+            )?;
+        }
+        Ok(())
     }
 
     pub fn node(&self) -> &Node {
@@ -61,17 +70,22 @@ impl Rig {
 
     /// Starts a data path on `n1` and waits until it has done what `desired` says.
     pub fn start(&self, desired: &DataPath) -> Result<Running> {
-        let running = self.start_undecided()?;
+        self.start_on(self.node(), desired)
+    }
+
+    /// The same on any node.
+    pub fn start_on(&self, node: &Node, desired: &DataPath) -> Result<Running> {
+        let running = self.start_undecided(node)?;
         running.set(desired)?;
         Ok(running)
     }
 
-    /// Starts a data path on `n1` that is not told yet what to do.
-    pub fn start_undecided(&self) -> Result<Running> {
+    /// Starts a data path that is not told yet what to do.
+    pub fn start_undecided(&self, node: &Node) -> Result<Running> {
         let (desire, desired) = watch::channel(None);
         let (end, mut ending) = mpsc::channel(1);
         let (started, starting) = std::sync::mpsc::sync_channel(1);
-        let thread = self.node().namespace.start("datapath", move || {
+        let thread = node.namespace.start("datapath", move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async move {
                 let handle = datapath::start(desired);

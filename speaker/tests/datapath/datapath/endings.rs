@@ -24,7 +24,7 @@ fn a_restart_after_a_kill_loses_nothing() {
         for _ in 0..10 {
             running.kill()?;
             // A process that does not know yet what to do must not take it for nothing.
-            running = rig.start_undecided()?;
+            running = rig.start_undecided(rig.node())?;
             std::thread::sleep(Duration::from_millis(50));
             running.set(&desired)?;
         }

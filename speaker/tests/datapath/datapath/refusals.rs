@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
-use ferrolb_lab::rights;
+use ferrolb_lab::{Place, backend, rights};
 use ferrolb_speaker::datapath::{Protocol, Role, Source};
 
 use crate::rig::{BOTH, Rig, frontend, service, udp_socket};
@@ -54,6 +54,25 @@ fn a_node_that_may_not_carry_the_address_keeps_silent() {
             let result = rig.connect(SocketAddr::new(vip, 80), Duration::from_millis(700))?;
             ensure!(result == Err(ErrorKind::TimedOut), "{vip}: {result:?}");
             ensure!(!rig.ping(vip), "{vip} answers ping");
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_node_that_may_not_carry_the_address_reaches_it_over_the_wire_with_its_pods() {
+    rights::within(|| {
+        let rig = Rig::build()?;
+        let mut elsewhere = service(Source::Kept, &[]);
+        elsewhere.vips.values_mut().for_each(|role| *role = Role::Elsewhere);
+        let _outside = rig.start(&elsewhere)?;
+        let _owner = rig.start_on(rig.lab.node("n2")?, &service(Source::Kept, &[2]))?;
+        rig.point(&rig.node().namespace, Place::Node(2))?;
+        for vip in BOTH {
+            for station in [&rig.node().namespace, &rig.node().pod] {
+                let (node, _) = backend::ask(station, SocketAddr::new(vip, 80))?;
+                ensure!(node == "n2");
+            }
         }
         Ok(())
     });

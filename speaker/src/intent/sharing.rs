@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! Several Services on one address, and several addresses in one group: all have to be carried by one node.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ferrolb_config::reason::Reason;
+
+use super::{Obstacle, VipIntent};
+
+/// Nodes that several parties can agree on.
+pub(super) struct Agreement {
+    /// The nodes; empty only if no party offers one.
+    pub(super) nodes: Arc<BTreeSet<String>>,
+    /// Whether each party has part in it, in their order.
+    pub(super) parties: Vec<bool>,
+}
+
+/// The nodes that suit all parties. One without any node does not constrain the others, and one that would leave nothing
+/// has to stand back behind those before it.
+pub(super) fn agree<'a>(parties: impl Iterator<Item = &'a Arc<BTreeSet<String>>>) -> Agreement {
+    let mut agreement = Agreement { nodes: Arc::default(), parties: Vec::new() };
+    for nodes in parties {
+        let is_party = if nodes.is_empty() {
+            false
+        } else if agreement.nodes.is_empty() || agreement.nodes == *nodes {
+            agreement.nodes = Arc::clone(nodes);
+            true
+        } else {
+            let common: BTreeSet<String> = agreement.nodes.intersection(nodes).cloned().collect();
+            let is_common = !common.is_empty();
+            if is_common {
+                agreement.nodes = Arc::new(common);
+            }
+            is_common
+        };
+        agreement.parties.push(is_party);
+    }
+    agreement
+}
+
+/// Makes all announced addresses of a group have the same candidates; the lowest address has the first word.
+pub(super) fn agree_within_groups(vips: &mut BTreeMap<IpAddr, VipIntent>, node: &str) {
+    let mut groups: BTreeMap<&str, Vec<IpAddr>> = BTreeMap::new();
+    for (address, vip) in vips.iter() {
+        groups.entry(&vip.group).or_default().push(*address);
+    }
+    let several: Vec<Vec<IpAddr>> = groups.into_values().filter(|addresses| addresses.len() > 1).collect();
+    for addresses in several {
+        let members = || addresses.iter().filter_map(|address| vips.get(address));
+        let agreed = agree(members().map(|vip| &vip.candidates));
+        let elsewhere =
+            addresses.iter().zip(members()).zip(&agreed.parties).find_map(|((address, vip), is_party)| {
+                Some((address, vip.here.clone().err().filter(|_| *is_party)?))
+            });
+        let elsewhere = elsewhere.map(|(address, obstacle)| {
+            let message = format!("{address} belongs to the same group: {}", obstacle.message);
+            Obstacle { message, ..obstacle }
+        });
+        let conflict = Obstacle::new(
+            Reason::SharingConflict,
+            "no node can carry this address together with the others of its group",
+        );
+        for (address, is_party) in addresses.iter().zip(&agreed.parties) {
+            let Some(vip) = vips.get_mut(address).filter(|vip| !vip.candidates.is_empty()) else { continue };
+            vip.candidates = if *is_party { Arc::clone(&agreed.nodes) } else { Arc::default() };
+            if vip.here.is_ok() && !vip.candidates.contains(node) {
+                let obstacle = if *is_party { elsewhere.as_ref() } else { None };
+                vip.here = Err(obstacle.unwrap_or(&conflict).clone());
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! What one Service wants of one address.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ferrolb_config::api::VirtualIPSpec;
+use ferrolb_config::reason::Reason;
+use ferrolb_config::snapshot::{Advertisement, LoadBalancer, Snapshot, TrafficPolicy};
+
+use super::Obstacle;
+use super::endpoints::Answering;
+use super::nodes::{Nodes, name_all};
+
+/// A Service on an address, and who may carry the address as far as this Service is concerned.
+pub(super) struct Wish<'a> {
+    pub(super) service: &'a LoadBalancer,
+    /// Those that cover the address for this Service.
+    pub(super) advertisements: Vec<&'a Advertisement>,
+    pub(super) answering: Answering<'a>,
+    /// The nodes that may carry the address.
+    pub(super) nodes: Arc<BTreeSet<String>>,
+    pool: &'a str,
+}
+
+impl<'a> Wish<'a> {
+    pub(super) fn new(
+        snapshot: &'a Snapshot,
+        nodes: &Nodes<'a>,
+        address: IpAddr,
+        spec: &'a VirtualIPSpec,
+        service: &'a LoadBalancer,
+    ) -> Self {
+        let pool = snapshot.pools.get(&spec.pool);
+        let covers = |advertisement: &&Advertisement| {
+            pool.is_some_and(|pool| advertisement.selects_pool(pool))
+                && advertisement.selects_service(service)
+        };
+        let advertisements: Vec<_> = snapshot.advertisements.values().filter(covers).collect();
+        let answering = Answering::new(snapshot, &service.name, address);
+        let selected = nodes.selected_by(&advertisements);
+        let anyhow = service.announce_without_endpoints;
+        let nodes = match service.traffic_policy {
+            _ if answering.is_empty() => {
+                if anyhow {
+                    selected
+                } else {
+                    Arc::default()
+                }
+            }
+            TrafficPolicy::Cluster => selected,
+            TrafficPolicy::Local => {
+                let local = answering.nodes();
+                let both: BTreeSet<_> =
+                    selected.iter().filter(|node| local.contains(node.as_str())).cloned().collect();
+                // Endpoints that name no node, as some Gateway API implementations write, leave everything open.
+                if both.is_empty() && anyhow { selected } else { Arc::new(both) }
+            }
+        };
+        Wish { service, advertisements, answering, nodes, pool: &spec.pool }
+    }
+
+    /// Why this Service is announced from no node, if that is so for everyone alike.
+    fn why_nowhere(&self) -> Option<Obstacle> {
+        let name = &self.service.name;
+        if self.advertisements.is_empty() {
+            let message = format!("no L2Advertisement selects AddressPool {} and Service {name}", self.pool);
+            Some(Obstacle::new(Reason::NotAdvertised, message))
+        } else if self.answering.is_empty() && !self.service.announce_without_endpoints {
+            let message =
+                format!("Service {name} has no endpoint of this address family that is ready or serving");
+            Some(Obstacle::new(Reason::NoEndpoints, message))
+        } else {
+            None
+        }
+    }
+
+    /// Why `node` may not carry the address, given that it may not.
+    pub(super) fn why_not_here(&self, nodes: &Nodes<'a>, node: &str) -> Obstacle {
+        self.why_nowhere().unwrap_or_else(|| {
+            if nodes.selected_by(&self.advertisements).contains(node) {
+                let message = format!(
+                    "Service {} has externalTrafficPolicy Local and no ready endpoint on Node {node}",
+                    self.service.name
+                );
+                Obstacle::new(Reason::NoLocalEndpoints, message)
+            } else {
+                nodes.why_not_selected(node, &self.advertisements)
+            }
+        })
+    }
+
+    /// Why no candidate serves this Service, given that none does.
+    pub(super) fn why_unserved(&self, nodes: &Nodes<'a>, address: IpAddr) -> Obstacle {
+        self.why_nowhere().unwrap_or_else(|| {
+            let name = &self.service.name;
+            let (reason, message) = if !self.nodes.is_empty() {
+                let message = format!(
+                    "no node can carry {address} for Service {name} and for the older Services on it; give it an \
+                     address of its own"
+                );
+                (Reason::SharingConflict, message)
+            } else if nodes.selected_by(&self.advertisements).is_empty() {
+                let message = format!("{} selects no node that may carry addresses", name_all(&self.advertisements));
+                (Reason::NodeNotSelected, message)
+            } else {
+                let message = format!(
+                    "Service {name} has externalTrafficPolicy Local and no ready endpoint on a node that {} selects",
+                    name_all(&self.advertisements)
+                );
+                (Reason::NoLocalEndpoints, message)
+            };
+            Obstacle::new(reason, message)
+        })
+    }
+}
