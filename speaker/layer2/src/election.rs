@@ -249,12 +249,19 @@ impl Election {
     }
 
     /// Others hear us: who waited for that contends anew, so that ranks decide.
+    ///
+    /// Whoever waited for longer than a dead interval was cut off, and may hear owners again in a moment whom it took for
+    /// dead: it listens for them before it claims what they never lost.
     pub(crate) fn proof_arrived(&mut self, s: Situation<'_>) {
         for id in std::mem::take(&mut self.unproven) {
-            if let Some(group) = self.groups.get_mut(&id).filter(|g| matches!(g.role, Role::Unproven)) {
-                group.role = Role::Standby;
+            let Some(group) = self.groups.get_mut(&id) else { continue };
+            if !matches!(group.role, Role::Unproven) {
+                continue;
             }
-            self.evaluate(id, Cause::FirstUse, s);
+            let waited = s.now.saturating_duration_since(group.since);
+            let listen = if waited > self.timing.dead { self.timing.suspect } else { Duration::ZERO };
+            group.role = Role::Standby;
+            self.contend(id, listen, s);
         }
     }
 
@@ -324,7 +331,7 @@ impl Election {
                 self.yield_group(id, Some(rival.node), cause, false, s.now);
             }
             (Role::Owner(_), _) => {}
-            (Role::Standby, _) if free => self.contend(id, s),
+            (Role::Standby, _) if free => self.contend(id, Duration::ZERO, s),
             (Role::Contending { .. } | Role::Unproven, _) if !free => self.stand_by(id),
             (Role::Standby | Role::Contending { .. } | Role::Unproven, _) => {}
         }
@@ -338,13 +345,14 @@ impl Election {
         self.schedule(id);
     }
 
-    fn contend(&mut self, id: GroupId, s: Situation<'_>) {
+    /// Claims after `listen` and as much more as our rank demands.
+    fn contend(&mut self, id: GroupId, listen: Duration, s: Situation<'_>) {
         let Some(group) = self.groups.get_mut(&id) else { return };
         let mine = Candidate { node: self.me, reluctant: s.draining };
         let others = s.members.candidates(&group.intent.candidates).map(|(candidate, _)| candidate);
         let order = ranked(id, others.chain([mine]));
         let rank = order.iter().position(|node| *node == self.me).unwrap_or(order.len());
-        let mut delay = self.timing.rank_step * u32::try_from(rank).unwrap_or(u32::MAX);
+        let mut delay = listen + self.timing.rank_step * u32::try_from(rank).unwrap_or(u32::MAX);
         if rank >= 3 {
             delay += self.timing.rank_step.mul_f64(self.random.f64());
         }

@@ -170,15 +170,20 @@ impl Segment {
         .filter(|_| !idle)
     }
 
-    /// The segment as it is at `now`.
-    pub fn view(&self, now: Instant) -> SegmentView {
-        let phase = match self.state {
+    /// What the node does on the segment, as of the last input.
+    pub fn phase(&self) -> Phase {
+        match self.state {
             State::Down => Phase::Down,
             State::Listening { .. } => Phase::Listening,
             State::Active => Phase::Active,
             State::Stalled { .. } => Phase::Stalled,
             State::Left => Phase::Left,
-        };
+        }
+    }
+
+    /// The segment as it is at `now`.
+    pub fn view(&self, now: Instant) -> SegmentView {
+        let phase = self.phase();
         SegmentView {
             phase,
             draining: self.draining,

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! What can go wrong.
+
+/// Something that is done to the world.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fault {
+    /// The machine loses power.
+    Crash(usize),
+    /// The speaker process dies without a word; machine and kernel go on.
+    Kill(usize),
+    /// The machine gets power and a speaker starts, if none runs.
+    Start(usize),
+    /// The process stands still (SIGSTOP, starvation, a paused virtual machine's worth).
+    Freeze(usize),
+    /// It goes on.
+    Thaw(usize),
+    /// The cable is pulled or put in.
+    Cable(usize, bool),
+    /// The interface gets another MAC.
+    NewMac(usize),
+    /// SIGTERM: the speaker hands everything over and ends.
+    Terminate(usize),
+    /// Somebody asks a node to move a group.
+    HandOver {
+        /// Who is asked.
+        node: usize,
+        /// What is to move.
+        group: usize,
+        /// Where to.
+        to: Option<usize>,
+    },
+    /// A node's data path for a group comes or goes.
+    Ready {
+        /// Where.
+        node: usize,
+        /// Which.
+        group: usize,
+        /// Whether it is in place.
+        ready: bool,
+    },
+    /// The node is told its configuration again.
+    Configure(usize),
+    /// Nothing passes from one port to another.
+    Block {
+        /// Sender.
+        from: usize,
+        /// Receiver.
+        to: usize,
+    },
+    /// These ports are separated from all others.
+    Split(Vec<usize>),
+    /// This part of all packets is lost.
+    Lose(f64),
+    /// The wire is as new.
+    Heal,
+    /// An attacker repeats a hello that he recorded.
+    Replay,
+    /// An attacker sends a hello that he damaged.
+    Forge,
+}
+
+impl Fault {
+    /// Some fault for a world of so many nodes, ports and groups.
+    pub fn any(nodes: usize, ports: usize, groups: usize, random: &mut fastrand::Rng) -> Self {
+        let node = random.usize(..nodes.max(1));
+        let group = random.usize(..groups.max(1));
+        let mut port = || random.usize(..ports.max(1));
+        let (from, to, third) = (port(), port(), port());
+        match random.u8(..20) {
+            0 | 1 => Self::Crash(node),
+            2 | 3 => Self::Kill(node),
+            4 => Self::Freeze(node),
+            5 => Self::Cable(node, false),
+            6 => Self::NewMac(node),
+            7 | 8 => Self::Terminate(node),
+            9 => Self::HandOver { node, group, to: random.bool().then(|| random.usize(..nodes.max(1))) },
+            10 => Self::HandOver { node, group, to: None },
+            11 | 12 => Self::Ready { node, group, ready: random.bool() },
+            13 => Self::Configure(node),
+            14 => Self::Block { from: node, to },
+            15 => Self::Block { from, to: node },
+            16 => Self::Split(vec![from, third]),
+            17 => Self::Lose(0.3 * random.f64()),
+            18 => Self::Replay,
+            _ => Self::Forge,
+        }
+    }
+}

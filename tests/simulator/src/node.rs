@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! A node: its machine and kernel, and the speaker process that drives an engine as the real driver does.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    time::{Duration, Instant},
+};
+
+use ferrolb_layer2::{
+    GroupId, GroupIntent, Heard, Incarnation, Input, LinkState, MacAddr, NodeId, Output, Segment,
+    SegmentConfig, Timing, frame,
+};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use crate::{network::Port, world::Setup};
+
+/// The kernel's buffer of a socket holds so many packets while the process stands still.
+const BUFFERED: usize = 1_024;
+/// Frames that the driver gives in per round.
+const FRAMES_PER_ROUND: usize = 64;
+
+/// A machine on the segment.
+pub(crate) struct Node {
+    pub(crate) id: NodeId,
+    pub(crate) port: Port,
+    pub(crate) mac: MacAddr,
+    pub(crate) address: Ipv4Addr,
+    pub(crate) link_local: Ipv6Addr,
+    /// The machine runs.
+    pub(crate) powered: bool,
+    /// Its cable is in.
+    pub(crate) link: bool,
+    pub(crate) speaker: Option<Speaker>,
+    /// What it is to do with each group.
+    pub(crate) plan: BTreeMap<GroupId, GroupPlan>,
+    /// When its health last changed.
+    pub(crate) changed: Instant,
+}
+
+/// What the configuration says of a group, as one node sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupPlan {
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
+    /// Who may carry it.
+    pub candidates: Vec<NodeId>,
+    /// This node's data path for it is in place.
+    pub ready: bool,
+}
+
+/// How a node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// Machine, link and speaker are fine.
+    Well,
+    /// As before, but on its way out.
+    Draining,
+    /// The speaker stands still.
+    Frozen,
+    /// Machine and kernel run, no speaker does.
+    SpeakerDead,
+    /// Cable out or machine off.
+    Unreachable,
+}
+
+/// The speaker process.
+pub(crate) struct Speaker {
+    pub(crate) segment: Segment,
+    pub(crate) frozen: bool,
+    pub(crate) draining: bool,
+    hellos: VecDeque<Datagram>,
+    frames: VecDeque<(Vec<u8>, Instant)>,
+    /// When the process is to run next.
+    pub(crate) wake: Option<Instant>,
+}
+
+pub(crate) struct Datagram {
+    pub(crate) payload: Vec<u8>,
+    pub(crate) source: IpAddr,
+    pub(crate) received: Instant,
+}
+
+/// What the speaker did with one input.
+pub(crate) struct Step {
+    /// The frame that it was given, if it was one, and when that arrived.
+    pub(crate) prompted_by: Option<(Vec<u8>, Instant)>,
+    pub(crate) outputs: Vec<Output>,
+}
+
+impl Node {
+    pub(crate) fn new(number: usize, id: NodeId, now: Instant) -> Self {
+        let byte = u8::try_from(number % 200).unwrap_or(0).saturating_add(1);
+        Self {
+            id,
+            port: Port(number),
+            mac: MacAddr([2, 0, 0, 0, 0, byte]),
+            address: Ipv4Addr::new(192, 0, 2, byte),
+            link_local: Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, byte.into()),
+            powered: true,
+            link: true,
+            speaker: None,
+            plan: BTreeMap::new(),
+            changed: now,
+        }
+    }
+
+    pub(crate) fn health(&self) -> Health {
+        match &self.speaker {
+            _ if !self.reachable() => Health::Unreachable,
+            None => Health::SpeakerDead,
+            Some(speaker) if speaker.frozen => Health::Frozen,
+            Some(speaker) if speaker.draining => Health::Draining,
+            Some(_) => Health::Well,
+        }
+    }
+
+    pub(crate) fn reachable(&self) -> bool {
+        self.powered && self.link
+    }
+
+    /// Whether its configuration lets it carry the group.
+    pub(crate) fn may_carry(&self, group: GroupId) -> bool {
+        self.plan.get(&group).is_some_and(|plan| plan.ready && plan.candidates.contains(&self.id))
+    }
+
+    /// Starts a new speaker process.
+    pub(crate) fn start(&mut self, setup: &Setup, incarnation: u64, now: Instant) -> Vec<Step> {
+        let config = SegmentConfig {
+            cluster: setup.cluster,
+            node: self.id,
+            incarnation: Incarnation::from_random(incarnation),
+            seed: incarnation,
+            keys: setup.keys.clone(),
+            timing: Timing::DEFAULT,
+        };
+        self.speaker = Some(Speaker {
+            segment: Segment::new(config, now),
+            frozen: false,
+            draining: false,
+            hellos: VecDeque::new(),
+            frames: VecDeque::new(),
+            wake: Some(now),
+        });
+        let link = self.link_state(setup);
+        let groups = self.intents();
+        let mut steps = self.give(now, Input::Link(link));
+        steps.extend(self.give(now, Input::Groups(groups)));
+        steps
+    }
+
+    pub(crate) fn link_state(&self, setup: &Setup) -> LinkState {
+        LinkState {
+            up: self.link,
+            mac: self.mac,
+            addresses: on_link(self.address, self.link_local),
+            gateways: setup.gateway.into_iter().map(IpAddr::V4).collect(),
+        }
+    }
+
+    pub(crate) fn intents(&self) -> Vec<GroupIntent> {
+        let intent = |(id, plan): (&GroupId, &GroupPlan)| GroupIntent {
+            id: *id,
+            addresses: plan.addresses.clone(),
+            candidates: plan.candidates.clone(),
+            ready: plan.ready,
+        };
+        self.plan.iter().map(intent).collect()
+    }
+
+    /// Gives something in that does not come from the wire. A frozen process does not take it.
+    pub(crate) fn give(&mut self, now: Instant, input: Input<'_>) -> Vec<Step> {
+        let Some(speaker) = self.speaker.as_mut().filter(|speaker| !speaker.frozen) else {
+            return Vec::new();
+        };
+        vec![speaker.step(now, input, None)]
+    }
+
+    /// A datagram arrives at the hello port.
+    pub(crate) fn buffer_hello(&mut self, datagram: Datagram) -> bool {
+        let Some(speaker) = self.speaker.as_mut() else { return false };
+        if speaker.hellos.len() < BUFFERED {
+            speaker.hellos.push_back(datagram);
+        }
+        !speaker.frozen
+    }
+
+    /// A frame arrives at the packet socket.
+    pub(crate) fn buffer_frame(&mut self, frame: Vec<u8>, now: Instant) -> bool {
+        let Some(speaker) = self.speaker.as_mut() else { return false };
+        if speaker.frames.len() < BUFFERED {
+            speaker.frames.push_back((frame, now));
+        }
+        !speaker.frozen
+    }
+
+    /// What the kernel answers by itself: for the node's own addresses, whether or not a speaker runs.
+    pub(crate) fn kernel_answer(&self, heard: &Heard) -> Option<Vec<u8>> {
+        let own = [IpAddr::V4(self.address), IpAddr::V6(self.link_local)];
+        heard.asked().filter(|asked| own.contains(asked))?;
+        frame::answer(heard, self.mac)
+    }
+
+    /// The process runs: hellos, then the clock, then some frames.
+    pub(crate) fn run(&mut self, now: Instant) -> Vec<Step> {
+        let Some(speaker) = self.speaker.as_mut().filter(|speaker| !speaker.frozen) else {
+            return Vec::new();
+        };
+        speaker.wake = None;
+        let mut steps = Vec::new();
+        while let Some(Datagram { payload, source, received }) = speaker.hellos.pop_front() {
+            let input = Input::Hello { payload: &payload, hop_limit: 255, source, received };
+            steps.push(speaker.step(now, input, None));
+        }
+        let mut rounds = 0;
+        while rounds < 100 && speaker.segment.next_deadline().is_some_and(|at| at <= now) {
+            steps.push(speaker.step(now, Input::Timeout, None));
+            rounds += 1;
+        }
+        for _ in 0..FRAMES_PER_ROUND {
+            let Some((bytes, received)) = speaker.frames.pop_front() else { break };
+            let input = Input::Frame { bytes: &bytes, received };
+            steps.push(speaker.step(now, input, Some((bytes.clone(), received))));
+        }
+        steps
+    }
+
+    /// When the process should run next, from its engine and its buffers.
+    pub(crate) fn next_run(&self, now: Instant) -> Option<Instant> {
+        let speaker = self.speaker.as_ref().filter(|speaker| !speaker.frozen)?;
+        let backlog = (!speaker.frames.is_empty()).then_some(now);
+        speaker.segment.next_deadline().into_iter().chain(backlog).min()
+    }
+}
+
+impl Speaker {
+    fn step(&mut self, now: Instant, input: Input<'_>, prompted_by: Option<(Vec<u8>, Instant)>) -> Step {
+        self.segment.handle(now, input);
+        let outputs = std::iter::from_fn(|| self.segment.poll_output()).collect();
+        Step { prompted_by, outputs }
+    }
+}
+
+fn on_link(v4: Ipv4Addr, v6: Ipv6Addr) -> Vec<IpNet> {
+    let v4 = Ipv4Net::new(v4, 24).map(IpNet::V4);
+    let v6 = Ipv6Net::new(v6, 64).map(IpNet::V6);
+    v4.into_iter().chain(v6).collect()
+}
+
+/// How long a process may take from the arrival of a packet to reading it, when it does not stand still.
+pub(crate) const SCHEDULING: Duration = Duration::from_millis(2);
