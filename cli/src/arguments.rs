@@ -29,6 +29,7 @@ pub struct Arguments {
 const EXAMPLES: &str = "\
 Examples:
   ferrolb validate /etc/ferrolb               look for mistakes before anything is used
+  ferrolb status --source /etc/ferrolb        who carries what, since when, and why
 
 Results go to standard output, log lines to standard error.
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage.";
@@ -36,6 +37,14 @@ Exit codes: 0 done, 1 refused or failed, 2 wrong usage.";
 /// The commands.
 #[derive(Subcommand, Debug)]
 pub enum Command {
+    /// Say who carries which address, since when, and why
+    #[command(after_help = "\
+Examples:
+  ferrolb status --source /etc/ferrolb
+  ferrolb status --source /etc/ferrolb -o wide
+  ferrolb status --source /etc/ferrolb -o json | jq '.addresses[] | {address, carriers}'")]
+    Status(StatusArguments),
+
     /// Find every mistake in manifests; exit code 1 if anything is refused
     #[command(after_help = "\
 Examples:
@@ -53,6 +62,33 @@ Example:
 A speaker that ends keeps its rules for a while, so that connections survive a restart. This removes them now.
 A speaker that still runs would put them back: end it first.")]
     Cleanup,
+}
+
+/// Where manifests are read and where the program keeps what it decides and observes.
+#[derive(Args, Debug, Clone)]
+pub struct Folders {
+    /// The folder of manifests (*.yaml, *.yml, *.json)
+    #[arg(long, value_name = "DIR", env = "FERROLB_SOURCE")]
+    pub source: PathBuf,
+
+    /// The folder of what was decided and observed; not inside the source
+    #[arg(long, value_name = "DIR", env = "FERROLB_STATE", default_value = "/var/lib/ferrolb")]
+    pub state: PathBuf,
+}
+
+/// What to show.
+#[derive(Args, Debug)]
+pub struct StatusArguments {
+    #[command(flatten)]
+    pub folders: Folders,
+
+    /// The form of the answer
+    #[arg(short, long, value_enum, default_value_t = StatusFormat::Table)]
+    pub output: StatusFormat,
+
+    /// Show it again after every change, until interrupted
+    #[arg(short, long)]
+    pub watch: bool,
 }
 
 /// What to look at.
@@ -74,6 +110,19 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// The forms of `ferrolb status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StatusFormat {
+    /// Tables for people.
+    Table,
+    /// Tables with everything that is known.
+    Wide,
+    /// The report as JSON.
+    Json,
+    /// The report as YAML.
+    Yaml,
 }
 
 /// The forms of `ferrolb validate`.

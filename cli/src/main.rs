@@ -8,6 +8,7 @@ mod cleanup;
 mod demo;
 mod finding;
 mod logging;
+mod status;
 mod validate;
 
 use std::io::{self, Write};
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     logging::start(arguments.log_format, arguments.verbose, true)?;
     match arguments.command {
+        Command::Status(question) => status::answer(&question, &mut io::stdout().lock())?,
         Command::Validate(question) => return validate::answer(&question, &mut io::stdout().lock()),
         Command::Demo(play) => return demo::demo(&play),
         Command::Cleanup => cleanup::now(&mut io::stdout().lock())?,

@@ -8,16 +8,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use ferrolb_config::api::{Layer2Owner, Speaker, VirtualIP, VirtualIPStatus};
+use ferrolb_config::api::{Layer2Owner, SILENT_AFTER, Speaker, VirtualIP, VirtualIPStatus};
 use ferrolb_config::reason::{Location, Reason, Refusal};
 use ferrolb_config::{Object, ObjectRef, Objects, defaults};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::files::Held;
 use crate::state::{CONTROLLER, SPEAKER_PREFIX, STATUS};
-
-/// A Speaker that has not written for longer counts as dead, and what it says about addresses as past.
-const DEAD_AFTER: SignedDuration = SignedDuration::from_secs(30);
 
 /// What one merge yields.
 pub(crate) struct Merged {
@@ -162,9 +159,9 @@ impl<'a> Recorded<'a> {
 /// How long a speaker still counts as alive; `None` when it is dead.
 fn time_to_live(speaker: &Speaker, now: Timestamp) -> Option<Duration> {
     let heartbeat = speaker.status.as_ref()?.heartbeat.as_ref()?.0;
-    let left = DEAD_AFTER.checked_sub(now.duration_since(heartbeat))?;
+    let left = SILENT_AFTER.checked_sub(now.duration_since(heartbeat))?;
     // A heartbeat from a clock that is ahead must not keep a speaker alive for longer.
-    Duration::try_from(left.min(DEAD_AFTER)).ok().filter(|left| !left.is_zero())
+    Duration::try_from(left.min(SILENT_AFTER)).ok().filter(|left| !left.is_zero())
 }
 
 /// Enters what `node` says about itself on `virtual_ip`; of two claims on one segment the higher term is the newer.

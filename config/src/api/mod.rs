@@ -12,7 +12,7 @@ pub mod annotation;
 
 pub use address_pool::{AddressPool, AddressPoolSpec, AddressPoolStatus, FamilyUsage};
 pub use l2_advertisement::{L2Advertisement, L2AdvertisementSpec, L2AdvertisementStatus};
-pub use speaker::{Speaker, SpeakerInterface, SpeakerSegment, SpeakerSpec, SpeakerStatus};
+pub use speaker::{SILENT_AFTER, Speaker, SpeakerInterface, SpeakerSegment, SpeakerSpec, SpeakerStatus};
 pub use virtual_ip::{
     Consumer, ConsumerKind, ConsumerPort, Layer2Owner, VirtualIP, VirtualIPSpec, VirtualIPStatus,
 };

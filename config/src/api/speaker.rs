@@ -5,9 +5,13 @@
 
 use std::collections::BTreeMap;
 
+use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
+
+/// A speaker that has not renewed its heartbeat for longer counts as dead, and what it says about addresses as past.
+pub const SILENT_AFTER: SignedDuration = SignedDuration::from_secs(30);
 
 /// The agent on one node; the object is named after the node.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
@@ -30,7 +34,7 @@ pub struct SpeakerStatus {
     pub version: String,
     /// When the process started.
     pub started: Option<Time>,
-    /// Written every 10 s while the process lives; older than 30 s means that nobody writes any more.
+    /// Written every 10 s while the process lives; see [`SILENT_AFTER`].
     pub heartbeat: Option<Time>,
     /// `Ready`, and what the node lacks: rights, sysctls, tools.
     pub conditions: Vec<Condition>,

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! From all objects to the report: pure.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use ferrolb_config::address::virtual_ip_name;
+use ferrolb_config::api::{Layer2Owner, SILENT_AFTER, Speaker, SpeakerInterface, VirtualIPSpec};
+use ferrolb_config::reason::Refusal;
+use ferrolb_config::{Objects, ServiceName, Snapshot};
+use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::jiff::Timestamp;
+
+use super::report::{
+    AddressStatus, Carrier, NodeRefusal, Problem, ServiceStatus, SpeakerReport, StatusReport, VERSION,
+};
+use crate::finding::Finding;
+
+/// The report on `objects` and on the `snapshot` made of them, as they were read at `now`.
+pub fn collect(objects: &Objects, snapshot: &Snapshot, now: Timestamp) -> StatusReport {
+    let speakers: Vec<_> = objects.speakers.iter().map(|(node, it)| speaker_report(node, it, now)).collect();
+    StatusReport {
+        version: VERSION.to_owned(),
+        read_at: Time(now),
+        addresses: addresses(objects, snapshot, &speakers),
+        services: services(objects, snapshot),
+        refused: snapshot.refused.iter().map(Finding::from).collect(),
+        speakers,
+    }
+}
+
+fn addresses(objects: &Objects, snapshot: &Snapshot, speakers: &[SpeakerReport]) -> Vec<AddressStatus> {
+    let vips = snapshot.virtual_ips.iter();
+    vips.map(|(address, spec)| address_status(*address, spec, objects, speakers)).collect()
+}
+
+fn address_status(
+    address: IpAddr,
+    spec: &VirtualIPSpec,
+    objects: &Objects,
+    speakers: &[SpeakerReport],
+) -> AddressStatus {
+    let alive = |node: &str| speakers.iter().any(|speaker| speaker.node == node && !speaker.silent);
+    let status = objects.virtual_ips.get(&virtual_ip_name(address)).and_then(|vip| vip.status.as_ref());
+    let owners: &[Layer2Owner] = status.map_or(&[], |status| &status.layer2);
+    let address = address.to_string();
+    let refusals = objects.speakers.iter().filter(|(node, _)| alive(node)).filter_map(|(node, speaker)| {
+        let why = speaker.status.as_ref()?.refusals.get(&address)?;
+        Some(NodeRefusal { node: node.clone(), why: why.clone() })
+    });
+    let ports = spec.consumers.iter().flat_map(|user| &user.ports);
+    AddressStatus {
+        pool: spec.pool.clone(),
+        services: spec.consumers.iter().map(|user| format!("{}/{}", user.namespace, user.name)).collect(),
+        ports: ports.map(|port| format!("{}/{}", port.port, port.protocol)).collect(),
+        group: spec.group.clone().filter(|group| *group != address),
+        carriers: owners.iter().map(|owner| carrier(owner, !alive(&owner.node))).collect(),
+        refusals: refusals.collect(),
+        address,
+    }
+}
+
+fn carrier(owner: &Layer2Owner, stale: bool) -> Carrier {
+    Carrier {
+        node: owner.node.clone(),
+        segment: owner.segment.clone(),
+        since: owner.since.clone(),
+        term: owner.term,
+        why: owner.cause.clone(),
+        stale,
+    }
+}
+
+fn services(objects: &Objects, snapshot: &Snapshot) -> Vec<ServiceStatus> {
+    let mut given: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
+    for (address, vip) in &snapshot.virtual_ips {
+        for user in &vip.consumers {
+            given.entry((&user.namespace, &user.name)).or_default().push(address.to_string());
+        }
+    }
+    let status = |name: &ServiceName, refusal: Option<&Refusal>| {
+        let addresses =
+            given.get(&(name.namespace.as_str(), name.name.as_str())).cloned().unwrap_or_default();
+        let pending = refusal
+            .map(refused)
+            .or_else(|| objects.services.get(name).and_then(failed_condition))
+            .or_else(|| addresses.is_empty().then(no_decision));
+        ServiceStatus { namespace: name.namespace.clone(), name: name.name.clone(), addresses, pending }
+    };
+    snapshot.load_balancers.iter().map(|(name, service)| status(name, service.refusal.as_ref())).collect()
+}
+
+fn refused(refusal: &Refusal) -> Problem {
+    let remedy = refusal.remedy.as_ref().map(|remedy| format!(". {remedy}")).unwrap_or_default();
+    Problem { reason: refusal.reason.to_string(), message: format!("{}{remedy}", refusal.message) }
+}
+
+fn failed_condition(service: &Service) -> Option<Problem> {
+    let conditions = service.status.as_ref()?.conditions.as_deref()?;
+    conditions.iter().find(|condition| condition.status == "False").map(problem)
+}
+
+fn no_decision() -> Problem {
+    Problem {
+        reason: "NoDecisionYet".to_owned(),
+        message: "no controller has decided about it; see that one runs with these folders".to_owned(),
+    }
+}
+
+fn problem(condition: &Condition) -> Problem {
+    Problem { reason: condition.reason.clone(), message: condition.message.clone() }
+}
+
+fn speaker_report(node: &str, speaker: &Speaker, now: Timestamp) -> SpeakerReport {
+    let status = speaker.status.clone().unwrap_or_default();
+    let silent = status.heartbeat.as_ref().is_none_or(|last| now.duration_since(last.0) > SILENT_AFTER);
+    let mut heard: Vec<String> = status.segments.iter().flat_map(|segment| segment.heard.clone()).collect();
+    heard.sort_unstable();
+    heard.dedup();
+    SpeakerReport {
+        node: node.to_owned(),
+        version: status.version,
+        heartbeat: status.heartbeat,
+        silent,
+        owned: status.segments.iter().map(|segment| segment.owned).sum(),
+        heard,
+        interfaces: status.interfaces.iter().map(interface).collect(),
+        problems: status
+            .conditions
+            .iter()
+            .filter(|condition| condition.status != "True")
+            .map(problem)
+            .collect(),
+    }
+}
+
+fn interface(interface: &SpeakerInterface) -> String {
+    let mut words = vec![interface.name.as_str()];
+    words.extend(interface.addresses.iter().map(String::as_str));
+    if !interface.up {
+        words.push("(down)");
+    }
+    words.join(" ")
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! The report as tables for people.
+
+use std::io::{self, Write};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::columns::Columns;
+use super::report::{AddressStatus, Carrier, SpeakerReport, StatusReport};
+
+/// How much the tables tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Width {
+    /// What is asked for every day.
+    Normal,
+    /// Also ports, groups, versions, neighbours and interfaces.
+    Wide,
+}
+
+/// Writes `report` for people: addresses, then Services that lack something, speakers, and what is refused.
+///
+/// # Errors
+/// `out` cannot be written.
+pub fn write(report: &StatusReport, width: Width, out: &mut dyn Write) -> io::Result<()> {
+    let addresses = addresses(report, width);
+    if addresses.is_empty() {
+        writeln!(out, "No address is in use.")?;
+    } else {
+        addresses.write(out)?;
+    }
+    for columns in [pending(report), speakers(report, width), problems(report)] {
+        if !columns.is_empty() {
+            writeln!(out)?;
+            columns.write(out)?;
+        }
+    }
+    if !report.refused.is_empty() {
+        writeln!(out)?;
+    }
+    report.refused.iter().try_for_each(|finding| finding.write_text(out))
+}
+
+fn addresses(report: &StatusReport, width: Width) -> Columns {
+    let mut titles = vec!["ADDRESS", "SERVICE", "POOL", "NODE", "SEGMENT", "SINCE", "TERM"];
+    if width == Width::Wide {
+        titles.extend(["PORTS", "GROUP"]);
+    }
+    titles.push("WHY");
+    let mut columns = Columns::new(titles);
+    for vip in &report.addresses {
+        let mut row = |carrier: [String; 4], why: String| {
+            let mut cells = vec![vip.address.clone(), vip.services.join(","), vip.pool.clone()];
+            cells.extend(carrier);
+            if width == Width::Wide {
+                cells.extend([vip.ports.join(","), vip.group.clone().unwrap_or_default()]);
+            }
+            cells.push(why);
+            columns.push(cells);
+        };
+        if vip.carriers.is_empty() {
+            row(["nobody", "", "", ""].map(str::to_owned), why_nobody(vip, report));
+        }
+        for carrier in &vip.carriers {
+            row(carried(carrier, &report.read_at), carrier.why.clone());
+        }
+    }
+    columns
+}
+
+fn carried(carrier: &Carrier, now: &Time) -> [String; 4] {
+    let node = if carrier.stale { format!("{} (silent)", carrier.node) } else { carrier.node.clone() };
+    [node, carrier.segment.clone(), age(&carrier.since, now), carrier.term.to_string()]
+}
+
+/// Why nobody carries `vip`: what the nodes say, equal answers told once.
+fn why_nobody(vip: &AddressStatus, report: &StatusReport) -> String {
+    if report.speakers.iter().all(|speaker| speaker.silent) {
+        return "no speaker is running".to_owned();
+    }
+    let mut answers: Vec<(&str, Vec<&str>)> = Vec::new();
+    for refusal in &vip.refusals {
+        match answers.iter_mut().find(|(why, _)| *why == refusal.why) {
+            Some((_, nodes)) => nodes.push(&refusal.node),
+            None => answers.push((&refusal.why, vec![&refusal.node])),
+        }
+    }
+    if answers.is_empty() {
+        return "not taken yet".to_owned();
+    }
+    answers.iter().map(|(why, nodes)| format!("{}: {why}", nodes.join(","))).collect::<Vec<_>>().join("; ")
+}
+
+fn pending(report: &StatusReport) -> Columns {
+    let mut columns = Columns::new(vec!["PENDING SERVICE", "HAS", "REASON", "MESSAGE"]);
+    for service in &report.services {
+        if let Some(problem) = &service.pending {
+            columns.push(vec![
+                format!("{}/{}", service.namespace, service.name),
+                service.addresses.join(","),
+                problem.reason.clone(),
+                problem.message.clone(),
+            ]);
+        }
+    }
+    columns
+}
+
+fn speakers(report: &StatusReport, width: Width) -> Columns {
+    let mut titles = vec!["SPEAKER", "STATE", "HEARTBEAT", "OWNS", "HEARS"];
+    if width == Width::Wide {
+        titles.extend(["VERSION", "INTERFACES"]);
+    }
+    let mut columns = Columns::new(titles);
+    for speaker in &report.speakers {
+        let heartbeat = match &speaker.heartbeat {
+            Some(last) => format!("{} ago", age(last, &report.read_at)),
+            None => "never".to_owned(),
+        };
+        let (node, owned) = (speaker.node.clone(), speaker.owned.to_string());
+        let mut cells = vec![node, state(speaker).to_owned(), heartbeat, owned, speaker.heard.join(",")];
+        if width == Width::Wide {
+            cells.extend([speaker.version.clone(), speaker.interfaces.join("; ")]);
+        }
+        columns.push(cells);
+    }
+    columns
+}
+
+fn state(speaker: &SpeakerReport) -> &'static str {
+    match (speaker.silent, speaker.problems.is_empty()) {
+        (true, _) => "SILENT",
+        (false, true) => "ok",
+        (false, false) => "NOT OK",
+    }
+}
+
+fn problems(report: &StatusReport) -> Columns {
+    let mut columns = Columns::new(vec!["NOT OK", "REASON", "MESSAGE"]);
+    for speaker in report.speakers.iter().filter(|speaker| !speaker.silent) {
+        for problem in &speaker.problems {
+            columns.push(vec![
+                format!("speaker {}", speaker.node),
+                problem.reason.clone(),
+                problem.message.clone(),
+            ]);
+        }
+    }
+    columns
+}
+
+/// The time between two moments as people say it: `12s`, `3m`, `2h5m`, `3d`. A moment to come counts as now.
+fn age(since: &Time, now: &Time) -> String {
+    let seconds = now.0.duration_since(since.0).as_secs().max(0);
+    match seconds {
+        ..120 => format!("{seconds}s"),
+        120..3_600 => format!("{}m", seconds / 60),
+        3_600..86_400 => format!("{}h{}m", seconds / 3_600, seconds % 3_600 / 60),
+        86_400.. => format!("{}d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_said_in_the_unit_that_people_would_use() {
+        let now: Time = Time("2026-11-21T12:00:00Z".parse().unwrap());
+        let ages = [
+            ("2026-11-21T12:00:30Z", "0s"),
+            ("2026-11-21T11:58:01Z", "119s"),
+            ("2026-11-21T11:58:00Z", "2m"),
+            ("2026-11-21T09:55:00Z", "2h5m"),
+            ("2026-11-18T12:00:00Z", "3d"),
+        ];
+        for (since, expected) in ages {
+            assert_eq!(age(&Time(since.parse().unwrap()), &now), expected, "{since}");
+        }
+    }
+}

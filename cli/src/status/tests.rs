@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! The report, and every form that it is shown in, for one small cluster with most of what can be wrong.
+
+use ferrolb_config::{Objects, ServiceName, Snapshot};
+use k8s_openapi::jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::collect;
+use super::report::StatusReport;
+use crate::arguments::StatusFormat;
+
+fn now() -> Timestamp {
+    "2026-11-21T12:00:00Z".parse().unwrap()
+}
+
+fn read<T: serde::de::DeserializeOwned>(object: Value) -> T {
+    serde_json::from_value(object).unwrap()
+}
+
+fn service(objects: &mut Objects, name: &str, status: Value) {
+    let key = ServiceName { namespace: "default".into(), name: name.into() };
+    let spec = json!({ "type": "LoadBalancer", "ports": [{ "port": 80 }] });
+    let metadata = json!({ "namespace": "default", "name": name });
+    objects.services.insert(key, read(json!({ "metadata": metadata, "spec": spec, "status": status })));
+}
+
+fn virtual_ip(objects: &mut Objects, name: &str, address: &str, service: &str, owner: Option<(&str, u64)>) {
+    let user = json!({ "kind": "Service", "namespace": "default", "name": service,
+                       "ports": [{ "protocol": "TCP", "port": 80 }] });
+    let layer2: Vec<Value> = owner
+        .iter()
+        .map(|(node, term)| {
+            json!({ "segment": "eth0", "node": node, "term": term, "since": "2026-11-21T11:55:00Z",
+                    "cause": "silence of n2" })
+        })
+        .collect();
+    let vip = json!({
+        "apiVersion": "ferrolb.io/v1beta1", "kind": "VirtualIP", "metadata": { "name": name },
+        "spec": { "address": address, "pool": "lan", "consumers": [user], "group": format!("default/{service}") },
+        "status": { "layer2": layer2 },
+    });
+    objects.virtual_ips.insert(name.into(), read(vip));
+}
+
+fn speaker(objects: &mut Objects, node: &str, heartbeat: &str, up: bool, refusals: Value) {
+    let conditions = json!([
+        { "type": "Ready", "status": "True", "reason": "Ready", "message": "", "lastTransitionTime": heartbeat },
+        { "type": "ForwardingIPv6", "status": if node == "n2" { "False" } else { "True" }, "reason": "ForwardingDisabled",
+          "message": "IPv6 forwarding is off; sysctl -w net.ipv6.conf.all.forwarding=1", "lastTransitionTime": heartbeat },
+    ]);
+    let status = json!({
+        "version": "0.1.0", "heartbeat": heartbeat, "conditions": conditions, "refusals": refusals,
+        "interfaces": [{ "name": "eth0", "up": up, "mac": "02:00:00:00:00:01", "addresses": ["198.51.100.1/24"] }],
+        "segments": [{ "interface": "eth0", "owned": 1, "heard": ["n1", "n2"] }],
+    });
+    let object = json!({ "apiVersion": "ferrolb.io/v1beta1", "kind": "Speaker", "metadata": { "name": node },
+                         "spec": {}, "status": status });
+    objects.speakers.insert(node.into(), read(object));
+}
+
+fn report() -> StatusReport {
+    let mut objects = Objects::default();
+    for (name, addresses) in [("lan", vec!["198.51.100.0/28"]), ("odd", vec!["198.51.100.90-198.51.100.80"])]
+    {
+        let pool = json!({ "apiVersion": "ferrolb.io/v1beta1", "kind": "AddressPool",
+                           "metadata": { "name": name }, "spec": { "addresses": addresses } });
+        objects.pools.insert(name.into(), read(pool));
+    }
+    let refused = json!({ "conditions": [{ "type": "ferrolb.io/Assigned", "status": "False",
+        "reason": "AddressNotInPool", "message": "192.0.2.1 is in no pool; ask for an address of the pool lan",
+        "lastTransitionTime": "2026-11-21T11:00:00Z" }] });
+    service(&mut objects, "web", json!({}));
+    service(&mut objects, "api", json!({}));
+    service(&mut objects, "outside", refused);
+    service(&mut objects, "unheard", json!({}));
+    virtual_ip(&mut objects, "198.51.100.10", "198.51.100.10", "api", None);
+    virtual_ip(&mut objects, "198.51.100.2", "198.51.100.2", "web", Some(("n1", 7)));
+    virtual_ip(&mut objects, "2001-db8-0-0-0-0-0-2", "2001:db8::2", "web", Some(("n3", 2)));
+    let no_endpoints = "NoEndpoints: the Service has no ready endpoint";
+    speaker(&mut objects, "n1", "2026-11-21T11:59:55Z", true, json!({ "198.51.100.10": no_endpoints }));
+    speaker(&mut objects, "n2", "2026-11-21T11:59:58Z", false, json!({ "198.51.100.10": no_endpoints }));
+    speaker(&mut objects, "n3", "2026-11-21T11:58:00Z", true, json!({ "198.51.100.10": "out of date" }));
+    collect(&objects, &Snapshot::build(&objects), now())
+}
+
+fn text(report: &StatusReport, format: StatusFormat) -> String {
+    let mut out = Vec::new();
+    super::write(report, format, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn the_table_names_carriers_reasons_silent_speakers_and_refused_objects() {
+    insta::assert_snapshot!(text(&report(), StatusFormat::Table));
+}
+
+#[test]
+fn the_wide_table_adds_ports_groups_and_interfaces() {
+    insta::assert_snapshot!(text(&report(), StatusFormat::Wide));
+}
+
+#[test]
+fn the_json_form_is_the_documented_one() {
+    insta::assert_snapshot!(text(&report(), StatusFormat::Json));
+}
+
+#[test]
+fn json_and_yaml_hold_the_same_report() {
+    let report = report();
+    let json: StatusReport = serde_json::from_str(&text(&report, StatusFormat::Json)).unwrap();
+    let yaml: StatusReport = serde_saphyr::from_str(&text(&report, StatusFormat::Yaml)).unwrap();
+    assert_eq!(json, report);
+    assert_eq!(yaml, report);
+}
+
+#[test]
+fn a_silent_speaker_is_not_asked_why_it_carries_nothing() {
+    let report = report();
+    let api = report.addresses.iter().find(|vip| vip.address == "198.51.100.10").unwrap();
+    let nodes: Vec<&str> = api.refusals.iter().map(|refusal| refusal.node.as_str()).collect();
+    assert_eq!(nodes, ["n1", "n2"]);
+}
+
+#[test]
+fn nothing_at_all_is_said_in_words() {
+    let objects = Objects::default();
+    let report = collect(&objects, &Snapshot::build(&objects), now());
+    assert_eq!(text(&report, StatusFormat::Table), "No address is in use.\n");
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! Help, version, exit codes, and errors before anything is done.
+
+use std::process::Command;
+
+use super::{ended, ferrolb};
+
+#[test]
+fn help_names_every_command_and_each_command_shows_an_example() {
+    let help = ferrolb(&["--help"]);
+    assert_eq!(help.code, Some(0));
+    for command in ["status", "validate", "demo", "cleanup"] {
+        assert!(help.answer.contains(&format!("\n  {command} ")), "{command} in {}", help.answer);
+        let own = ferrolb(&[command, "--help"]);
+        assert_eq!(own.code, Some(0), "{command}");
+        assert!(own.answer.contains("\nExample"), "{}", own.answer);
+        assert!(
+            own.answer.contains(&format!("\n  ferrolb {command}")) || command == "cleanup",
+            "{}",
+            own.answer
+        );
+    }
+}
+
+#[test]
+fn the_version_is_the_packages() {
+    assert_eq!(ferrolb(&["--version"]).answer, format!("ferrolb {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn wrong_usage_exits_with_2_and_says_so_on_standard_error() {
+    let wrong: [&[&str]; 5] =
+        [&[], &["stauts"], &["status", "-o", "xml"], &["validate"], &["--no-such-flag"]];
+    for wrong in wrong {
+        let ended = ferrolb(wrong);
+        assert_eq!(ended.code, Some(2), "{wrong:?}");
+        assert_eq!(ended.answer, "", "{wrong:?}");
+        assert!(ended.complaint.contains("--help"), "{wrong:?}: {}", ended.complaint);
+    }
+}
+
+#[test]
+fn a_log_filter_that_cannot_be_read_is_refused_with_an_example() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ferrolb"));
+    let ended = ended(command.args(["validate", "/nonexistent"]).env("RUST_LOG", "ferrolb=loud"));
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.complaint.contains("RUST_LOG=info"), "{}", ended.complaint);
+}
