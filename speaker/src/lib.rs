@@ -4,9 +4,18 @@
 //! The per-node agent: which node carries which address, and how traffic finds its way in.
 
 pub mod datapath;
+mod election;
 pub mod intent;
 pub mod kernel;
 pub mod layer2;
+mod names;
+mod options;
+mod report;
+mod run;
+mod status;
+
+pub use options::Options;
+pub use run::run;
 
 #[cfg(test)]
 mod namespace;

@@ -40,11 +40,18 @@ pub struct Link {
 }
 
 impl Link {
-    /// Whether `address` lies in the prefix of one of this interface's own addresses, so that hosts of this
-    /// segment resolve it themselves.
+    /// Whether it can carry virtual IPs at all: Ethernet with neighbour resolution, and no port of something else. Of
+    /// a bond or bridge the master speaks, not its ports.
+    #[must_use]
+    pub fn can_carry(&self) -> bool {
+        !self.loopback && self.resolves_neighbours && self.master.is_none() && self.mac.is_some()
+    }
+
+    /// Whether `address` lies in the prefix of one of this interface's own addresses, so that hosts of this segment
+    /// resolve it themselves. A prefix of full length names a host, not a segment.
     #[must_use]
     pub fn is_on_link(&self, address: IpAddr) -> bool {
-        self.addresses.iter().any(|net| net.contains(&address))
+        self.addresses.iter().any(|net| net.prefix_len() < net.max_prefix_len() && net.contains(&address))
     }
 }
 

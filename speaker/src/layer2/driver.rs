@@ -163,6 +163,7 @@ impl Driver {
             segment.handle(Input::Leave);
         }
         self.tell();
+        self.publish();
         Flow::End
     }
 

@@ -119,7 +119,7 @@ fn carriers<'a>(address: IpAddr, rule: &Interfaces, links: &'a Links) -> Result<
     match rule {
         Interfaces::OnLink => {
             let found: Vec<&Link> =
-                links.iter().filter(|link| is_usable(link) && holds(link, address)).collect();
+                links.iter().filter(|link| link.can_carry() && link.is_on_link(address)).collect();
             if found.is_empty() {
                 return Err(NoInterface {
                     reason: Reason::NoMatchingInterface,
@@ -142,7 +142,7 @@ fn carriers<'a>(address: IpAddr, rule: &Interfaces, links: &'a Links) -> Result<
                     ),
                 });
             }
-            let usable: Vec<&Link> = named.iter().copied().filter(|link| is_usable(link)).collect();
+            let usable: Vec<&Link> = named.iter().copied().filter(|link| link.can_carry()).collect();
             if usable.is_empty() {
                 let found: Vec<String> = named.iter().map(|link| link.name.clone()).collect();
                 return Err(NoInterface {
@@ -157,16 +157,6 @@ fn carriers<'a>(address: IpAddr, rule: &Interfaces, links: &'a Links) -> Result<
             Ok(usable)
         }
     }
-}
-
-/// Ethernet with neighbour resolution; of a bond or bridge the master speaks, not its ports.
-fn is_usable(link: &Link) -> bool {
-    !link.loopback && link.resolves_neighbours && link.master.is_none() && link.mac.is_some()
-}
-
-/// A prefix of full length names a host, not a segment.
-fn holds(link: &Link, address: IpAddr) -> bool {
-    link.addresses.iter().any(|net| net.prefix_len() < net.max_prefix_len() && net.contains(&address))
 }
 
 fn list(names: &[String]) -> String {

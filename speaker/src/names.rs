@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! Back from the fixed-size identities on the wire to the names that people use, and events in words.
+
+use std::collections::BTreeMap;
+
+use ferrolb_layer2::{Cause, Event, GroupId, NodeId, PeerDownCause};
+
+/// The names behind the identities. One that no object names is shown as its number.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Names {
+    nodes: BTreeMap<NodeId, String>,
+    groups: BTreeMap<GroupId, String>,
+}
+
+impl Names {
+    /// The names of the nodes of a cluster, and of groups.
+    pub(crate) fn new<'a>(
+        cluster: &str,
+        nodes: impl IntoIterator<Item = &'a String>,
+        groups: impl IntoIterator<Item = &'a String>,
+    ) -> Self {
+        Self {
+            nodes: nodes.into_iter().map(|name| (NodeId::of(cluster, name), name.clone())).collect(),
+            groups: groups.into_iter().map(|name| (GroupId::of(name), name.clone())).collect(),
+        }
+    }
+
+    /// The node's name.
+    pub(crate) fn node(&self, id: NodeId) -> String {
+        self.nodes.get(&id).cloned().unwrap_or_else(|| id.to_string())
+    }
+
+    /// The group's name.
+    pub(crate) fn group(&self, id: GroupId) -> String {
+        self.groups.get(&id).cloned().unwrap_or_else(|| format!("{:016x}", id.0))
+    }
+
+    /// Why something moved, as the end of a sentence.
+    pub(crate) fn cause(&self, cause: Cause) -> String {
+        match cause {
+            Cause::Silence(node) => format!("silence of {}", self.node(node)),
+            Cause::Restarted(node) => format!("restart of {}", self.node(node)),
+            Cause::Resigned(node) => format!("given up by {}", self.node(node)),
+            Cause::HandedOver(node) => format!("handed over with {}", self.node(node)),
+            Cause::HigherClaim(node) => format!("newer claim of {}", self.node(node)),
+            Cause::Lapsed(node) => format!("no longer listed by {}", self.node(node)),
+            other => other.to_string(),
+        }
+    }
+
+    /// What happened, as a sentence.
+    pub(crate) fn event(&self, event: &Event) -> String {
+        match event {
+            Event::Claimed { group, term, cause, quiet } => {
+                let quietly = if *quiet { ", quietly: the old node still serves its clients" } else { "" };
+                format!("took {} (term {}): {}{quietly}", self.group(*group), term.0, self.cause(*cause))
+            }
+            Event::Announcing { group } => format!("announces {} from now on", self.group(*group)),
+            Event::Yielded { group, term, to, cause } => {
+                let to = to.map(|node| format!(" to {}", self.node(node))).unwrap_or_default();
+                format!("gave up {} (term {}){to}: {}", self.group(*group), term.0, self.cause(*cause))
+            }
+            Event::NobodyTook { group, cause } => {
+                format!(
+                    "keeps {}, which should move ({}): nobody took it",
+                    self.group(*group),
+                    self.cause(*cause)
+                )
+            }
+            Event::PeerUp(node) => format!("hears {}", self.node(*node)),
+            Event::PeerDown(node, cause) => {
+                let why = match cause {
+                    PeerDownCause::Silence => "it fell silent",
+                    PeerDownCause::Restarted => "its speaker was restarted",
+                    PeerDownCause::Left => "it said good-bye",
+                    PeerDownCause::LinkDown => "the own link is down",
+                };
+                format!("no longer hears {}: {why}", self.node(*node))
+            }
+            Event::ForeignAnswer { address, mac } => {
+                format!("{address} is carried here, but {mac}, outside the cluster, uses it too")
+            }
+            Event::DuplicateIdentity { node, source } => {
+                format!("{source} also speaks as {}: is a second speaker running?", self.node(*node))
+            }
+            Event::Stalled(duration) => {
+                format!(
+                    "this process stood still for {} ms; listening before answering again",
+                    duration.as_millis()
+                )
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ferrolb_layer2::Term;
+
+    use super::*;
+
+    #[test]
+    fn known_identities_are_shown_by_name_and_others_by_number() {
+        let nodes = ["n1".to_owned()];
+        let groups = ["default/web".to_owned()];
+        let names = Names::new("prod", &nodes, &groups);
+        let event = Event::Claimed {
+            group: GroupId::of("default/web"),
+            term: Term(7),
+            cause: Cause::Silence(NodeId::of("prod", "n1")),
+            quiet: false,
+        };
+        assert_eq!(names.event(&event), "took default/web (term 7): silence of n1");
+        let stranger = NodeId::of("prod", "n9");
+        assert_eq!(names.node(stranger), stranger.to_string());
+        assert_eq!(names.group(GroupId(7)), "0000000000000007");
+    }
+}

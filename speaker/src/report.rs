@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! What this node reports about itself and about the addresses that it carries: pure.
+//!
+//! [`Reporter`] remembers only what a report must not change without need: since when something is so.
+
+mod conditions;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use ferrolb_config::address::virtual_ip_name;
+use ferrolb_config::api::{
+    Layer2Owner, SpeakerInterface, SpeakerSegment, SpeakerStatus, VirtualIP, VirtualIPSpec, VirtualIPStatus,
+};
+use ferrolb_layer2::{GroupId, GroupView, NodeId, Term};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::jiff::Timestamp;
+
+use crate::datapath;
+use crate::kernel::links::{Link, Links};
+use crate::kernel::priority::Shortcoming;
+use crate::layer2::{Observed, SegmentReport};
+use crate::names::Names;
+
+/// Everything that a report is made of.
+pub(crate) struct Scene<'a> {
+    /// This node.
+    pub(crate) node: &'a str,
+    /// This node's identity on the wire.
+    pub(crate) id: NodeId,
+    /// The names behind identities.
+    pub(crate) names: &'a Names,
+    /// The addresses in use, as the controller recorded them.
+    pub(crate) virtual_ips: &'a BTreeMap<IpAddr, VirtualIPSpec>,
+    /// Addresses that this node may not or cannot carry: `reason: message`.
+    pub(crate) refusals: BTreeMap<IpAddr, String>,
+    /// The segments.
+    pub(crate) layer2: &'a Observed,
+    /// The data path.
+    pub(crate) data_path: &'a datapath::Observed,
+    /// The interfaces.
+    pub(crate) links: &'a Links,
+    /// What the process lacks beside what the layer-2 thread reports.
+    pub(crate) shortcomings: &'a [Shortcoming],
+    /// Hellos are authenticated by a key that anybody can know.
+    pub(crate) default_key: bool,
+    /// Happenings counted by name.
+    pub(crate) happened: &'a BTreeMap<&'static str, u64>,
+    /// The process is handing over and will end.
+    pub(crate) stopping: bool,
+}
+
+/// A report: what this node carries, and how it is. The heartbeat is whoever writes it's to add.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Report {
+    /// The addresses that this node carries, with its entry in their status.
+    pub(crate) owned: Vec<VirtualIP>,
+    /// The node itself.
+    pub(crate) speaker: SpeakerStatus,
+}
+
+impl Report {
+    /// Whether anything but the counters differs.
+    pub(crate) fn differs_from(&self, other: &Self) -> bool {
+        let counters = self.speaker.counters.clone();
+        let other_speaker = SpeakerStatus { counters, ..other.speaker.clone() };
+        self.owned != other.owned || self.speaker != other_speaker
+    }
+}
+
+/// Makes reports that change only where something did.
+#[derive(Debug)]
+pub(crate) struct Reporter {
+    started: Timestamp,
+    claimed: BTreeMap<(String, GroupId, Term), Timestamp>,
+    conditions: Vec<Condition>,
+}
+
+impl Reporter {
+    pub(crate) fn new(started: Timestamp) -> Self {
+        Self { started, claimed: BTreeMap::new(), conditions: Vec::new() }
+    }
+
+    /// The report on `scene`, which is as it is at `now`.
+    pub(crate) fn report(&mut self, scene: &Scene<'_>, now: Timestamp) -> Report {
+        self.forget_old_claims(scene);
+        let owned = self.owned(scene, now);
+        self.conditions = conditions::of(scene, &self.conditions, now);
+        let speaker = SpeakerStatus {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started: Some(Time(self.started)),
+            heartbeat: None,
+            conditions: self.conditions.clone(),
+            interfaces: scene.links.iter().filter(|link| link.can_carry()).map(interface).collect(),
+            segments: scene
+                .layer2
+                .segments
+                .iter()
+                .map(|(name, report)| segment(name, report, scene))
+                .collect(),
+            refusals: scene
+                .refusals
+                .iter()
+                .map(|(address, why)| (address.to_string(), why.clone()))
+                .collect(),
+            counters: counters(scene),
+        };
+        Report { owned, speaker }
+    }
+
+    fn owned(&mut self, scene: &Scene<'_>, now: Timestamp) -> Vec<VirtualIP> {
+        let mut owners: BTreeMap<IpAddr, Vec<Layer2Owner>> = BTreeMap::new();
+        for (segment, group) in owned_groups(scene) {
+            let key = (segment.to_owned(), group.id, group.term);
+            let since = *self.claimed.entry(key).or_insert(now);
+            let cause = group.cause.map(|cause| scene.names.cause(cause)).unwrap_or_default();
+            for address in &group.addresses {
+                owners.entry(*address).or_default().push(Layer2Owner {
+                    segment: segment.to_owned(),
+                    node: scene.node.to_owned(),
+                    term: group.term.0,
+                    since: Time(since),
+                    cause: cause.clone(),
+                });
+            }
+        }
+        let owned = owners.into_iter().filter_map(|(address, layer2)| {
+            // Not recorded any more: the controller has taken it away, and layer 2 is about to.
+            let spec = scene.virtual_ips.get(&address)?;
+            Some(virtual_ip(address, spec.clone(), layer2))
+        });
+        owned.collect()
+    }
+
+    fn forget_old_claims(&mut self, scene: &Scene<'_>) {
+        let owned: Vec<_> =
+            owned_groups(scene).map(|(segment, group)| (segment, group.id, group.term)).collect();
+        self.claimed.retain(|(segment, id, term), _| owned.contains(&(segment.as_str(), *id, *term)));
+    }
+}
+
+fn owned_groups<'a>(scene: &Scene<'a>) -> impl Iterator<Item = (&'a str, &'a GroupView)> {
+    let id = scene.id;
+    let segments = scene.layer2.segments.iter();
+    segments.flat_map(move |(name, report)| {
+        let groups = report.view.groups.iter().filter(move |group| group.owner == Some(id));
+        groups.map(move |group| (name.as_str(), group))
+    })
+}
+
+fn virtual_ip(address: IpAddr, spec: VirtualIPSpec, layer2: Vec<Layer2Owner>) -> VirtualIP {
+    let mut object = VirtualIP::new(&virtual_ip_name(address), spec);
+    let first = layer2.first();
+    let ready = first.map(|owner| Condition {
+        type_: "Ready".to_owned(),
+        status: "True".to_owned(),
+        reason: "Answering".to_owned(),
+        message: format!("{} answers for it", owner.node),
+        last_transition_time: owner.since.clone(),
+        observed_generation: None,
+    });
+    object.status = Some(VirtualIPStatus { conditions: ready.into_iter().collect(), layer2 });
+    object
+}
+
+fn interface(link: &Link) -> SpeakerInterface {
+    SpeakerInterface {
+        name: link.name.clone(),
+        up: link.up,
+        mac: link.mac.map(|mac| mac.to_string()).unwrap_or_default(),
+        addresses: link.addresses.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn segment(name: &str, report: &SegmentReport, scene: &Scene<'_>) -> SpeakerSegment {
+    let owned = report.view.groups.iter().filter(|group| group.owner == Some(scene.id)).count();
+    let mut heard: Vec<String> = report.view.peers.iter().map(|peer| scene.names.node(peer.node)).collect();
+    heard.sort_unstable();
+    SpeakerSegment { interface: name.to_owned(), owned: u32::try_from(owned).unwrap_or(u32::MAX), heard }
+}
+
+/// Summed over the segments that are open.
+fn counters(scene: &Scene<'_>) -> BTreeMap<String, u64> {
+    let mut counters: BTreeMap<String, u64> = BTreeMap::new();
+    let mut add = |name: &str, value: u64| {
+        let sum = counters.entry(name.to_owned()).or_default();
+        *sum = sum.saturating_add(value);
+    };
+    for SegmentReport { view, traffic } in scene.layer2.segments.values() {
+        add("hellosReceived", traffic.hellos_received);
+        add("hellosSent", traffic.hellos_sent);
+        add("hellosBelieved", view.counters.hellos_heard);
+        add("framesReceived", traffic.frames_received);
+        add("framesSent", traffic.frames_sent);
+        add("framesDropped", traffic.frames_dropped);
+        add("sendErrors", traffic.send_errors);
+        add("receiveErrors", traffic.receive_errors);
+        add("joinErrors", traffic.join_errors);
+        add("answers", view.counters.answers);
+        add("lateRequests", view.counters.late_requests);
+        add("announcements", view.counters.announcements);
+        add("probes", view.counters.probes);
+        add("stalls", view.counters.stalls);
+        add("duplicates", view.counters.duplicates);
+        for (kind, count) in view.counters.rejections.iter() {
+            add(&format!("rejected.{}", kind.as_str()), count);
+        }
+    }
+    add("eventsDropped", scene.layer2.events_dropped);
+    for (name, count) in scene.happened {
+        add(name, *count);
+    }
+    counters
+}

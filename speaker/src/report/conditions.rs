@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! What is well with a speaker and what is not, as Kubernetes conditions.
+
+use ferrolb_layer2::GroupState;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::jiff::Timestamp;
+
+use super::Scene;
+use crate::kernel::HELLO_PORT;
+use crate::kernel::priority::Shortcoming;
+use crate::layer2::SegmentReport;
+
+/// What a condition says, without since when.
+struct Statement {
+    type_: &'static str,
+    holds: bool,
+    reason: String,
+    message: String,
+}
+
+impl Statement {
+    fn fails(type_: &'static str, reason: &str, message: String) -> Self {
+        Self { type_, holds: false, reason: reason.to_owned(), message }
+    }
+}
+
+/// The conditions of the speaker in this scene; one whose status is as `before` keeps its time.
+pub(super) fn of(scene: &Scene<'_>, before: &[Condition], now: Timestamp) -> Vec<Condition> {
+    with_transitions(statements(scene), before, now)
+}
+
+fn statements(scene: &Scene<'_>) -> Vec<Statement> {
+    let mut statements = vec![if scene.stopping {
+        Statement::fails("Ready", "Stopping", "the speaker hands its addresses over and ends".to_owned())
+    } else {
+        let message = String::new();
+        Statement { type_: "Ready", holds: true, reason: "Running".to_owned(), message }
+    }];
+    statements.extend(data_path(scene));
+    statements.extend(segments(scene));
+    for shortcoming in scene.shortcomings.iter().chain(&scene.layer2.shortcomings) {
+        let type_ = match shortcoming {
+            Shortcoming::OrdinaryPriority(_) => "RaisedPriority",
+            Shortcoming::UnlockedMemory(_) => "LockedMemory",
+            Shortcoming::CpuLimit(_) => "UnlimitedCpu",
+        };
+        statements.push(Statement::fails(type_, shortcoming.name(), shortcoming.to_string()));
+    }
+    if scene.default_key {
+        let message = "hellos are authenticated with a key made from the cluster's name, which anybody on the \
+                       segment can guess; give all speakers the same secret by --hello-key-file";
+        statements.push(Statement::fails("HelloKeySet", "DefaultKey", message.to_owned()));
+    }
+    statements
+}
+
+fn data_path(scene: &Scene<'_>) -> Option<Statement> {
+    let conditions = &scene.data_path.conditions;
+    let first = conditions.first()?;
+    let messages: Vec<String> = conditions.iter().map(ToString::to_string).collect();
+    Some(Statement::fails("DataPathHealthy", &first.reason().to_string(), messages.join("; ")))
+}
+
+fn segments(scene: &Scene<'_>) -> Vec<Statement> {
+    let mut statements = Vec::new();
+    if !scene.layer2.problems.is_empty() {
+        let problems: Vec<String> =
+            scene.layer2.problems.iter().map(|(name, error)| format!("{name}: {error}")).collect();
+        let message = format!("cannot open the sockets of {}", problems.join("; "));
+        statements.push(Statement::fails("SegmentsOpen", "SocketFailed", message));
+    }
+    let unproven =
+        |report: &SegmentReport| report.view.groups.iter().any(|group| group.state == GroupState::NoProof);
+    let deaf: Vec<&str> = scene
+        .layer2
+        .segments
+        .iter()
+        .filter(|(_, report)| unproven(report))
+        .map(|(name, _)| name.as_str())
+        .collect();
+    if !deaf.is_empty() {
+        let message = format!(
+            "on {} no other speaker, gateway or neighbour answers, so that this node may be cut off and takes no \
+             address there; look at the cable, the VLAN and UDP port {}",
+            deaf.join(", "),
+            HELLO_PORT
+        );
+        statements.push(Statement::fails("Heard", "NoProof", message));
+    }
+    statements
+}
+
+/// Adds since when each condition is so: unchanged while its status is.
+fn with_transitions(statements: Vec<Statement>, before: &[Condition], now: Timestamp) -> Vec<Condition> {
+    let with_time = |statement: Statement| {
+        let status = if statement.holds { "True" } else { "False" };
+        let held = before.iter().find(|old| old.type_ == statement.type_ && old.status == status);
+        Condition {
+            type_: statement.type_.to_owned(),
+            status: status.to_owned(),
+            reason: statement.reason,
+            message: statement.message,
+            last_transition_time: held.map_or(Time(now), |old| old.last_transition_time.clone()),
+            observed_generation: None,
+        }
+    };
+    statements.into_iter().map(with_time).collect()
+}

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! Reports on small scenes.
+
+use ferrolb_layer2::{Cause, Counts, GroupState, PeerView, Phase, SegmentView};
+
+use super::*;
+use crate::layer2::Traffic;
+
+const NODE: &str = "n1";
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().expect("an address")
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).expect("a time")
+}
+
+fn names() -> Names {
+    Names::new("prod", &[NODE.to_owned(), "n2".to_owned()], &["default/web".to_owned()])
+}
+
+/// One segment on which this node owns the group of two addresses, or another does.
+fn segment_of(owner: &str, term: u64, counted: u64) -> Observed {
+    let group = GroupView {
+        id: GroupId::of("default/web"),
+        addresses: vec![ip("192.0.2.10"), ip("2001:db8::10")],
+        state: if owner == NODE { GroupState::Owner } else { GroupState::Standby },
+        owner: Some(NodeId::of("prod", owner)),
+        term: Term(term),
+        since: std::time::Instant::now(),
+        cause: (owner == NODE).then_some(Cause::Silence(NodeId::of("prod", "n2"))),
+    };
+    let view = SegmentView {
+        phase: Phase::Active,
+        draining: false,
+        proven: true,
+        peers: Vec::<PeerView>::new(),
+        groups: vec![group],
+        counters: Counts::default(),
+    };
+    let traffic = Traffic { frames_received: counted, ..Traffic::default() };
+    let segments = BTreeMap::from([("eth0".to_owned(), SegmentReport { view, traffic })]);
+    Observed { segments, ..Observed::default() }
+}
+
+struct Setting {
+    names: Names,
+    virtual_ips: BTreeMap<IpAddr, VirtualIPSpec>,
+    layer2: Observed,
+    data_path: datapath::Observed,
+    links: Links,
+    happened: BTreeMap<&'static str, u64>,
+}
+
+impl Setting {
+    fn new(layer2: Observed) -> Self {
+        let spec = |address: &str| VirtualIPSpec {
+            address: address.to_owned(),
+            pool: "lan".to_owned(),
+            consumers: Vec::new(),
+            sharing_key: None,
+            group: Some("default/web".to_owned()),
+        };
+        let addresses = ["192.0.2.10", "2001:db8::10"];
+        Self {
+            names: names(),
+            virtual_ips: addresses.into_iter().map(|text| (ip(text), spec(text))).collect(),
+            layer2,
+            data_path: datapath::Observed::default(),
+            links: Links::default(),
+            happened: BTreeMap::new(),
+        }
+    }
+
+    fn scene(&self) -> Scene<'_> {
+        Scene {
+            node: NODE,
+            id: NodeId::of("prod", NODE),
+            names: &self.names,
+            virtual_ips: &self.virtual_ips,
+            refusals: BTreeMap::new(),
+            layer2: &self.layer2,
+            data_path: &self.data_path,
+            links: &self.links,
+            shortcomings: &[],
+            default_key: false,
+            happened: &self.happened,
+            stopping: false,
+        }
+    }
+}
+
+#[test]
+fn an_owner_tells_of_each_address_of_the_group_with_term_time_and_cause() {
+    let setting = Setting::new(segment_of(NODE, 7, 0));
+    let report = Reporter::new(at(0)).report(&setting.scene(), at(5));
+    let names: Vec<_> = report.owned.iter().filter_map(|vip| vip.metadata.name.as_deref()).collect();
+    assert_eq!(names, ["192.0.2.10", "2001-db8-0-0-0-0-0-10"]);
+    for vip in &report.owned {
+        let status = vip.status.as_ref().expect("a status");
+        let [owner] = status.layer2.as_slice() else { panic!("one segment") };
+        assert_eq!((owner.node.as_str(), owner.segment.as_str(), owner.term), (NODE, "eth0", 7));
+        assert_eq!(owner.since, Time(at(5)));
+        assert_eq!(owner.cause, "silence of n2");
+    }
+    assert_eq!(report.speaker.segments[0].owned, 1);
+}
+
+#[test]
+fn what_another_node_owns_is_not_told() {
+    let setting = Setting::new(segment_of("n2", 7, 0));
+    let report = Reporter::new(at(0)).report(&setting.scene(), at(5));
+    assert!(report.owned.is_empty());
+    assert_eq!(report.speaker.segments[0].owned, 0);
+}
+
+#[test]
+fn an_address_that_is_no_longer_recorded_is_not_told_even_while_it_is_held() {
+    let mut setting = Setting::new(segment_of(NODE, 7, 0));
+    setting.virtual_ips.remove(&ip("192.0.2.10"));
+    assert_eq!(Reporter::new(at(0)).report(&setting.scene(), at(5)).owned.len(), 1);
+}
+
+#[test]
+fn since_stays_while_the_claim_does_and_moves_with_a_new_term() {
+    let mut reporter = Reporter::new(at(0));
+    let since = |report: Report| report.owned[0].status.clone().expect("a status").layer2[0].since.clone();
+    let setting = Setting::new(segment_of(NODE, 7, 0));
+    assert_eq!(since(reporter.report(&setting.scene(), at(5))), Time(at(5)));
+    assert_eq!(since(reporter.report(&setting.scene(), at(9))), Time(at(5)));
+    let setting = Setting::new(segment_of(NODE, 8, 0));
+    assert_eq!(since(reporter.report(&setting.scene(), at(12))), Time(at(12)));
+}
+
+#[test]
+fn counters_alone_do_not_make_a_report_differ() {
+    let mut reporter = Reporter::new(at(0));
+    let before = reporter.report(&Setting::new(segment_of(NODE, 7, 0)).scene(), at(5));
+    let after = reporter.report(&Setting::new(segment_of(NODE, 7, 1000)).scene(), at(9));
+    assert_ne!(before, after);
+    assert!(!after.differs_from(&before));
+    let moved = reporter.report(&Setting::new(segment_of("n2", 8, 1000)).scene(), at(12));
+    assert!(moved.differs_from(&after));
+}
+
+#[test]
+fn a_condition_keeps_its_time_while_its_status_is_the_same() {
+    let mut reporter = Reporter::new(at(0));
+    let setting = Setting::new(segment_of(NODE, 7, 0));
+    let ready = |report: Report| {
+        report.speaker.conditions.into_iter().find(|it| it.type_ == "Ready").expect("always there")
+    };
+    reporter.report(&setting.scene(), at(5));
+    let running = ready(reporter.report(&setting.scene(), at(9)));
+    assert_eq!((running.status.as_str(), running.last_transition_time), ("True", Time(at(5))));
+    let stopping = ready(reporter.report(&Scene { stopping: true, ..setting.scene() }, at(12)));
+    assert_eq!((stopping.reason.as_str(), stopping.last_transition_time), ("Stopping", Time(at(12))));
+}
+
+#[test]
+fn everything_that_is_lacking_is_a_condition_that_does_not_hold() {
+    let mut layer2 = segment_of(NODE, 7, 0);
+    layer2.problems.insert("eth1".to_owned(), "no such device".to_owned());
+    layer2.shortcomings.push(Shortcoming::OrdinaryPriority("not permitted".to_owned()));
+    let setting = Setting::new(layer2);
+    let scene = Scene { default_key: true, ..setting.scene() };
+    let report = Reporter::new(at(0)).report(&scene, at(5));
+    let failing: Vec<_> = report
+        .speaker
+        .conditions
+        .iter()
+        .filter(|condition| condition.status == "False")
+        .map(|condition| (condition.type_.as_str(), condition.reason.as_str()))
+        .collect();
+    assert_eq!(
+        failing,
+        [
+            ("SegmentsOpen", "SocketFailed"),
+            ("RaisedPriority", "OrdinaryPriority"),
+            ("HelloKeySet", "DefaultKey")
+        ]
+    );
+}

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! One speaker from start to end: what feeds what.
+//!
+//! ```text
+//! Directory ─> Snapshot ─> intent ─┬─> data path ──> ready ─┐
+//!                                  └────────> wanted <──────┴─> placement (with the interfaces) ─> layer-2 thread
+//! layer-2 thread ─> events ─> log;   observed (and all of the above) ─> status, written aside
+//! ```
+//!
+//! Everything but the layer-2 thread runs on the caller's runtime; nothing that happens on it delays a hello.
+
+#[cfg(test)]
+mod tests;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use ferrolb_config::{Objects, Snapshot};
+use ferrolb_layer2::{ClusterId, Event, NodeId, Timing};
+use ferrolb_source::{Directory, Role, StateWriter};
+use tokio::sync::{mpsc, watch};
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+use tracing::{info, warn};
+
+use crate::datapath::{self, DataPath};
+use crate::election::wanted;
+use crate::intent::{Intent, intent};
+use crate::kernel::priority::{self, Shortcoming};
+use crate::kernel::{LinkMonitor, rights};
+use crate::layer2::{Ended, Identity, Layer2, Refusals, SegmentEvent, Wanted, keep_placed};
+use crate::names::Names;
+use crate::options::Options;
+use crate::status::{About, Happened, Known, Sources, Status};
+
+/// How long the other nodes have to take over before this one ends regardless.
+const DRAIN_AT_MOST: Duration = Duration::from_secs(3);
+/// How long the last words may take.
+const LEAVE_AT_MOST: Duration = Duration::from_secs(1);
+
+/// Carries addresses on this node until `shutdown` becomes true, then hands everything over and returns.
+///
+/// # Errors
+/// A right, a key or a folder is missing, or a part of the speaker ended.
+pub async fn run(options: Options, mut shutdown: watch::Receiver<bool>) -> anyhow::Result<()> {
+    rights::check()?;
+    if let Err(error) = rights::pass_on_to_tools() {
+        warn!(%error, "cannot pass the network rights on to nft and conntrack");
+    }
+    let shortcomings: Vec<_> = priority::lock_memory().err().into_iter().collect();
+    for shortcoming in &shortcomings {
+        warn!("{shortcoming}");
+    }
+    let starting = Speaker::start(options, shortcomings);
+    let speaker = tokio::select! {
+        speaker = starting => speaker?,
+        _ = shutdown.wait_for(|stop| *stop) => return Ok(()),
+    };
+    speaker.run(shutdown).await
+}
+
+/// All parts, running.
+struct Speaker {
+    options: Options,
+    layer2: Layer2,
+    events: mpsc::Receiver<SegmentEvent>,
+    monitor: LinkMonitor,
+    data_path: datapath::Handle,
+    objects: watch::Receiver<Arc<Objects>>,
+    decisions: Decisions,
+    want: watch::Receiver<Option<Arc<Wanted>>>,
+    refusals: watch::Sender<Refusals>,
+    happened: watch::Sender<Happened>,
+    status: Status,
+}
+
+/// Where decisions go.
+struct Decisions {
+    data_path: watch::Sender<Option<Arc<DataPath>>>,
+    wanted: watch::Sender<Option<Arc<Wanted>>>,
+    known: watch::Sender<Arc<Known>>,
+}
+
+impl Speaker {
+    async fn start(options: Options, shortcomings: Vec<Shortcoming>) -> anyhow::Result<Self> {
+        let keys = options.keys()?;
+        let default_key = keys.is_default();
+        let (folder, role) = (options.state.clone(), Role::Speaker(options.node_name.clone()));
+        let state = spawn_blocking(move || StateWriter::open(&folder, &role))
+            .await
+            .context("the task that opens the state folder failed")??;
+        let objects = Directory::watch(options.source.clone(), options.state.clone()).await?;
+        let monitor = LinkMonitor::start().await?;
+        let id = NodeId::of(&options.cluster, &options.node_name);
+        let cluster = ClusterId::of(&options.cluster);
+        let identity = Identity { cluster, node: id, keys, timing: Timing::DEFAULT };
+        let (layer2, events) = Layer2::start(identity).context("cannot start the layer-2 thread")?;
+        let (data_path_sender, desired) = watch::channel(None);
+        let data_path = datapath::start(desired);
+        let (wanted_sender, want) = watch::channel(None);
+        let (known_sender, known) = watch::channel(Arc::default());
+        let (refusals, refused) = watch::channel(Refusals::new());
+        let (happened, happens) = watch::channel(Happened::new());
+        let sources = Sources {
+            known,
+            layer2: layer2.observed(),
+            data_path: data_path.observed(),
+            links: monitor.links(),
+            refusals: refused,
+            happened: happens,
+        };
+        let about = About { node: options.node_name.clone(), id, default_key, shortcomings };
+        let status = Status::new(about, sources, state);
+        let decisions = Decisions { data_path: data_path_sender, wanted: wanted_sender, known: known_sender };
+        Ok(Self {
+            options,
+            layer2,
+            events,
+            monitor,
+            data_path,
+            objects,
+            decisions,
+            want,
+            refusals,
+            happened,
+            status,
+        })
+    }
+
+    async fn run(mut self, mut shutdown: watch::Receiver<bool>) -> anyhow::Result<()> {
+        let stop = async {
+            if shutdown.wait_for(|stop| *stop).await.is_err() {
+                warn!("nobody can ask this speaker to end any more: ending");
+            }
+            drain(&self.layer2).await;
+        };
+        let ready = self.data_path.observed();
+        let known = self.decisions.known.subscribe();
+        tokio::select! {
+            ended = decide(&self.options, &self.decisions, self.objects, ready) => match ended? {},
+            ended = keep_placed(&self.layer2, self.want, self.monitor.links(), self.refusals) => match ended? {},
+            ended = tell(&mut self.events, &known, &self.happened) => match ended? {},
+            ended = self.status.run() => match ended? {},
+            () = stop => {}
+        }
+        if let Err(condition) = self.data_path.linger(self.options.linger).await {
+            warn!(%condition, "the rules in the kernel stay without limit; ferrolb cleanup removes them");
+        }
+        match timeout(LEAVE_AT_MOST, self.layer2.leave()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => warn!(%error, "no last words to the neighbours"),
+            Err(_) => warn!("the layer-2 thread does not end"),
+        }
+        while let Ok(event) = self.events.try_recv() {
+            log(&event, &known.borrow().names);
+        }
+        self.status.finish().await;
+        info!("the speaker has ended");
+        Ok(())
+    }
+}
+
+/// Gives everything to the other nodes.
+async fn drain(layer2: &Layer2) {
+    match timeout(DRAIN_AT_MOST, layer2.drain()).await {
+        Ok(Ok(())) => info!("everything is handed over, or nobody can take the rest"),
+        Ok(Err(error)) => warn!(%error, "nothing can be handed over"),
+        Err(_) => warn!("some addresses could not be handed over within {} s", DRAIN_AT_MOST.as_secs()),
+    }
+}
+
+/// Decides anew whenever the objects change or the data path gets further.
+async fn decide(
+    options: &Options,
+    decisions: &Decisions,
+    mut objects: watch::Receiver<Arc<Objects>>,
+    mut data_path: watch::Receiver<datapath::Observed>,
+) -> anyhow::Result<Infallible> {
+    let mut snapshot = None;
+    let mut doing = Intent::default();
+    loop {
+        let now = Arc::clone(&objects.borrow_and_update());
+        let new = Snapshot::build(&now);
+        if snapshot.as_ref() != Some(&new) {
+            doing = intent(&new, &options.node_name);
+            set(&decisions.data_path, Some(Arc::new(doing.data_path())));
+            decisions.known.send_replace(Arc::new(known(options, &new, &doing)));
+            snapshot = Some(new);
+        }
+        loop {
+            let ready = data_path.borrow_and_update().ready();
+            set(&decisions.wanted, Some(Arc::new(wanted(&doing, &ready, &options.cluster))));
+            tokio::select! {
+                changed = objects.changed() => {
+                    changed.context("the source of objects has ended")?;
+                    break;
+                }
+                changed = data_path.changed() => changed.context("the data path has ended")?,
+            }
+        }
+    }
+}
+
+fn known(options: &Options, snapshot: &Snapshot, doing: &Intent) -> Known {
+    let candidates = doing.vips.values().flat_map(|vip| vip.candidates.iter());
+    let nodes = snapshot.nodes.keys().chain(candidates).chain([&options.node_name]);
+    let names = Names::new(&options.cluster, nodes, doing.vips.values().map(|vip| &vip.group));
+    Known::new(names, snapshot.virtual_ips.clone(), doing)
+}
+
+fn set<T: PartialEq>(sender: &watch::Sender<T>, value: T) {
+    sender.send_if_modified(|held| {
+        let changed = *held != value;
+        if changed {
+            *held = value;
+        }
+        changed
+    });
+}
+
+/// Logs and counts what happens on the segments.
+async fn tell(
+    events: &mut mpsc::Receiver<SegmentEvent>,
+    known: &watch::Receiver<Arc<Known>>,
+    happened: &watch::Sender<Happened>,
+) -> Result<Infallible, Ended> {
+    loop {
+        let event = events.recv().await.ok_or(Ended)?;
+        log(&event, &known.borrow().names);
+        happened.send_modify(|happened| {
+            let count = happened.entry(counted_as(&event.event)).or_default();
+            *count = count.saturating_add(1);
+        });
+    }
+}
+
+fn log(SegmentEvent { segment, event }: &SegmentEvent, names: &Names) {
+    let text = names.event(event);
+    match event {
+        Event::NobodyTook { .. }
+        | Event::ForeignAnswer { .. }
+        | Event::DuplicateIdentity { .. }
+        | Event::Stalled(_) => warn!(segment, "{text}"),
+        _ => info!(segment, "{text}"),
+    }
+}
+
+fn counted_as(event: &Event) -> &'static str {
+    match event {
+        Event::Claimed { .. } => "claims",
+        Event::Announcing { .. } => "quietEnded",
+        Event::Yielded { .. } => "yields",
+        Event::NobodyTook { .. } => "nobodyTook",
+        Event::PeerUp(_) => "peersUp",
+        Event::PeerDown(..) => "peersDown",
+        Event::ForeignAnswer { .. } => "foreignAnswers",
+        Event::DuplicateIdentity { .. } => "duplicateIdentities",
+        Event::Stalled(_) => "ownStalls",
+    }
+}
