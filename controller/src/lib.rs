@@ -3,8 +3,10 @@
 
 //! WHAT: which consumer gets which address.
 //!
-//! [`ipam`] is the pure allocation, [`mod@plan`] turns a snapshot into what every object should say.
+//! [`ipam`] is the pure allocation, [`mod@plan`] turns a snapshot into what every object should say,
+//! [`apply`] turns the difference into writes.
 
+pub mod apply;
 pub mod ipam;
 pub mod plan;
 

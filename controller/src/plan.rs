@@ -19,6 +19,7 @@ use ferrolb_config::snapshot::Snapshot;
 use ferrolb_config::{ServiceName, address};
 
 pub use readiness::Readiness;
+pub(crate) use readiness::sentence;
 
 use crate::ipam::{self, Allocation, Claim, Holding, Unread, Verdict};
 

@@ -37,6 +37,11 @@ impl Unread {
         self.anything || self.objects.contains(&ObjectRef::cluster("AddressPool", name))
     }
 
+    /// Whether the absent L2Advertisement `name` may stand in a document that could not be read.
+    pub fn may_hide_l2_advertisement(&self, name: &str) -> bool {
+        self.anything || self.objects.contains(&ObjectRef::cluster("L2Advertisement", name))
+    }
+
     /// Whether the absent Service `name` may stand in a document that could not be read.
     pub fn may_hide_service(&self, name: &ServiceName) -> bool {
         self.anything || self.objects.contains(&ObjectRef::namespaced("Service", name))

@@ -189,7 +189,7 @@ fn ipam_131_shown_addresses_are_adopted_when_the_records_are_lost() {
     world.settle();
     world.service("y").unannotate("ferrolb.io/addresses");
     world.service("z").unannotate("ferrolb.io/addresses");
-    world.objects.virtual_ips.clear();
+    world.lose_records();
     world.service("a");
     assert_eq!(world.all(["a", "y", "z"]), ["1.2.3.2", "1.2.3.1", "1.2.3.0"]);
 }
@@ -197,7 +197,7 @@ fn ipam_131_shown_addresses_are_adopted_when_the_records_are_lost() {
 #[test]
 fn ipam_132_an_address_that_somebody_else_gave_is_left_alone() {
     let mut world = World::with_pools(&[("p", &["1.2.3.0/29"])]);
-    world.service("s1").status = Some(status(["192.168.1.12".to_owned()].into_iter()));
+    world.tamper("s1", &["192.168.1.12"]);
     assert_eq!(world.reason("s1"), Some(Reason::ForeignAddress));
     assert!(world.plan.virtual_ips.is_empty());
     let shown = world.objects.services[&service_name("s1")].status.clone();
@@ -209,8 +209,8 @@ fn a_record_wins_over_a_tampered_status() {
     let mut world = World::with_pools(&[("p", &["1.2.3.0/29"])]);
     world.service("s1");
     world.settle();
-    world.service("s1").status = Some(status(["1.2.3.5".to_owned()].into_iter()));
+    world.tamper("s1", &["1.2.3.5"]);
     assert_eq!(world.all(["s1"]), ["1.2.3.0"]);
-    world.service("s1").status = Some(status(["9.9.9.9".to_owned()].into_iter()));
+    world.tamper("s1", &["9.9.9.9"]);
     assert_eq!(world.all(["s1"]), ["1.2.3.0"]);
 }

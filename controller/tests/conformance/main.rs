@@ -6,6 +6,7 @@
 
 #![cfg(test)]
 
+mod crash;
 mod direct;
 mod families;
 mod life_cycle;

@@ -3,20 +3,34 @@
 
 //! A cluster's objects, edited as users edit them, with every plan carried out at once.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
 use ferrolb_config::address::virtual_ip_name;
-use ferrolb_config::api::{AddressPool, AddressPoolSpec, AddressPoolStatus, VirtualIP};
+use ferrolb_config::api::{AddressPool, AddressPoolSpec};
 use ferrolb_config::reason::Reason;
 use ferrolb_config::{Objects, ServiceName, Snapshot};
+use ferrolb_controller::apply::{Write, Written, carry_out, steps};
 use ferrolb_controller::plan::ServicePlan;
 use ferrolb_controller::{Plan, plan};
 use k8s_openapi::api::core::v1::{
     LoadBalancerIngress, LoadBalancerStatus, Service, ServicePort, ServiceSpec, ServiceStatus,
 };
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
 
 #[derive(Clone, Debug, Default)]
 pub struct World {
     pub objects: Objects,
     pub plan: Plan,
+    written: Written,
+    /// What Services show by other hands than ours.
+    shown_before: BTreeSet<(ServiceName, String)>,
+}
+
+fn shown_by(service: &Service) -> Vec<String> {
+    let ingress = service.status.as_ref().and_then(|status| status.load_balancer.as_ref()?.ingress.as_ref());
+    ingress.into_iter().flatten().filter_map(|entry| entry.ip.clone()).collect()
 }
 
 pub fn service_name(text: &str) -> ServiceName {
@@ -130,38 +144,105 @@ impl World {
     /// Plans and carries the plan out, as often as it takes until nothing changes. Returns how often.
     pub fn settle(&mut self) -> usize {
         for round in 0..20 {
-            let plan = plan(&Snapshot::build(&self.objects));
-            let before = self.objects.clone();
-            self.carry_out(&plan);
-            self.plan = plan;
-            if before == self.objects {
+            if self.pass(usize::MAX) == 0 {
                 return round;
             }
         }
         panic!("the plan does not come to rest");
     }
 
-    fn carry_out(&mut self, plan: &Plan) {
-        self.objects.virtual_ips = plan
-            .virtual_ips
-            .iter()
-            .map(|(ip, spec)| {
-                let name = virtual_ip_name(*ip);
-                (name.clone(), VirtualIP::new(&name, spec.clone()))
-            })
-            .collect();
-        for (name, service) in &plan.services {
-            let Some(object) = self.objects.services.get_mut(name) else { continue };
-            let addresses = match service {
-                ServicePlan::Foreign { .. } => continue,
-                ServicePlan::Released => Vec::new(),
-                ServicePlan::Ours { addresses, .. } => addresses.clone(),
-            };
-            object.status = Some(status(addresses.iter().map(ToString::to_string)));
+    /// One pass of a controller that is killed after `most` writes. Returns how many writes it made.
+    pub fn pass(&mut self, most: usize) -> usize {
+        self.plan = plan(&Snapshot::build(&self.objects));
+        let steps = steps(&self.plan, &self.objects, &self.written, &Time(Timestamp::UNIX_EPOCH));
+        let mut writes = 0;
+        let outcome = carry_out(steps, |write| {
+            if writes == most {
+                return Err("killed");
+            }
+            writes += 1;
+            self.written.note(write);
+            self.write(write);
+            self.check_shown_is_recorded();
+            Ok(())
+        });
+        assert!(most < usize::MAX || outcome.put_off == 0);
+        writes
+    }
+
+    fn write(&mut self, write: &Write) {
+        let objects = &mut self.objects;
+        match write.clone() {
+            Write::PutVirtualIP(object) => {
+                objects.virtual_ips.insert(object.metadata.name.clone().unwrap(), *object);
+            }
+            Write::DeleteVirtualIP(name) => {
+                objects.virtual_ips.remove(&name).unwrap();
+            }
+            Write::PutServiceStatus(object) => {
+                let name =
+                    format!("{}/{}", object.metadata.namespace.unwrap(), object.metadata.name.unwrap());
+                objects.services.get_mut(&service_name(&name)).unwrap().status = object.status;
+            }
+            Write::DeleteServiceStatus(name) => {
+                if let Some(object) = objects.services.get_mut(&name) {
+                    object.status = None;
+                }
+            }
+            Write::PutPoolStatus(object) => {
+                objects.pools.get_mut(&object.metadata.name.unwrap()).unwrap().status = object.status;
+            }
+            Write::PutL2AdvertisementStatus(object) => {
+                let name = object.metadata.name.unwrap();
+                objects.l2_advertisements.get_mut(&name).unwrap().status = object.status;
+            }
+            Write::DeletePoolStatus(_) | Write::DeleteL2AdvertisementStatus(_) => {}
         }
-        for (name, pool) in &plan.pools {
-            let status = self.objects.pools.get_mut(name).unwrap().status.get_or_insert_default();
-            *status = AddressPoolStatus { accepted_addresses: pool.accepted.clone(), ..status.clone() };
+    }
+
+    /// At every moment: who shows an address of ours is recorded for it, and who shares one fits together.
+    fn check_shown_is_recorded(&self) {
+        let mut shown: BTreeMap<String, Vec<ServiceName>> = BTreeMap::new();
+        for (name, service) in &self.objects.services {
+            for address in shown_by(service) {
+                shown.entry(address).or_default().push(name.clone());
+            }
+        }
+        for (address, names) in shown {
+            let ip: IpAddr = address.parse().unwrap();
+            let Some(record) = self.objects.virtual_ips.get(&virtual_ip_name(ip)) else {
+                let foreign =
+                    |name| matches!(self.plan.services.get(name), Some(ServicePlan::Foreign { .. }) | None);
+                let stale = |name| self.shown_before.contains(&(name, address.clone()));
+                assert!(
+                    names.iter().all(|name| foreign(name) || stale(name.clone())),
+                    "{address} is shown and not recorded"
+                );
+                continue;
+            };
+            for name in names {
+                let is_recorded = record
+                    .spec
+                    .consumers
+                    .iter()
+                    .any(|consumer| consumer.namespace == name.namespace && consumer.name == name.name);
+                let stale = self.shown_before.contains(&(name.clone(), address.clone()));
+                assert!(is_recorded || stale, "{name} shows {address} and is not recorded for it");
+            }
+        }
+    }
+
+    /// Puts a status there that no write of ours explains.
+    pub fn tamper(&mut self, name: &str, addresses: &[&str]) {
+        self.service(name).status = Some(status(addresses.iter().map(|address| (*address).to_owned())));
+        self.shown_before.extend(addresses.iter().map(|address| (service_name(name), (*address).to_owned())));
+    }
+
+    /// Loses all records, as when the disk is lost.
+    pub fn lose_records(&mut self) {
+        self.objects.virtual_ips.clear();
+        for (name, service) in &self.objects.services {
+            self.shown_before.extend(shown_by(service).into_iter().map(|address| (name.clone(), address)));
         }
     }
 

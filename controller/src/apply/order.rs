@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! The order of the writes.
+//!
+//! An address is recorded for a Service before the Service shows it, and stays recorded until the Service shows it no
+//! more. Where Services hand addresses on to each other in a circle, one of them first shows less.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
+
+use ferrolb_config::api::VirtualIPSpec;
+use ferrolb_config::{Objects, ServiceName, address};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::{Write, Written, render};
+use crate::ipam::Unread;
+use crate::plan::{Plan, ServicePlan};
+
+/// One write, and the steps that must have been carried out before.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// What to write.
+    pub write: Write,
+    /// Positions of earlier steps in the same list.
+    pub after: Vec<usize>,
+}
+
+/// What separates `objects` from `plan`, in an order in which it is safe to stop after any step.
+pub fn steps(plan: &Plan, objects: &Objects, written: &Written, now: &Time) -> Vec<Step> {
+    let unread = Unread::new(&objects.refused);
+    let mut draft = Draft::new(plan, objects, render::services(plan, objects, written, &unread, now));
+    draft.order();
+    let mut steps = draft.steps;
+    let configuration = render::configuration(plan, objects, written, &unread, now);
+    steps.extend(configuration.into_iter().map(|write| Step { write, after: Vec::new() }));
+    steps
+}
+
+/// A write that waits for its turn.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Node {
+    Address(IpAddr),
+    Service(ServiceName),
+}
+
+struct Draft<'a> {
+    plan: &'a Plan,
+    objects: &'a Objects,
+    writes: BTreeMap<Node, Write>,
+    /// What each write waits for.
+    waits: BTreeMap<Node, BTreeSet<Node>>,
+    /// Who waits for each write.
+    waited_for: BTreeMap<Node, BTreeSet<Node>>,
+    positions: BTreeMap<Node, Vec<usize>>,
+    steps: Vec<Step>,
+}
+
+impl<'a> Draft<'a> {
+    fn new(plan: &'a Plan, objects: &'a Objects, services: BTreeMap<ServiceName, Write>) -> Self {
+        let mut writes: BTreeMap<_, _> =
+            services.into_iter().map(|(name, write)| (Node::Service(name), write)).collect();
+        let addresses = render::virtual_ips(plan, objects);
+        writes.extend(addresses.into_iter().map(|(ip, write)| (Node::Address(ip), write)));
+        let mut draft = Self {
+            plan,
+            objects,
+            writes,
+            waits: BTreeMap::new(),
+            waited_for: BTreeMap::new(),
+            positions: BTreeMap::new(),
+            steps: Vec::new(),
+        };
+        let addresses: Vec<_> = draft
+            .writes
+            .keys()
+            .filter_map(|node| if let Node::Address(ip) = node { Some(*ip) } else { None })
+            .collect();
+        for ip in addresses {
+            let now =
+                objects.virtual_ips.get(&address::virtual_ip_name(ip)).map(|object| consumers(&object.spec));
+            let now = now.unwrap_or_default();
+            let then = plan.virtual_ips.get(&ip).map(consumers).unwrap_or_default();
+            for joining in then.difference(&now) {
+                draft.wait(Node::Service(joining.clone()), Node::Address(ip));
+            }
+            for leaving in now.difference(&then) {
+                if draft.shows(leaving, ip) {
+                    draft.wait(Node::Address(ip), Node::Service(leaving.clone()));
+                }
+            }
+        }
+        draft
+    }
+
+    fn shows(&self, name: &ServiceName, ip: IpAddr) -> bool {
+        self.objects.services.get(name).is_some_and(|service| render::shown(service).contains(&ip))
+    }
+
+    /// Lets `later` wait for `earlier`, if both are to be written.
+    fn wait(&mut self, later: Node, earlier: Node) {
+        if self.writes.contains_key(&later) && self.writes.contains_key(&earlier) {
+            self.waits.entry(later.clone()).or_default().insert(earlier.clone());
+            self.waited_for.entry(earlier).or_default().insert(later);
+        }
+    }
+
+    fn order(&mut self) {
+        let is_free = |node: &&Node| !self.waits.contains_key(node);
+        let mut ready: VecDeque<_> = self.writes.keys().filter(is_free).cloned().collect();
+        loop {
+            while let Some(node) = ready.pop_front() {
+                let Some(write) = self.writes.remove(&node) else { continue };
+                self.emit(&node, write);
+                self.let_go(&node, &mut ready);
+            }
+            let Some((node, write)) = self.circle() else { break };
+            self.emit(&node, write);
+            self.let_go(&node, &mut ready);
+        }
+    }
+
+    /// A Service in a circle of moves, and the write that takes it out: it shows only what it keeps.
+    fn circle(&self) -> Option<(Node, Write)> {
+        self.writes.keys().find_map(|node| {
+            let Node::Service(name) = node else { return None };
+            self.waited_for.get(node)?;
+            let service = self.objects.services.get(name)?;
+            let kept = match self.plan.services.get(name) {
+                Some(ServicePlan::Ours { addresses, .. }) => addresses.iter().copied().collect(),
+                _ => BTreeSet::new(),
+            };
+            let kept: BTreeSet<_> = render::shown(service).intersection(&kept).copied().collect();
+            Some((node.clone(), render::only_addresses(service, &kept)))
+        })
+    }
+
+    fn emit(&mut self, node: &Node, write: Write) {
+        let after = self.positions.remove(node).unwrap_or_default();
+        self.steps.push(Step { write, after });
+    }
+
+    /// Lets those go on who waited for the step that was just emitted for `node`.
+    fn let_go(&mut self, node: &Node, ready: &mut VecDeque<Node>) {
+        let position = self.steps.len().saturating_sub(1);
+        for later in self.waited_for.remove(node).unwrap_or_default() {
+            self.positions.entry(later.clone()).or_default().push(position);
+            if let Some(waits) = self.waits.get_mut(&later) {
+                waits.remove(node);
+                if waits.is_empty() {
+                    self.waits.remove(&later);
+                    ready.push_back(later);
+                }
+            }
+        }
+    }
+}
+
+fn consumers(spec: &VirtualIPSpec) -> BTreeSet<ServiceName> {
+    let name = |consumer: &ferrolb_config::api::Consumer| ServiceName {
+        namespace: consumer.namespace.clone(),
+        name: consumer.name.clone(),
+    };
+    spec.consumers.iter().map(name).collect()
+}
