@@ -4,10 +4,12 @@
 //! WHAT: which consumer gets which address.
 //!
 //! [`ipam`] is the pure allocation, [`mod@plan`] turns a snapshot into what every object should say,
-//! [`apply`] turns the difference into writes.
+//! [`apply`] turns the difference into writes, and [`run()`] drives them.
 
 pub mod apply;
 pub mod ipam;
 pub mod plan;
+mod run;
 
 pub use plan::{Plan, plan};
+pub use run::run;

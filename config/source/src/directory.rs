@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ferrolb_config::Objects;
 use ferrolb_config::reason::{Location, Reason, Refusal, Severity};
+use ferrolb_config::{Object, Objects};
 use jiff::Timestamp;
 use thiserror::Error;
 use tokio::sync::{Notify, watch};
@@ -89,6 +89,20 @@ impl Directory {
         let mut directory = Self::open(source, state)?;
         directory.look();
         Ok(directory.merge().objects)
+    }
+
+    /// The first VirtualIP among the manifests of `source`, if there is one. Such records were made elsewhere and are
+    /// handed out with the rest, so no controller may live on this source. Blocks on the disk.
+    ///
+    /// # Errors
+    /// See [`DirectoryError`].
+    pub fn first_virtual_ip(source: &Path) -> Result<Option<Location>, DirectoryError> {
+        let unreadable = |error| DirectoryError::Unreadable { path: source.to_owned(), error };
+        let mut files = Files::new(Saved::Anyhow);
+        files.look(&manifests(source).map_err(unreadable)?, Instant::now());
+        let mut objects = files.held().flat_map(|(_, held)| &held.objects);
+        let found = objects.find(|(object, _)| matches!(object, Object::VirtualIP(_)));
+        Ok(found.map(|(_, location)| location.clone()))
     }
 
     /// Follows both folders until the last receiver is gone. The first value is what the folders hold now; it does not

@@ -206,6 +206,44 @@ impl StateWriter {
     }
 }
 
+impl StateWriter {
+    /// The statuses that the folder holds, also those that a predecessor wrote.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn statuses(&self) -> Result<Vec<StateFile>, StateError> {
+        let mut found = Vec::new();
+        let status = self.folder.join(STATUS);
+        for folder in entries(&status)? {
+            for file in entries(&folder)? {
+                let resource = folder.file_name().map(|name| name.to_string_lossy().into_owned());
+                let stem =
+                    file.file_name().and_then(|name| Some(name.to_str()?.strip_suffix(".yaml")?.to_owned()));
+                let (Some(resource), Some(stem)) = (resource, stem) else { continue };
+                let (namespace, name) = match stem.split_once('_') {
+                    Some((namespace, name)) => (Some(namespace.to_owned()), name.to_owned()),
+                    None => (None, stem),
+                };
+                found.push(StateFile::Status { resource, namespace, name });
+            }
+        }
+        found.sort_unstable();
+        Ok(found)
+    }
+}
+
+/// What a folder holds; nothing when it is not there.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, StateError> {
+    match fs::read_dir(folder) {
+        Ok(entries) => entries
+            .map(|entry| Ok(entry?.path()))
+            .collect::<io::Result<_>>()
+            .map_err(io_error("list", folder)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(source) => Err(io_error("list", folder)(source)),
+    }
+}
+
 /// Replaces the content of `path`: a crash at any point leaves the old content or the new one.
 fn replace(path: &Path, content: &[u8]) -> Result<(), StateError> {
     let parent = parent(path);
@@ -319,6 +357,24 @@ mod tests {
         let error = writer.put(&file, &["new"]).unwrap_err();
         assert!(error.to_string().contains("192.0.2.10.yaml"), "{error}");
         assert_eq!(fs::read_to_string(&path).unwrap(), "old\n");
+    }
+
+    #[test]
+    fn the_statuses_of_a_predecessor_are_listed() {
+        let state = tempfile::tempdir().unwrap();
+        let writer = StateWriter::open(state.path(), &Role::Controller).unwrap();
+        assert_eq!(writer.statuses().unwrap(), []);
+        let status = |resource: &str, namespace: Option<&str>, name: &str| StateFile::Status {
+            resource: resource.to_owned(),
+            namespace: namespace.map(str::to_owned),
+            name: name.to_owned(),
+        };
+        let files = [status("addresspools", None, "web"), status("services", Some("shop"), "web")];
+        for file in &files {
+            writer.put(file, &["x"]).unwrap();
+        }
+        writer.put(&address("192.0.2.10"), &["x"]).unwrap();
+        assert_eq!(writer.statuses().unwrap(), files);
     }
 
     #[test]

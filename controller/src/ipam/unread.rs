@@ -11,25 +11,17 @@ use ferrolb_config::{ObjectRef, ServiceName};
 /// The objects that may exist although no snapshot shows them: nothing is taken from them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unread {
-    /// A document was so broken that nobody knows what it held.
+    /// Nobody knows what a document that could not be read holds.
     anything: bool,
     objects: BTreeSet<ObjectRef>,
 }
 
 impl Unread {
-    /// Reads the refusals of a source. Objects that are refused and yet present in their last good form do no harm
-    /// here, as only absent ones are asked about.
-    pub fn new<'a>(refused: impl IntoIterator<Item = &'a Refusal>) -> Self {
-        let mut unread = Self::default();
-        for refusal in refused.into_iter().filter(|refusal| refusal.severity == Severity::Error) {
-            match &refusal.object {
-                Some(object) => {
-                    unread.objects.insert(object.clone());
-                }
-                None => unread.anything = true,
-            }
-        }
-        unread
+    /// Reads what a source says of itself: whether it is `incomplete`, and what it `refused`. Objects that are refused
+    /// and yet present in their last good form do no harm here, as only absent ones are asked about.
+    pub fn new<'a>(incomplete: bool, refused: impl IntoIterator<Item = &'a Refusal>) -> Self {
+        let errors = refused.into_iter().filter(|refusal| refusal.severity == Severity::Error);
+        Self { anything: incomplete, objects: errors.filter_map(|refusal| refusal.object.clone()).collect() }
     }
 
     /// Whether the absent pool `name` may stand in a document that could not be read.

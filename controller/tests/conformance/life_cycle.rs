@@ -129,19 +129,32 @@ fn what_may_stand_in_an_unreadable_document_is_not_taken_for_deleted() {
     world.service("s1");
     world.service("s2");
     world.settle();
-    let broken = Refusal {
-        object: None,
-        ..Refusal::error(Reason::MalformedDocument, ObjectRef::cluster("", ""), "not YAML")
-    };
-    world.objects.refused.push(broken);
+    world.objects.incomplete = true;
     world.objects.pools.clear();
     world.delete("s2");
     world.service("s3");
     assert_eq!(world.all(["s1", "s3"]), ["1.2.3.0", "-"]);
     assert_eq!(world.virtual_ip("1.2.3.1").unwrap().1, ["default/s2"]);
-    world.objects.refused.clear();
+    world.objects.incomplete = false;
     world.pool("p", &["1.2.3.0/30"]);
     assert_eq!(world.all(["s1", "s3"]), ["1.2.3.0", "1.2.3.1"]);
+}
+
+#[test]
+fn a_service_that_cannot_be_read_keeps_its_address_while_others_come_and_go() {
+    let mut world = World::with_pools(&[("p", &["1.2.3.0/31"])]);
+    world.service("s1");
+    world.service("s2");
+    world.settle();
+    let broken = ObjectRef::namespaced("Service", &service_name("s2"));
+    world.objects.refused.push(Refusal::error(Reason::MalformedDocument, broken, "ports: not a list"));
+    world.delete("s1");
+    world.delete("s2");
+    world.service("s3");
+    world.service("s4");
+    assert_eq!(world.all(["s3", "s4"]), ["1.2.3.0", "-"]);
+    world.objects.refused.clear();
+    assert_eq!(world.all(["s3", "s4"]), ["1.2.3.0", "1.2.3.1"]);
 }
 
 #[test]

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! Tells the log about assignments and refusals, each once.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use ferrolb_config::ServiceName;
+use ferrolb_config::reason::Reason;
+use tracing::{info, warn};
+
+use crate::plan::{Plan, ServicePlan, sentence};
+
+/// What was told last of each Service.
+#[derive(Debug, Default)]
+pub(super) struct Told(BTreeMap<ServiceName, Verdict>);
+
+#[derive(Debug, Default, PartialEq)]
+struct Verdict {
+    addresses: Vec<IpAddr>,
+    refusal: Option<(Reason, String)>,
+}
+
+impl Told {
+    /// Tells what is new in `plan`.
+    pub(super) fn tell(&mut self, plan: &Plan) {
+        let mut now = BTreeMap::new();
+        for (name, service) in &plan.services {
+            let (addresses, refusal) = match service {
+                ServicePlan::Ours { addresses, refusal } => (addresses.clone(), refusal.as_ref()),
+                ServicePlan::Foreign { refusal } => (Vec::new(), Some(refusal)),
+                ServicePlan::Released => continue,
+            };
+            let refusal = refusal.map(|refusal| (refusal.reason, sentence(refusal)));
+            now.insert(name.clone(), Verdict { addresses, refusal });
+        }
+        for (service, verdict) in &now {
+            let before = self.0.get(service);
+            if before == Some(verdict) {
+                continue;
+            }
+            if before.map(|before| &before.addresses).unwrap_or(&Vec::new()) != &verdict.addresses {
+                info!(%service, addresses = %list(&verdict.addresses), "addresses assigned");
+            }
+            match &verdict.refusal {
+                Some((reason, message)) if before.is_none_or(|before| before.refusal != verdict.refusal) => {
+                    warn!(%service, %reason, "{message}");
+                }
+                _ => {}
+            }
+        }
+        for (service, before) in &self.0 {
+            if !now.contains_key(service) && !before.addresses.is_empty() {
+                info!(%service, addresses = %list(&before.addresses), "addresses released");
+            }
+        }
+        self.0 = now;
+    }
+}
+
+fn list(addresses: &[IpAddr]) -> String {
+    let list: Vec<_> = addresses.iter().map(IpAddr::to_string).collect();
+    if list.is_empty() { "none".to_owned() } else { list.join(" and ") }
+}
