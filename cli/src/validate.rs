@@ -3,17 +3,14 @@
 
 //! `ferrolb validate`: every mistake in manifests, before they are used.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use ferrolb_config::manifest::{Document, Manifest};
-use ferrolb_config::reason::{Reason, Refusal};
-use ferrolb_config::{ObjectRef, Objects, Snapshot};
+use ferrolb_config::manifest::Manifest;
+use ferrolb_config::validate;
 use serde::Serialize;
 
 use crate::arguments::{ValidateArguments, ValidateFormat};
@@ -64,7 +61,7 @@ fn examine(paths: &[PathBuf]) -> anyhow::Result<Answer> {
         let text = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
         manifests.push(Manifest::parse(file, &text));
     }
-    let findings: Vec<Finding> = mistakes(&manifests).iter().map(Finding::from).collect();
+    let findings: Vec<Finding> = validate(&manifests).iter().map(Finding::from).collect();
     let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
     Ok(Answer {
         files: files.len(),
@@ -98,41 +95,6 @@ fn manifests_at(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     );
     files.sort_unstable();
     Ok(files)
-}
-
-/// Every refusal, by file and line.
-fn mistakes(manifests: &[Manifest]) -> Vec<Refusal> {
-    let mut refused: Vec<Refusal> = manifests.iter().flat_map(|manifest| manifest.refused.clone()).collect();
-    let mut objects = Objects::default();
-    let mut places: BTreeMap<ObjectRef, &Document> = BTreeMap::new();
-    for document in manifests.iter().flat_map(|manifest| &manifest.documents) {
-        let object = document.object.reference();
-        match places.entry(object.clone()) {
-            Entry::Vacant(place) => {
-                place.insert(document);
-                objects.insert(document.object.clone());
-            }
-            Entry::Occupied(first) => {
-                let first = first.get().location();
-                let message = format!("it stands in {}:{} already", first.file.display(), first.line);
-                let refusal =
-                    Refusal::error(Reason::DuplicateObject, object, message).remedy("Keep one of the two.");
-                refused.push(Refusal { location: Some(document.location()), ..refusal });
-            }
-        }
-    }
-    refused.extend(Snapshot::build(&objects).refused.into_iter().map(|refusal| {
-        let document = refusal.object.as_ref().and_then(|object| places.get(object));
-        let place = document.map(|document| match &refusal.field {
-            Some(field) => document.locate(field),
-            None => document.location(),
-        });
-        Refusal { location: refusal.location.clone().or(place), ..refusal }
-    }));
-    refused.sort_by_cached_key(|refusal| {
-        refusal.location.as_ref().map(|place| (place.file.clone(), place.line, place.column))
-    });
-    refused
 }
 
 fn summary(answer: &Answer) -> String {

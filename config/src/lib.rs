@@ -17,6 +17,8 @@ pub mod objects;
 pub mod reason;
 pub mod selector;
 pub mod snapshot;
+mod validate;
 
 pub use objects::{Object, ObjectRef, Objects, ServiceName};
 pub use snapshot::Snapshot;
+pub use validate::validate;

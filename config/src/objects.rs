@@ -165,9 +165,6 @@ pub struct Objects {
     pub namespaces: BTreeMap<String, Namespace>,
     /// What the source itself could not use: an unreadable document, an object given twice.
     pub refused: Vec<Refusal>,
-    /// A document has been unreadable ever since the source was opened, so that nobody knows which objects it
-    /// holds: nothing may be taken away for being absent.
-    pub incomplete: bool,
 }
 
 impl Objects {

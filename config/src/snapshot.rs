@@ -49,9 +49,6 @@ pub struct Snapshot {
     pub endpoints: BTreeMap<ServiceName, Vec<Endpoint>>,
     /// Every object that is refused or warned about, those of the source included.
     pub refused: Vec<Refusal>,
-    /// Objects are missing that may be there (see [`Objects::incomplete`]): an address whose consumer is absent must
-    /// not be released.
-    pub incomplete: bool,
 }
 
 impl Snapshot {
@@ -69,17 +66,6 @@ impl Snapshot {
             .iter()
             .map(|(name, namespace)| (name.clone(), namespace.metadata.labels.clone().unwrap_or_default()))
             .collect();
-        let incomplete = objects.incomplete;
-        Self {
-            pools,
-            load_balancers,
-            advertisements,
-            virtual_ips,
-            nodes,
-            namespaces,
-            endpoints,
-            refused,
-            incomplete,
-        }
+        Self { pools, load_balancers, advertisements, virtual_ips, nodes, namespaces, endpoints, refused }
     }
 }

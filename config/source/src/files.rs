@@ -52,8 +52,6 @@ pub(crate) struct Held {
     pub(crate) refused: Vec<Refusal>,
     /// Kinds that FerroLB has no use for.
     pub(crate) foreign: BTreeSet<String>,
-    /// Whether the file was once read without an error, so that all its objects are known.
-    pub(crate) known: bool,
 }
 
 /// What a look at the files showed.
@@ -209,7 +207,6 @@ impl Held {
     /// in a document that cannot be read.
     fn next(before: &Self, manifest: Manifest) -> Self {
         let errors = || manifest.refused.iter().filter(|refusal| refusal.severity == Severity::Error);
-        let clean = errors().next().is_none();
         let anything_unread = errors().any(|refusal| refusal.object.is_none());
         let unread: BTreeSet<&ObjectRef> = errors().filter_map(|refusal| refusal.object.as_ref()).collect();
         let mut objects: Vec<(Object, Location)> =
@@ -221,7 +218,7 @@ impl Held {
         });
         objects.extend(kept.cloned());
         let foreign = manifest.foreign.iter().map(|document| document.kind.clone()).collect();
-        Self { objects, foreign, known: clean || before.known, refused: manifest.refused }
+        Self { objects, foreign, refused: manifest.refused }
     }
 
     /// Whether an object of `before` is not there any more.

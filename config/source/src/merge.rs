@@ -46,7 +46,6 @@ fn take_source<'a>(objects: &mut Objects, files: impl Iterator<Item = (&'a Path,
     let mut first_at: BTreeMap<ObjectRef, &Location> = BTreeMap::new();
     for (_, held) in files {
         objects.refused.extend(held.refused.iter().cloned());
-        objects.incomplete |= !held.known;
         for (object, location) in &held.objects {
             let reference = object.reference();
             if matches!(object, Object::Speaker(_)) {
