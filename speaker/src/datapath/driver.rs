@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
 use super::condition::Condition;
+use super::flows::Flows;
 use super::kernel_table::{self, KernelTable};
 use super::model::{DataPath, Frontend};
 use super::ruleset::TABLE;
@@ -25,7 +26,7 @@ const PACE: Duration = Duration::from_millis(20);
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 /// First and longest pause before restoring a table that somebody else changed: two programs must not fight over it
 /// at full speed.
-const RESTORE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(10));
+const RESTORE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 /// How often settings are read that nobody reports changes of.
 const HOST_CHECK: Duration = Duration::from_secs(30);
 /// How long after somebody changed nftables the machine is looked at again: changes come in bursts.
@@ -91,11 +92,11 @@ pub fn start(desired: watch::Receiver<Option<Arc<DataPath>>>) -> Handle {
             observe,
             table: KernelTable::default(),
             refusal: None,
-            flows: None,
+            flows: Flows::default(),
             host: BTreeSet::new(),
         };
         if let Ok((rest, answer)) = driver.run(exiting).await {
-            let result = driver.table.linger(rest).await;
+            let result = kernel_table::linger(rest).await;
             if answer.send(result).is_err() {
                 tracing::debug!("nobody waits for the end of the data path");
             }
@@ -125,8 +126,7 @@ struct Driver {
     table: KernelTable,
     /// What went wrong at the last attempt to apply.
     refusal: Option<Condition>,
-    /// What went wrong at the last attempt to delete stale flows.
-    flows: Option<Condition>,
+    flows: Flows,
     /// What was seen at the last look at the machine.
     host: BTreeSet<Condition>,
 }
@@ -164,11 +164,18 @@ impl Driver {
                     host_check = Instant::now() + HOST_CHECK;
                     continue;
                 }
+                () = self.flows.settle() => {
+                    self.publish(None);
+                    continue;
+                }
                 heard = hear(listener.as_mut()) => heard.map(Some),
             };
             match heard {
                 Ok(None) => {}
-                Ok(Some(Tampering::OurTableDeleted | Tampering::OurTableChanged)) => {
+                // While it is unknown already, its restoration is under way.
+                Ok(Some(Tampering::OurTableDeleted | Tampering::OurTableChanged))
+                    if self.table.is_known() =>
+                {
                     tracing::warn!(table = TABLE, "somebody changed or deleted our table; restoring it");
                     self.table.forget();
                     pending = true;
@@ -182,7 +189,7 @@ impl Driver {
                 Ok(Some(Tampering::ForeignRule)) if self.waits_for_foreign_rule() => {
                     host_check = host_check.min(Instant::now() + SETTLE);
                 }
-                Ok(Some(Tampering::ForeignRule)) => {}
+                Ok(Some(_)) => {}
                 Err(error) => {
                     deaf(&error);
                     listener = None;
@@ -206,20 +213,9 @@ impl Driver {
             }
         };
         self.refusal = None;
-        self.publish(Some(&desired));
-        self.flows = match stale.delete().await {
-            Ok(0) => None,
-            Ok(flows) => {
-                tracing::info!(flows, "deleted flows that were begun under other rules");
-                None
-            }
-            Err(condition) => {
-                tracing::warn!(reason = %condition.reason(), "{condition}");
-                Some(condition)
-            }
-        };
+        self.flows.delete(stale);
         self.look_at_forwarding(&desired);
-        self.publish(None);
+        self.publish(Some(&desired));
         true
     }
 
@@ -247,7 +243,7 @@ impl Driver {
 
     /// Tells what is wrong and, if rules were applied, which virtual IPs are ready now.
     fn publish(&self, applied: Option<&Arc<DataPath>>) {
-        let conditions = self.host.iter().chain(&self.refusal).chain(&self.flows).cloned().collect();
+        let conditions = self.host.iter().chain(&self.refusal).chain(self.flows.problem()).cloned().collect();
         self.observe.send_if_modified(|observed| {
             let applied = applied.or(observed.applied.as_ref()).cloned();
             let new = Observed { applied, conditions };

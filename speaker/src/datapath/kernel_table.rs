@@ -38,8 +38,6 @@ impl KernelTable {
             Some(before) => before,
             None => self.take_over(&wanted).await?,
         };
-        self.holds = Some(wanted);
-        self.tampered = false;
         self.translated = translated;
         Ok(Stale::between(&before, &self.translated))
     }
@@ -55,7 +53,7 @@ impl KernelTable {
         }
         match nft::apply(&text).await {
             Ok(writer) => {
-                self.writer = Some(writer);
+                self.wrote(writer, wanted);
                 Ok(Some(self.translated.clone()))
             }
             Err(Condition::NftFailed(why)) => {
@@ -82,9 +80,20 @@ impl KernelTable {
             }
             other => other?,
         };
-        self.writer = Some(writer);
+        self.wrote(writer, wanted);
         let endpoints = |port: &Frontend| self.translated.get(port).cloned().unwrap_or_default();
         Ok(leftovers.ports().map(|port| (port, endpoints(&port))).collect())
+    }
+
+    fn wrote(&mut self, writer: u32, wanted: &Ruleset) {
+        self.writer = Some(writer);
+        self.holds = Some(wanted.clone());
+        self.tampered = false;
+    }
+
+    /// Whether this process knows what the table holds.
+    pub(crate) fn is_known(&self) -> bool {
+        self.holds.is_some()
     }
 
     /// Whatever the table holds is no longer what this process wrote.
@@ -96,15 +105,16 @@ impl KernelTable {
     pub(crate) fn writer(&self) -> Option<u32> {
         self.writer
     }
+}
 
-    /// Lets the kernel end the translation of new connections after `rest`.
-    ///
-    /// # Errors
-    /// If `nft` fails. The table is unchanged then.
-    pub(crate) async fn linger(&self, rest: Duration) -> Result<(), Condition> {
-        let text = self.holds.as_ref().map(|holds| transaction::linger(holds, rest)).unwrap_or_default();
-        if text.is_empty() { Ok(()) } else { nft::apply(&text).await.map(drop) }
-    }
+/// Lets the kernel end the translation of new connections after `rest`, whoever wrote the table.
+///
+/// # Errors
+/// If `nft` fails. The table is unchanged then.
+pub(crate) async fn linger(rest: Duration) -> Result<(), Condition> {
+    let leftovers = list_own().await?.as_ref().map(Leftovers::read).unwrap_or_default();
+    let text = transaction::linger(&leftovers, rest);
+    if text.is_empty() { Ok(()) } else { nft::apply(&text).await.map(drop) }
 }
 
 /// The ports that the table in the kernel translates, whoever wrote it. `None` if there is no table.

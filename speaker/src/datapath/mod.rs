@@ -14,11 +14,14 @@
 mod condition;
 mod conntrack;
 mod driver;
+mod flows;
 mod found;
 mod host;
 mod kernel_table;
 mod model;
 mod nft;
+#[cfg(test)]
+mod oracle;
 mod ruleset;
 mod tamper;
 #[cfg(test)]

@@ -37,6 +37,21 @@ fn web(endpoints: &[&str]) -> Ruleset {
     ruleset(&with(&[(frontend("192.0.2.1", Protocol::Tcp, 80), backends(Source::Masqueraded, endpoints))]))
 }
 
+/// What a process that wrote `rules` left, or lets linger.
+pub(super) fn left_by(rules: &Ruleset, expires: bool) -> Leftovers {
+    let element = |target: &Option<String>| FoundElement { target: target.clone(), expires };
+    Leftovers {
+        chains: rules.chains.iter().map(|(name, chain)| (name.clone(), Some(chain.digest.clone()))).collect(),
+        elements: rules
+            .elements
+            .iter()
+            .map(|(container, elements)| {
+                (*container, elements.iter().map(|(key, target)| (key.clone(), element(target))).collect())
+            })
+            .collect(),
+    }
+}
+
 /// The lines of a text that do not declare what every table has.
 fn changes(text: &str) -> String {
     let declares = |line: &&str| {
@@ -197,7 +212,7 @@ fn a_removed_port_takes_its_chain_along() {
 
 #[test]
 fn lingering_elements_get_a_lifetime() {
-    assert_snapshot!(transaction::linger(&web(&["10.0.0.1:8080"]), Duration::from_secs(90)), @r#"
+    assert_snapshot!(transaction::linger(&left_by(&web(&["10.0.0.1:8080"]), false), Duration::from_secs(90)), @r#"
     delete element inet ferrolb ports4 { 192.0.2.1 . tcp . 80 }
     delete element inet ferrolb candidates4 { 192.0.2.1 }
     delete element inet ferrolb masquerade4 { 192.0.2.1 . tcp . 10.0.0.1 . 8080 }
@@ -207,18 +222,10 @@ fn lingering_elements_get_a_lifetime() {
     "#);
 }
 
-fn left_by(rules: &Ruleset, expires: bool) -> Leftovers {
-    let element = |target: &Option<String>| FoundElement { target: target.clone(), expires };
-    Leftovers {
-        chains: rules.chains.iter().map(|(name, chain)| (name.clone(), Some(chain.digest.clone()))).collect(),
-        elements: rules
-            .elements
-            .iter()
-            .map(|(container, elements)| {
-                (*container, elements.iter().map(|(key, target)| (key.clone(), element(target))).collect())
-            })
-            .collect(),
-    }
+#[test]
+fn elements_that_linger_already_are_not_given_more_time() {
+    let found = left_by(&web(&["10.0.0.1:8080"]), true);
+    assert_eq!(transaction::linger(&found, Duration::from_secs(90)), "");
 }
 
 #[test]

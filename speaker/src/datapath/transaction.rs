@@ -79,14 +79,22 @@ pub(crate) fn update(current: &Ruleset, desired: &Ruleset) -> String {
     text.0
 }
 
-/// Gives every element of `current` a lifetime in the kernel: the rules stop to match new connections after `rest`
-/// without a process to remove them. What is left then is inert.
+/// Gives every element that was found, and has none yet, a lifetime in the kernel: the rules stop to match new
+/// connections after `rest` without a process to remove them. What is left then is inert. Empty if there is nothing.
 ///
 /// Elements are deleted and added again, since adding one that is there does not touch its lifetime.
-pub(crate) fn linger(current: &Ruleset, rest: Duration) -> String {
+pub(crate) fn linger(leftovers: &Leftovers, rest: Duration) -> String {
+    let unlimited: Elements = leftovers
+        .elements
+        .iter()
+        .map(|(container, elements)| {
+            let unlimited = elements.iter().filter(|(_, element)| !element.expires);
+            (*container, unlimited.map(|(key, element)| (key.clone(), element.target.clone())).collect())
+        })
+        .collect();
     let mut text = Text::default();
-    text.delete_elements(&current.elements);
-    text.add_elements(&current.elements, Some(rest));
+    text.delete_elements(&unlimited);
+    text.add_elements(&unlimited, Some(rest));
     text.0
 }
 
