@@ -6,6 +6,9 @@
 //! Each round reads the hellos of all segments first, so that silence is judged with everything heard that has
 //! arrived; then it serves the deadlines, then a bounded number of frames. Nothing in it waits for anything but the
 //! sockets, the next deadline and the bell.
+//!
+//! Under a flood of frames it spends at most half of its time on them: a thread that sleeps now and then is woken for
+//! a hello at once, one that never does has to queue for the processor like any other.
 
 use std::collections::BTreeMap;
 use std::os::fd::AsFd;
@@ -60,6 +63,8 @@ pub(super) struct Driver {
     /// Interfaces whose sockets could not be opened, and why.
     problems: BTreeMap<LinkIndex, (String, String)>,
     reopen_at: Option<Instant>,
+    /// During a flood: frames are left waiting until then.
+    frames_at: Option<Instant>,
     publish_at: Instant,
     events_dropped: u64,
     shortcomings: Vec<Shortcoming>,
@@ -80,6 +85,7 @@ impl Driver {
             segments: BTreeMap::new(),
             problems: BTreeMap::new(),
             reopen_at: None,
+            frames_at: None,
             publish_at: Instant::now(),
             events_dropped: 0,
             shortcomings: Vec::new(),
@@ -102,7 +108,8 @@ impl Driver {
                 break;
             }
             self.tell();
-            let fds = self.segments.values().flat_map(SegmentDriver::fds);
+            let frames = self.frames_at.is_none();
+            let fds = self.segments.values().flat_map(|segment| segment.fds(frames));
             let fds = fds.chain(std::iter::once(self.channels.bell.as_fd()));
             if let Err(error) = wait(fds, Some(self.next_deadline())) {
                 error!(%error, "cannot wait for the network");
@@ -118,14 +125,20 @@ impl Driver {
         for segment in self.segments.values_mut() {
             segment.run_timers();
         }
-        for segment in self.segments.values_mut() {
-            segment.read_frames(buffer);
+        let begin = Instant::now();
+        if self.frames_at.is_some_and(|at| at > begin) {
+            return;
         }
+        let mut more = false;
+        for segment in self.segments.values_mut() {
+            more |= segment.read_frames(buffer);
+        }
+        self.frames_at = more.then(|| after(begin.elapsed()));
     }
 
     fn next_deadline(&self) -> Instant {
         let engines = self.segments.values().filter_map(SegmentDriver::deadline);
-        engines.chain(self.reopen_at).fold(self.publish_at, Instant::min)
+        engines.chain(self.reopen_at).chain(self.frames_at).fold(self.publish_at, Instant::min)
     }
 
     fn take_wishes(&mut self) -> Flow {

@@ -138,15 +138,22 @@ impl SegmentDriver {
         }
     }
 
-    /// Reads some of the frames that are waiting; the rest ends the next wait at once.
-    pub(super) fn read_frames(&mut self, buffer: &mut [u8]) {
+    /// Reads some of the frames that are waiting, and answers whether there may be more.
+    pub(super) fn read_frames(&mut self, buffer: &mut [u8]) -> bool {
         let (_, sockets) = self.sockets.counts();
+        let mut more = false;
         for socket in 0..sockets {
-            for _ in 0..FRAMES_PER_ROUND {
-                let Some(frame) = self.sockets.next_frame(socket, buffer) else { break };
-                self.handle(Input::Frame { bytes: frame.bytes, received: frame.received });
-            }
+            more |= self.read_some(socket, buffer);
         }
+        more
+    }
+
+    fn read_some(&mut self, socket: usize, buffer: &mut [u8]) -> bool {
+        for _ in 0..FRAMES_PER_ROUND {
+            let Some(frame) = self.sockets.next_frame(socket, buffer) else { return false };
+            self.handle(Input::Frame { bytes: frame.bytes, received: frame.received });
+        }
+        true
     }
 
     /// When the engine wants to be called at the latest.
@@ -154,9 +161,9 @@ impl SegmentDriver {
         self.engine.next_deadline()
     }
 
-    /// What to wait for.
-    pub(super) fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.sockets.fds()
+    /// The sockets of hellos and, if wanted, of frames, to wait for.
+    pub(super) fn fds(&self, frames: bool) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.sockets.hello_fds().chain(self.sockets.frame_fds().filter(move |_| frames))
     }
 
     /// What has happened since the last call.

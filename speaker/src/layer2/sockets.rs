@@ -47,9 +47,14 @@ impl Sockets {
         Ok(Self { hellos, frames, memberships, traffic: Traffic::default() })
     }
 
-    /// All sockets, to wait for.
-    pub(super) fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.hellos.iter().map(AsFd::as_fd).chain(self.frames.iter().map(AsFd::as_fd))
+    /// The sockets of hellos, to wait for.
+    pub(super) fn hello_fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.hellos.iter().map(AsFd::as_fd)
+    }
+
+    /// The sockets of frames, to wait for.
+    pub(super) fn frame_fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.frames.iter().map(AsFd::as_fd)
     }
 
     /// How many sockets there are for hellos, and for frames.

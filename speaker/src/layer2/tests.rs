@@ -307,7 +307,13 @@ fn a_storm_of_arp_does_not_delay_hellos_and_moves_nothing() {
             observed.segments.values().all(|segment| segment.view.peers.len() == 1)
         });
     }
-    assert_eq!(lab.answering(), before);
+    // The first request may still stand behind the last of the storm.
+    let end = Instant::now() + PATIENCE;
+    let mut after = BTreeSet::new();
+    while after.is_empty() && Instant::now() < end {
+        after = lab.answering();
+    }
+    assert_eq!(after, before);
 }
 
 #[test]
