@@ -27,7 +27,7 @@ test: ## every test: units, properties, simulator, and end to end in network nam
 check: ## format, clippy, documentation without warnings; licences and sources of dependencies
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- --deny warnings
-	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --workspace --no-deps --locked --quiet
+	RUSTDOCFLAGS='--deny warnings --allow rustdoc::private_intra_doc_links' $(CARGO) doc --workspace --no-deps --document-private-items --locked --quiet
 	@.ci/install-cargo-deny
 	$(CARGO) deny --log-level error check bans licenses sources
 
