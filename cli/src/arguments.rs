@@ -29,6 +29,7 @@ pub struct Arguments {
 const EXAMPLES: &str = "\
 Examples:
   ferrolb validate /etc/ferrolb               look for mistakes before anything is used
+  ferrolb run --source /etc/ferrolb           one machine: hand out addresses and carry them
   ferrolb status --source /etc/ferrolb        who carries what, since when, and why
 
 Results go to standard output, log lines to standard error.
@@ -37,6 +38,27 @@ Exit codes: 0 done, 1 refused or failed, 2 wrong usage.";
 /// The commands.
 #[derive(Subcommand, Debug)]
 pub enum Command {
+    /// Give Services their addresses (one for all nodes)
+    #[command(after_help = "\
+Example:
+  ferrolb controller --source /etc/ferrolb --state /var/lib/ferrolb")]
+    Controller(Folders),
+
+    /// Carry addresses on this node (one on every node)
+    #[command(after_help = "\
+Examples:
+  ferrolb speaker --node-name n1 --source /etc/ferrolb --state /var/lib/ferrolb
+  NODE_NAME=n1 ferrolb speaker --source /etc/ferrolb --hello-key-file /etc/ferrolb.key
+
+SIGTERM hands every address over to another node before the process ends; a second signal ends it at once.")]
+    Speaker(SpeakerArguments),
+
+    /// Controller and speaker in one process, for a single machine
+    #[command(after_help = "\
+Example:
+  ferrolb run --source /etc/ferrolb")]
+    Run(SpeakerArguments),
+
     /// Say who carries which address, since when, and why
     #[command(after_help = "\
 Examples:
@@ -74,6 +96,26 @@ pub struct Folders {
     /// The folder of what was decided and observed; not inside the source
     #[arg(long, value_name = "DIR", env = "FERROLB_STATE", default_value = "/var/lib/ferrolb")]
     pub state: PathBuf,
+}
+
+/// What a speaker needs to know beside the folders.
+#[derive(Args, Debug)]
+pub struct SpeakerArguments {
+    #[command(flatten)]
+    pub folders: Folders,
+
+    /// This node's name, as its Node object says it [default: the host name]
+    #[arg(long, value_name = "NAME", env = "NODE_NAME")]
+    pub node_name: Option<String>,
+
+    /// A file with the key that the speakers of this cluster sign their hellos with; without one, hellos of any
+    /// machine on the segment with the same cluster name are believed
+    #[arg(long, value_name = "FILE", env = "FERROLB_HELLO_KEY_FILE")]
+    pub hello_key_file: Option<PathBuf>,
+
+    /// Which speakers belong together, where several clusters share a segment
+    #[arg(long, value_name = "NAME", env = "FERROLB_CLUSTER", default_value = "default")]
+    pub cluster: String,
 }
 
 /// What to show.
@@ -142,5 +184,13 @@ mod tests {
     #[test]
     fn the_command_line_contradicts_itself_nowhere() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_state_folder_has_the_documented_default() {
+        let parsed =
+            Arguments::try_parse_from(["ferrolb", "controller", "--source", "/etc/ferrolb"]).unwrap();
+        let Command::Controller(folders) = parsed.command else { panic!("{parsed:?}") };
+        assert_eq!(folders.state, PathBuf::from("/var/lib/ferrolb"));
     }
 }

@@ -5,9 +5,11 @@
 
 mod arguments;
 mod cleanup;
+mod daemon;
 mod demo;
 mod finding;
 mod logging;
+mod shutdown;
 mod status;
 mod validate;
 
@@ -32,8 +34,12 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    logging::start(arguments.log_format, arguments.verbose, true)?;
+    let daemon = matches!(arguments.command, Command::Controller(_) | Command::Speaker(_) | Command::Run(_));
+    logging::start(arguments.log_format, arguments.verbose, !daemon)?;
     match arguments.command {
+        Command::Controller(folders) => daemon::controller(folders)?,
+        Command::Speaker(speaker) => daemon::speaker(speaker)?,
+        Command::Run(both) => daemon::both(both)?,
         Command::Status(question) => status::answer(&question, &mut io::stdout().lock())?,
         Command::Validate(question) => return validate::answer(&question, &mut io::stdout().lock()),
         Command::Demo(play) => return demo::demo(&play),

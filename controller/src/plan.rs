@@ -70,7 +70,7 @@ pub struct PoolPlan {
 
 /// Plans everything from `snapshot`.
 pub fn plan(snapshot: &Snapshot) -> Plan {
-    let unread = Unread::new(snapshot.incomplete, &snapshot.refused);
+    let unread = Unread::new(&snapshot.refused);
     let claims: Vec<_> = snapshot.load_balancers.values().map(Claim::of_service).collect();
     let Allocation { holdings, verdicts } =
         ipam::allocate(&snapshot.pools, &claims, &snapshot.virtual_ips, &unread);

@@ -11,7 +11,7 @@ use super::{ended, ferrolb};
 fn help_names_every_command_and_each_command_shows_an_example() {
     let help = ferrolb(&["--help"]);
     assert_eq!(help.code, Some(0));
-    for command in ["status", "validate", "demo", "cleanup"] {
+    for command in ["controller", "speaker", "run", "status", "validate", "demo", "cleanup"] {
         assert!(help.answer.contains(&format!("\n  {command} ")), "{command} in {}", help.answer);
         let own = ferrolb(&[command, "--help"]);
         assert_eq!(own.code, Some(0), "{command}");
@@ -31,8 +31,8 @@ fn the_version_is_the_packages() {
 
 #[test]
 fn wrong_usage_exits_with_2_and_says_so_on_standard_error() {
-    let wrong: [&[&str]; 5] =
-        [&[], &["stauts"], &["status", "-o", "xml"], &["validate"], &["--no-such-flag"]];
+    let wrong: [&[&str]; 6] =
+        [&[], &["stauts"], &["status", "-o", "xml"], &["validate"], &["controller"], &["--no-such-flag"]];
     for wrong in wrong {
         let ended = ferrolb(wrong);
         assert_eq!(ended.code, Some(2), "{wrong:?}");

@@ -23,7 +23,7 @@ fn warnings_alone_do_not_fail() {
     assert_eq!(ended.code, Some(0), "{}", ended.answer);
     assert!(ended.answer.contains("pool.yaml:4:"), "{}", ended.answer);
     assert!(ended.answer.contains("192.0.2.0 to 192.0.2.255"), "{}", ended.answer);
-    assert!(ended.answer.ends_with(": nothing is refused, 1 warning\n"), "{}", ended.answer);
+    assert!(ended.answer.ends_with(": nothing is refused, 2 warnings\n"), "{}", ended.answer);
 }
 
 #[test]
@@ -47,4 +47,31 @@ fn a_path_that_is_not_there_or_a_folder_without_manifests_is_an_error() {
         assert_eq!((ended.code, ended.answer.as_str()), (Some(1), ""), "{path}");
         assert!(ended.complaint.contains(path), "{}", ended.complaint);
     }
+}
+
+#[test]
+fn of_ten_mistakes_each_is_named_with_its_file_line_and_remedy() {
+    let folder = repository("config/tests/mistakes");
+    let ended = ferrolb(&["validate", folder.to_str().unwrap()]);
+    assert_eq!((ended.code, ended.complaint.as_str()), (Some(1), ""));
+    for file in fs::read_dir(&folder).unwrap() {
+        let start = format!("{}:", file.unwrap().path().display());
+        let mut lines = ended.answer.lines();
+        let found = lines.find(|line| line.starts_with(&start)).unwrap_or_default();
+        let line = found.strip_prefix(&start).and_then(|rest| rest.split(':').next()).unwrap_or_default();
+        assert!(line.parse::<u32>().is_ok_and(|line| line > 0), "{start} {found}");
+        assert!(lines.next().is_some_and(|remedy| remedy.starts_with("    ")), "no remedy below: {found}");
+    }
+}
+
+#[test]
+fn json_counts_what_it_lists() {
+    let ended = ferrolb(&["validate", "-o", "json", repository("config/tests/mistakes").to_str().unwrap()]);
+    assert_eq!(ended.code, Some(1));
+    let answer: serde_json::Value = serde_json::from_str(&ended.answer).unwrap();
+    let findings = answer["findings"].as_array().unwrap();
+    let errors = findings.iter().filter(|finding| finding["severity"] == "error").count();
+    assert_eq!(answer["errors"], errors);
+    assert_eq!(answer["warnings"], findings.len() - errors);
+    assert!(findings.iter().all(|finding| finding["line"].is_u64() && finding["reason"].is_string()));
 }

@@ -28,7 +28,7 @@ pub struct Step {
 
 /// What separates `objects` from `plan`, in an order in which it is safe to stop after any step.
 pub fn steps(plan: &Plan, objects: &Objects, written: &Written, now: &Time) -> Vec<Step> {
-    let unread = Unread::new(objects.incomplete, &objects.refused);
+    let unread = Unread::new(&objects.refused);
     let mut draft = Draft::new(plan, objects, render::services(plan, objects, written, &unread, now));
     draft.order();
     let mut steps = draft.steps;

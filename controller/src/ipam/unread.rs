@@ -17,11 +17,18 @@ pub struct Unread {
 }
 
 impl Unread {
-    /// Reads what a source says of itself: whether it is `incomplete`, and what it `refused`. Objects that are refused
-    /// and yet present in their last good form do no harm here, as only absent ones are asked about.
-    pub fn new<'a>(incomplete: bool, refused: impl IntoIterator<Item = &'a Refusal>) -> Self {
-        let errors = refused.into_iter().filter(|refusal| refusal.severity == Severity::Error);
-        Self { anything: incomplete, objects: errors.filter_map(|refusal| refusal.object.clone()).collect() }
+    /// Reads what a source `refused`: a refusal without an object is a document of which nobody knows what it holds.
+    /// Objects that are refused and yet present in their last good form do no harm here, as only absent ones are
+    /// asked about.
+    pub fn new<'a>(refused: impl IntoIterator<Item = &'a Refusal>) -> Self {
+        let mut unread = Self::default();
+        for refusal in refused.into_iter().filter(|refusal| refusal.severity == Severity::Error) {
+            match &refusal.object {
+                Some(object) => drop(unread.objects.insert(object.clone())),
+                None => unread.anything = true,
+            }
+        }
+        unread
     }
 
     /// Whether the absent pool `name` may stand in a document that could not be read.

@@ -129,13 +129,15 @@ fn what_may_stand_in_an_unreadable_document_is_not_taken_for_deleted() {
     world.service("s1");
     world.service("s2");
     world.settle();
-    world.objects.incomplete = true;
+    let somewhere = ObjectRef::cluster("AddressPool", "p");
+    let unreadable = Refusal::error(Reason::MalformedDocument, somewhere, "not YAML");
+    world.objects.refused.push(Refusal { object: None, ..unreadable });
     world.objects.pools.clear();
     world.delete("s2");
     world.service("s3");
     assert_eq!(world.all(["s1", "s3"]), ["1.2.3.0", "-"]);
     assert_eq!(world.virtual_ip("1.2.3.1").unwrap().1, ["default/s2"]);
-    world.objects.incomplete = false;
+    world.objects.refused.clear();
     world.pool("p", &["1.2.3.0/30"]);
     assert_eq!(world.all(["s1", "s3"]), ["1.2.3.0", "1.2.3.1"]);
 }

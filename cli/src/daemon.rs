@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! The daemons: controller, speaker, and both in one process.
+
+use std::fs;
+
+use anyhow::Context;
+use ferrolb_speaker::Options;
+use tokio::runtime::Runtime;
+use tracing::{error, info};
+
+use crate::arguments::{Folders, SpeakerArguments};
+use crate::shutdown::Shutdown;
+
+/// Gives Services their addresses until a signal ends it.
+///
+/// # Errors
+/// The folders cannot be used; see [`ferrolb_controller::run`].
+pub fn controller(folders: Folders) -> anyhow::Result<()> {
+    runtime()?.block_on(async {
+        let shutdown = Shutdown::on_signal()?;
+        run_controller(folders, &shutdown).await
+    })
+}
+
+/// Carries addresses on this node until a signal ends it; hands them over first.
+///
+/// # Errors
+/// A right or a folder is missing; see [`ferrolb_speaker::run`].
+pub fn speaker(arguments: SpeakerArguments) -> anyhow::Result<()> {
+    runtime()?.block_on(async {
+        let shutdown = Shutdown::on_signal()?;
+        run_speaker(arguments, &shutdown).await
+    })
+}
+
+/// Both. If either fails, the other ends in good order.
+///
+/// # Errors
+/// As [`controller`] and [`speaker`].
+pub fn both(arguments: SpeakerArguments) -> anyhow::Result<()> {
+    runtime()?.block_on(async {
+        let shutdown = Shutdown::on_signal()?;
+        let folders = arguments.folders.clone();
+        let (controller, speaker) = tokio::join!(
+            shutdown.together(run_controller(folders, &shutdown)),
+            shutdown.together(run_speaker(arguments, &shutdown)),
+        );
+        match (controller, speaker) {
+            (Err(controller), Err(speaker)) => {
+                error!("{controller:#}");
+                Err(speaker)
+            }
+            (controller, speaker) => controller.and(speaker),
+        }
+    })
+}
+
+async fn run_controller(folders: Folders, shutdown: &Shutdown) -> anyhow::Result<()> {
+    ferrolb_controller::run(folders.source, folders.state, shutdown.subscribe())
+        .await
+        .context("the controller")
+}
+
+async fn run_speaker(arguments: SpeakerArguments, shutdown: &Shutdown) -> anyhow::Result<()> {
+    let node_name = match arguments.node_name {
+        Some(name) => name,
+        None => host_name()?,
+    };
+    let doing = format!("the speaker on node {node_name}");
+    info!(node = node_name, "speaker starts");
+    let options = Options {
+        node_name,
+        cluster: arguments.cluster,
+        hello_key_file: arguments.hello_key_file,
+        source: arguments.folders.source,
+        state: arguments.folders.state,
+        linger: Options::LINGER,
+    };
+    ferrolb_speaker::run(options, shutdown.subscribe()).await.context(doing)
+}
+
+/// The host name as the kubelet makes a node's name of it.
+fn host_name() -> anyhow::Result<String> {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname")
+        .context("reading the host name; --node-name says the node's name too")?;
+    Ok(name.trim().to_lowercase())
+}
+
+/// One thread: what must be quick has its own thread in the speaker, the rest is small.
+fn runtime() -> anyhow::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the runtime")
+}
