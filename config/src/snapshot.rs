@@ -69,3 +69,6 @@ impl Snapshot {
         Self { pools, load_balancers, advertisements, virtual_ips, nodes, namespaces, endpoints, refused }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,13 +15,22 @@ use serde::{Deserialize, Serialize};
     kind = "AddressPool",
     plural = "addresspools",
     shortname = "pool",
+    category = "ferrolb",
     status = "AddressPoolStatus",
+    printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,
+    printcolumn = r#"{"name":"IPv4 free","type":"string","jsonPath":".status.ipv4.available"}"#,
+    printcolumn = r#"{"name":"IPv6 free","type":"string","jsonPath":".status.ipv6.available"}"#,
+    printcolumn = r#"{"name":"Auto","type":"boolean","jsonPath":".spec.autoAssign"}"#,
     derive = "PartialEq"
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AddressPoolSpec {
     /// Ranges, each a CIDR (`192.0.2.0/24`) or two addresses with a dash (`192.0.2.10-192.0.2.20`). A CIDR means
     /// every address in it.
+    #[schemars(length(min = 1, max = 256), inner(length(min = 1, max = 96)))]
+    #[x_kube(validation = Rule::new(
+        "self.all(range, isCIDR(range) || isIP(range) || (range.split('-').size() == 2 && range.split('-').all(end, isIP(end.trim())) && ip(range.split('-')[0].trim()).family() == ip(range.split('-')[1].trim()).family()))"
+    ).message("each range is a CIDR, an address, or two addresses of one family with a dash"))]
     pub addresses: Vec<String>,
 
     /// Whether Services that name no pool may be given an address from this one.

@@ -16,25 +16,34 @@ use serde::{Deserialize, Serialize};
     kind = "L2Advertisement",
     plural = "l2advertisements",
     shortname = "l2adv",
+    category = "ferrolb",
     status = "L2AdvertisementStatus",
+    printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,
+    printcolumn = r#"{"name":"Pools","type":"string","jsonPath":".spec.addressPools"}"#,
+    printcolumn = r#"{"name":"Interfaces","type":"string","jsonPath":".spec.interfaces"}"#,
     derive = "PartialEq"
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct L2AdvertisementSpec {
     /// Pools by name. With no names and no selectors, every pool.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256), inner(length(min = 1, max = 253)), extend("x-kubernetes-list-type" = "set"))]
     pub address_pools: Vec<String>,
     /// Pools by their labels, in addition to those named.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
     pub address_pool_selectors: Vec<LabelSelector>,
     /// Nodes that may carry the addresses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
     pub node_selectors: Vec<LabelSelector>,
     /// Services whose addresses are announced.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
     pub service_selectors: Vec<LabelSelector>,
     /// Interfaces to announce from, by name. Empty: those whose on-link prefix holds the address.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 15)), extend("x-kubernetes-list-type" = "set"))]
     pub interfaces: Vec<String>,
 }
 

@@ -4,6 +4,7 @@
 //! The kinds of the API group `ferrolb.io/v1beta1`, one file each.
 
 mod address_pool;
+mod crd;
 mod l2_advertisement;
 mod speaker;
 mod virtual_ip;
@@ -11,6 +12,7 @@ mod virtual_ip;
 pub mod annotation;
 
 pub use address_pool::{AddressPool, AddressPoolSpec, AddressPoolStatus, FamilyUsage};
+pub use crd::crds;
 pub use l2_advertisement::{L2Advertisement, L2AdvertisementSpec, L2AdvertisementStatus};
 pub use speaker::{SILENT_AFTER, Speaker, SpeakerInterface, SpeakerSegment, SpeakerSpec, SpeakerStatus};
 pub use virtual_ip::{

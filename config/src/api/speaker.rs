@@ -20,7 +20,11 @@ pub const SILENT_AFTER: SignedDuration = SignedDuration::from_secs(30);
     version = "v1beta1",
     kind = "Speaker",
     plural = "speakers",
+    category = "ferrolb",
     status = "SpeakerStatus",
+    printcolumn = r#"{"name":"Version","type":"string","jsonPath":".status.version"}"#,
+    printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,
+    printcolumn = r#"{"name":"Heartbeat","type":"date","jsonPath":".status.heartbeat"}"#,
     derive = "PartialEq"
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -8,7 +8,7 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 /// One address in use: the durable record of an allocation, and the lock on the address, since its name is the
-/// address (see [`crate::address::virtual_ip_name`]).
+/// address.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[kube(
     group = "ferrolb.io",
@@ -16,22 +16,37 @@ use serde::{Deserialize, Serialize};
     kind = "VirtualIP",
     plural = "virtualips",
     shortname = "vip",
+    category = "ferrolb",
     status = "VirtualIPStatus",
+    validation = Rule::new(
+        "ip(self.spec.address).family() == 4 ? self.metadata.name == self.spec.address : self.metadata.name.matches('^(0|[1-9a-f][0-9a-f]{0,3})(-(0|[1-9a-f][0-9a-f]{0,3})){7}$') && ip(self.metadata.name.replace('-', ':')) == ip(self.spec.address)"
+    )
+    .message("the name is the address: IPv6 as eight groups without leading zeros, with dashes for colons"),
+    printcolumn = r#"{"name":"Pool","type":"string","jsonPath":".spec.pool"}"#,
+    printcolumn = r#"{"name":"Consumer","type":"string","jsonPath":".spec.consumers[*].name"}"#,
+    printcolumn = r#"{"name":"Node","type":"string","jsonPath":".status.layer2[*].node"}"#,
     derive = "PartialEq"
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct VirtualIPSpec {
     /// The address in its canonical text form (RFC 5952 for IPv6).
+    #[schemars(length(min = 1, max = 45))]
+    #[x_kube(validation = Rule::new("isIP(self) && ip.isCanonical(self)").message("an IP address in its canonical form"))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("another address is another VirtualIP"))]
     pub address: String,
     /// The pool that the address was drawn from.
+    #[schemars(length(min = 1, max = 253))]
     pub pool: String,
     /// Who uses the address, the oldest first.
+    #[schemars(length(max = 256))]
     pub consumers: Vec<Consumer>,
     /// Consumers with this key may share the address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
     pub sharing_key: Option<String>,
     /// What is elected together: addresses with equal groups are carried by one node. Default: the address itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
     pub group: Option<String>,
 }
 
@@ -42,14 +57,18 @@ pub struct Consumer {
     /// What kind of object it is.
     pub kind: ConsumerKind,
     /// Its namespace.
+    #[schemars(length(min = 1, max = 63))]
     pub namespace: String,
     /// Its name.
+    #[schemars(length(min = 1, max = 253))]
     pub name: String,
     /// Its uid when the address was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
     pub uid: Option<String>,
     /// The ports that it uses on the address.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1024))]
     pub ports: Vec<ConsumerPort>,
 }
 
@@ -67,8 +86,10 @@ pub enum ConsumerKind {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ConsumerPort {
     /// `TCP`, `UDP` or `SCTP`.
+    #[schemars(length(min = 1, max = 8))]
     pub protocol: String,
     /// 1 to 65535.
+    #[schemars(range(min = 1, max = 65535))]
     pub port: u16,
 }
 

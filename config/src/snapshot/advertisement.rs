@@ -67,8 +67,23 @@ pub(super) fn build(
         if let Ok(advertisement) = usable {
             advertisements.insert(name.clone(), advertisement);
         }
+        refused.extend(twice(name, "addressPools", &object.spec.address_pools));
+        refused.extend(twice(name, "interfaces", &object.spec.interfaces));
     }
     advertisements
+}
+
+/// Names that stand twice in one list: harmless, but probably another name was meant.
+fn twice(name: &str, field: &str, list: &[String]) -> Vec<Refusal> {
+    let mut seen = BTreeSet::new();
+    let again = list.iter().enumerate().filter(|(_, entry)| !seen.insert(*entry));
+    let warning = |(index, entry): (usize, &String)| {
+        let object = ObjectRef::cluster("L2Advertisement", name);
+        Refusal::warning(Reason::InvalidValue, object, format!("\"{entry}\" stands twice"))
+            .field(format!("spec.{field}[{index}]"))
+            .remedy("Name it once.")
+    };
+    again.map(warning).collect()
 }
 
 fn read(name: &str, spec: &L2AdvertisementSpec) -> Result<Advertisement, Vec<Refusal>> {
