@@ -69,7 +69,6 @@ async fn run_speaker(arguments: SpeakerArguments, shutdown: &Shutdown) -> anyhow
         None => host_name()?,
     };
     let doing = format!("the speaker on node {node_name}");
-    info!(node = node_name, "speaker starts");
     let options = Options {
         node_name,
         cluster: arguments.cluster,
@@ -85,7 +84,9 @@ async fn run_speaker(arguments: SpeakerArguments, shutdown: &Shutdown) -> anyhow
 fn host_name() -> anyhow::Result<String> {
     let name = fs::read_to_string("/proc/sys/kernel/hostname")
         .context("reading the host name; --node-name says the node's name too")?;
-    Ok(name.trim().to_lowercase())
+    let name = name.trim().to_lowercase();
+    info!(node = name, "without --node-name, the host name is taken for the node's");
+    Ok(name)
 }
 
 /// One thread: what must be quick has its own thread in the speaker, the rest is small.

@@ -28,7 +28,7 @@ impl Shutdown {
         let wish = shutdown.clone();
         tokio::spawn(async move {
             let name = signals.next().await;
-            info!("{name}: handing over; a second signal ends the process at once");
+            info!("{name}: ending in good order; a second signal ends the process at once");
             wish.begin();
             let name = signals.next().await;
             warn!("{name} again: ending at once");
