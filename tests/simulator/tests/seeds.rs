@@ -6,6 +6,8 @@
 //! `FERROLB_SEED=n cargo test -p ferrolb-simulator --test seeds` repeats one seed with every event on standard error;
 //! `FERROLB_SEEDS=n` plays as many seeds instead of the usual number.
 
+#![cfg(test)]
+
 use std::{net::Ipv4Addr, time::Duration};
 
 use ferrolb_simulator::{Fault, Setup, Violation, World};
