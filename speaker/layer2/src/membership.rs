@@ -34,6 +34,8 @@ pub(crate) enum Verdict {
     Ask(NodeId),
     /// It is dead.
     Died(NodeId),
+    /// It speaks, but hears nobody: whoever asks it gets no answer.
+    Deaf(NodeId),
     /// It is no longer remembered, nor should its claims be.
     Forgotten(NodeId),
 }
@@ -69,11 +71,14 @@ impl Membership {
     pub(crate) fn judge_next(&mut self, now: Instant) -> Option<Verdict> {
         loop {
             let node = self.looks.pop_due(now)?;
-            let judgement = self.peers.get_mut(&node)?.judge(now, &self.timing);
+            let in_company = self.all_alive().any(|(other, life)| other != node && !life.is_suspect());
+            let Some(peer) = self.peers.get_mut(&node) else { continue };
+            let judgement = peer.judge(now, in_company, &self.timing);
             let (next, verdict) = match judgement {
                 Judgement::Fine { next } => (next, None),
                 Judgement::Ask { next } => (next, Some(Verdict::Ask(node))),
-                Judgement::Died { next } => (next, Some(Verdict::Died(node))),
+                Judgement::Died { next, deaf: false } => (next, Some(Verdict::Died(node))),
+                Judgement::Died { next, deaf: true } => (next, Some(Verdict::Deaf(node))),
                 Judgement::Forget => {
                     let source = self.peers.remove(&node).and_then(|peer| peer.source());
                     source.and_then(|address| self.by_source.remove(&address));

@@ -100,6 +100,8 @@ pub enum Cause {
     FirstUse,
     /// Its owner fell silent.
     Silence(NodeId),
+    /// Its owner speaks but hears nobody, clients included.
+    Deaf(NodeId),
     /// Its owner's speaker was restarted without giving it up.
     Restarted(NodeId),
     /// Its owner gave it up.
@@ -127,6 +129,7 @@ impl fmt::Display for Cause {
         match self {
             Self::FirstUse => f.write_str("nobody held it"),
             Self::Silence(node) => write!(f, "node {node} fell silent"),
+            Self::Deaf(node) => write!(f, "node {node} hears nobody"),
             Self::Restarted(node) => write!(f, "the speaker of node {node} was restarted"),
             Self::Resigned(node) => write!(f, "node {node} gave it up"),
             Self::HandedOver(node) => write!(f, "handed over by agreement with node {node}"),
@@ -146,6 +149,8 @@ impl fmt::Display for Cause {
 pub enum PeerDownCause {
     /// Nothing was heard of it for its dead interval.
     Silence,
+    /// It speaks, but shows no sign of hearing anybody.
+    Deaf,
     /// A new process speaks for it; what the old one held is void.
     Restarted,
     /// It said good-bye.

@@ -40,6 +40,8 @@ pub(crate) struct Life {
     silent_since: Instant,
     /// Highest sequence number that a third party vouched for.
     vouched: u64,
+    /// When it last showed that it hears somebody: a hello with a recent echo.
+    hears: Instant,
     /// How long it may be silent.
     dead_after: Duration,
     pub(crate) source: IpAddr,
@@ -51,7 +53,7 @@ pub(crate) struct Life {
 enum Pulse {
     Alive,
     Suspect { asked: u8, next: Instant },
-    Down { since: Instant },
+    Down { since: Instant, deaf: bool },
 }
 
 /// A process that has not yet shown that it hears us, and so may be a recording.
@@ -85,8 +87,8 @@ pub(crate) enum Judgement {
     Fine { next: Instant },
     /// Ask it whether it lives; look again at `next`.
     Ask { next: Instant },
-    /// It is dead from now on.
-    Died { next: Instant },
+    /// It is dead from now on; `deaf` if it still speaks but shows no sign of hearing anybody.
+    Died { next: Instant, deaf: bool },
     /// Drop all memory of it.
     Forget,
 }
@@ -200,20 +202,20 @@ impl Peer {
     pub(crate) fn bury(&mut self, now: Instant) -> bool {
         match &mut self.life {
             Some(life) if life.is_up() => {
-                life.pulse = Pulse::Down { since: now };
+                life.pulse = Pulse::Down { since: now, deaf: false };
                 true
             }
             _ => false,
         }
     }
 
-    /// Looks at the clock.
-    pub(crate) fn judge(&mut self, now: Instant, timing: &Timing) -> Judgement {
+    /// Looks at the clock. `in_company`: other peers are up, whom it ought to hear.
+    pub(crate) fn judge(&mut self, now: Instant, in_company: bool, timing: &Timing) -> Judgement {
         if self.stranger.as_ref().is_some_and(|s| now.duration_since(s.heard) >= timing.listen) {
             self.stranger = None;
         }
         match &mut self.life {
-            Some(life) => life.judge(now, timing),
+            Some(life) => life.judge(now, in_company, timing),
             None => match &self.stranger {
                 Some(stranger) => Judgement::Fine { next: stranger.heard + timing.listen },
                 None => Judgement::Forget,
@@ -230,6 +232,7 @@ impl Life {
             heard: received,
             silent_since: received,
             vouched: 0,
+            hears: received,
             dead_after: dead_after(hello, timing),
             source,
             flags: hello.flags,
@@ -239,6 +242,11 @@ impl Life {
 
     fn is_up(&self) -> bool {
         !matches!(self.pulse, Pulse::Down { .. })
+    }
+
+    /// Whether its hellos arrive but have long shown no sign of its hearing anybody.
+    fn is_deaf(&self) -> bool {
+        self.heard.saturating_duration_since(self.hears) >= self.dead_after
     }
 
     /// Whether it has been silent for long enough to be asked.
@@ -264,7 +272,9 @@ impl Life {
             return Reception::Replayed;
         }
         // Late by a little, it is taken at its word; after a long absence its hellos might be recordings of that time.
-        let in_time = received.saturating_duration_since(self.silent_since) <= self.dead_after * 2;
+        let deaf = matches!(self.pulse, Pulse::Down { deaf: true, .. });
+        let silence = received.saturating_duration_since(self.silent_since);
+        let in_time = !deaf && silence <= self.dead_after * 2;
         self.seq = hello.seq;
         self.heard = self.heard.max(received);
         if !was_up && !echoes_us && !in_time {
@@ -274,6 +284,9 @@ impl Life {
         self.flags = hello.flags;
         self.dead_after = dead_after(hello, timing);
         self.pulse = if was_up { self.pulse } else { Pulse::Alive };
+        if !was_up || hello.echoes.iter().any(|echo| echo.age <= self.dead_after) {
+            self.hears = self.hears.max(received);
+        }
         self.sign_of_life(received);
         if was_up { Reception::Known } else { Reception::Up { restarted: false } }
     }
@@ -287,15 +300,16 @@ impl Life {
         }
     }
 
-    fn judge(&mut self, now: Instant, timing: &Timing) -> Judgement {
+    fn judge(&mut self, now: Instant, in_company: bool, timing: &Timing) -> Judgement {
         let dies = self.silent_since + self.dead_after;
         let suspected = dies.checked_sub(timing.warning()).unwrap_or(dies);
         match self.pulse {
-            Pulse::Down { since } if now.duration_since(since) >= timing.forget => Judgement::Forget,
-            Pulse::Down { since } => Judgement::Fine { next: since + timing.forget },
-            _ if now >= dies => {
-                self.pulse = Pulse::Down { since: now };
-                Judgement::Died { next: now + timing.forget }
+            Pulse::Down { since, .. } if now.duration_since(since) >= timing.forget => Judgement::Forget,
+            Pulse::Down { since, .. } => Judgement::Fine { next: since + timing.forget },
+            _ if now >= dies || (in_company && self.is_deaf()) => {
+                let deaf = now < dies;
+                self.pulse = Pulse::Down { since: now, deaf };
+                Judgement::Died { next: now + timing.forget, deaf }
             }
             _ if now < suspected => {
                 self.pulse = Pulse::Alive;

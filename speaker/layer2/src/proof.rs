@@ -69,7 +69,7 @@ impl Proof {
         self.newest.is_some_and(|at| now.saturating_duration_since(at) <= self.timing.dead)
     }
 
-    /// A peer echoed a recent hello of ours; heard at `at`.
+    /// A peer echoed a hello of ours that we sent at `at`: then we were heard.
     pub(crate) fn echoed(&mut self, at: Instant) {
         self.newest = self.newest.max(Some(at));
     }

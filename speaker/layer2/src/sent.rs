@@ -23,10 +23,10 @@ impl SentLog {
         self.0.push_back((seq, at));
     }
 
-    /// Whether we sent hello `seq` within `window` before `at`.
-    pub(crate) fn sent_within(&self, seq: u64, at: Instant, window: Duration) -> bool {
+    /// When we sent hello `seq`, if that was within `window` before `at`.
+    pub(crate) fn sent_within(&self, seq: u64, at: Instant, window: Duration) -> Option<Instant> {
         let found = self.0.binary_search_by_key(&seq, |(sent, _)| *sent).ok().and_then(|i| self.0.get(i));
-        found.is_some_and(|(_, sent)| at.saturating_duration_since(*sent) <= window)
+        found.map(|(_, sent)| *sent).filter(|sent| at.saturating_duration_since(*sent) <= window)
     }
 }
 
@@ -40,10 +40,11 @@ mod tests {
         let mut log = SentLog::default();
         (1..=600).for_each(|seq| log.record(seq, start + Duration::from_millis(seq)));
         let at = start + Duration::from_millis(700);
-        assert!(log.sent_within(600, at, window));
-        assert!(log.sent_within(425, at, window));
-        assert!(!log.sent_within(424, at, window), "too old");
-        assert!(!log.sent_within(88, at, Duration::MAX), "no longer remembered");
-        assert!(!log.sent_within(601, at, window), "never sent");
+        let sent = |seq| log.sent_within(seq, at, window).map(|sent| sent.duration_since(start).as_millis());
+        assert_eq!(sent(600), Some(600));
+        assert_eq!(sent(425), Some(425));
+        assert_eq!(sent(424), None, "too old");
+        assert_eq!(sent(601), None, "never sent");
+        assert_eq!(log.sent_within(88, at, Duration::MAX), None, "no longer remembered");
     }
 }

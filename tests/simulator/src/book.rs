@@ -76,6 +76,8 @@ pub struct Book {
     answered: Vec<(Duration, usize, IpAddr)>,
     longest_overlap: Duration,
     agreed_at: Option<Instant>,
+    /// When a client first asked for something: before, a lonely node has no proof that others hear it.
+    client_spoke: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -100,6 +102,7 @@ impl Book {
             answered: Vec::new(),
             longest_overlap: Duration::ZERO,
             agreed_at: None,
+            client_spoke: None,
         }
     }
 
@@ -136,6 +139,10 @@ impl Book {
 
     pub(crate) fn heard(&mut self, from: Port, to: Port, now: Instant) {
         self.heard.insert((from, to), now);
+    }
+
+    pub(crate) fn client_spoke(&mut self, now: Instant) {
+        self.client_spoke.get_or_insert(now);
     }
 
     pub(crate) fn hello_sent(&mut self, node: usize, now: Instant) -> Result<(), Violation> {
@@ -344,7 +351,8 @@ impl Book {
         let able = scene.nodes.iter().filter(|n| n.health() == Health::Well && n.may_carry(group)).count();
         let answering = self.answering(group, scene);
         let [owner] = answering[..] else {
-            if able == 0 && answering.is_empty() {
+            let spoke = self.client_spoke.is_some_and(|at| scene.now.saturating_duration_since(at) > SOUND);
+            if answering.is_empty() && (able == 0 || (able == 1 && !spoke)) {
                 return Ok(());
             }
             return Err(Violation(format!("{able} nodes could own {group:?}, {answering:?} answer")));

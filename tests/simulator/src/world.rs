@@ -456,6 +456,7 @@ impl World {
         let Some(target) = self.addresses.keys().nth(choice).copied() else { return };
         let Some(station) = self.stations.get(client) else { return };
         let (port, question) = (station.port, station.question(target));
+        self.book.client_spoke(self.now);
         self.send_frame(port, question);
     }
 

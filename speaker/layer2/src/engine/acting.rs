@@ -53,6 +53,10 @@ impl Segment {
                 self.event(Event::PeerDown(node, PeerDownCause::Silence));
                 self.decide(now, |e, s| e.peer_down(node, Cause::Silence(node), s));
             }
+            Verdict::Deaf(node) => {
+                self.event(Event::PeerDown(node, PeerDownCause::Deaf));
+                self.decide(now, |e, s| e.peer_down(node, Cause::Deaf(node), s));
+            }
             Verdict::Forgotten(node) => {
                 self.decide(now, |e, s| e.peer_void(node, Cause::Silence(node), s));
             }

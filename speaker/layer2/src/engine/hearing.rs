@@ -30,8 +30,8 @@ impl Segment {
             Ok(hello) => hello,
             Err(rejection) => return self.refuse_hello(rejection, source, now),
         };
-        let echoes_us = self.echoes_us(&hello, received);
-        match self.members.hear(&hello, source, received, echoes_us) {
+        let echoed = self.echoed(&hello, received);
+        match self.members.hear(&hello, source, received, echoed.is_some()) {
             Reception::Replayed => self.counts.rejections.record(&Rejection::Replayed),
             Reception::Unbelieved => {
                 self.counts.rejections.record(&Rejection::Unbelieved);
@@ -43,7 +43,7 @@ impl Segment {
                     self.notice_duplicate(hello.node, source, now);
                 }
             }
-            Reception::Known => self.believe(&hello, echoes_us, received, now),
+            Reception::Known => self.believe(&hello, echoed, received, now),
             Reception::Up { restarted } => {
                 if restarted {
                     self.event(Event::PeerDown(hello.node, PeerDownCause::Restarted));
@@ -53,7 +53,7 @@ impl Segment {
                 self.news.courtesy(now);
                 // Its answer tells its MAC, by which it is told from strangers.
                 self.probe(source, now);
-                self.believe(&hello, echoes_us, received, now);
+                self.believe(&hello, echoed, received, now);
                 self.decide(now, |e, s| e.peer_up(hello.node, s));
             }
         }
@@ -77,20 +77,18 @@ impl Segment {
         }
     }
 
-    /// Whether the hello echoes one of ours of the last dead interval: so its sender lives and hears us.
-    fn echoes_us(&self, hello: &Hello, received: Instant) -> bool {
-        hello.echoes.iter().any(|echo| {
-            echo.node == self.me.node
-                && echo.incarnation == self.me.incarnation
-                && self.sent.sent_within(echo.seq, received, self.timing.dead)
-        })
+    /// When we sent the newest hello of the last dead interval that this one echoes: its sender lived and heard us then.
+    fn echoed(&self, hello: &Hello, received: Instant) -> Option<Instant> {
+        let ours = |echo: &&Echo| echo.node == self.me.node && echo.incarnation == self.me.incarnation;
+        let sent = |echo: &Echo| self.sent.sent_within(echo.seq, received, self.timing.dead);
+        hello.echoes.iter().filter(ours).filter_map(sent).max()
     }
 
-    fn believe(&mut self, hello: &Hello, echoes_us: bool, received: Instant, now: Instant) {
+    fn believe(&mut self, hello: &Hello, echoed: Option<Instant>, received: Instant, now: Instant) {
         self.counts.hellos_heard = self.counts.hellos_heard.saturating_add(1);
         let was_proven = self.proof.holds(now);
-        if echoes_us {
-            self.proof.echoed(received);
+        if let Some(sent) = echoed {
+            self.proof.echoed(sent);
         }
         let me = self.me.node;
         for echo in hello.echoes.iter().filter(|echo| echo.node != me) {
