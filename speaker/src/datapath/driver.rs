@@ -96,7 +96,7 @@ pub fn start(desired: watch::Receiver<Option<Arc<DataPath>>>) -> Handle {
             host: BTreeSet::new(),
         };
         if let Ok((rest, answer)) = driver.run(exiting).await {
-            let result = kernel_table::linger(rest).await;
+            let result = driver.table.linger(rest).await;
             if answer.send(result).is_err() {
                 tracing::debug!("nobody waits for the end of the data path");
             }
@@ -160,7 +160,7 @@ impl Driver {
                     Err(_no_more_changes) => return exiting.await,
                 },
                 () = sleep_until(host_check) => {
-                    self.look_at_host().await;
+                    pending |= !self.look_at_host().await;
                     host_check = Instant::now() + HOST_CHECK;
                     continue;
                 }
@@ -185,7 +185,9 @@ impl Driver {
                     restored = Some(now);
                     not_before = not_before.max(now + restore);
                 }
-                Ok(Some(Tampering::ForeignBaseChain)) => host_check = host_check.min(Instant::now() + SETTLE),
+                Ok(Some(Tampering::ForeignBaseChain | Tampering::Unknown)) => {
+                    host_check = host_check.min(Instant::now() + SETTLE);
+                }
                 Ok(Some(Tampering::ForeignRule)) if self.waits_for_foreign_rule() => {
                     host_check = host_check.min(Instant::now() + SETTLE);
                 }
@@ -223,17 +225,24 @@ impl Driver {
         self.host.iter().any(|condition| matches!(condition, Condition::ForwardPolicyDrop { .. }))
     }
 
-    async fn look_at_host(&mut self) {
+    /// Whether our table is still there.
+    async fn look_at_host(&mut self) -> bool {
+        // A failure here meets the rules themselves too, and is told there.
+        let quietly = |condition: Condition| tracing::debug!(reason = %condition.reason(), "{condition}");
         match host::forward_drops().await {
             Ok(drops) => self.host = drops,
-            // The same failure meets the rules themselves, and is told there.
-            Err(condition) => tracing::debug!(reason = %condition.reason(), "{condition}"),
+            Err(condition) => quietly(condition),
         }
         let desired = self.desired.borrow().clone();
         if let Some(desired) = desired {
             self.look_at_forwarding(&desired);
         }
         self.publish(None);
+        if self.table.is_known() && !kernel_table::exists().await.map_err(quietly).unwrap_or(true) {
+            tracing::warn!(table = TABLE, "somebody deleted our table; restoring it");
+            self.table.forget();
+        }
+        self.table.is_known()
     }
 
     fn look_at_forwarding(&mut self, desired: &DataPath) {

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use serde_json::Value;
 
 use super::model::{Frontend, Protocol};
-use super::ruleset::{Container, Kind, comment_digest, is_port_chain};
+use super::ruleset::{Container, Elements, Kind, TABLE, comment_digest, is_port_chain};
 
 /// What an earlier process left in our table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -61,6 +61,15 @@ impl Leftovers {
     pub(crate) fn distrusted(mut self) -> Self {
         self.chains.values_mut().for_each(|digest| *digest = None);
         self
+    }
+
+    /// The elements without a lifetime.
+    pub(crate) fn unlimited(&self) -> Elements {
+        let unlimited = |elements: &BTreeMap<String, FoundElement>| {
+            let unlimited = elements.iter().filter(|(_, element)| !element.expires);
+            unlimited.map(|(key, element)| (key.clone(), element.target.clone())).collect()
+        };
+        self.elements.iter().map(|(container, elements)| (*container, unlimited(elements))).collect()
     }
 
     /// The ports that are being translated.
@@ -123,6 +132,15 @@ fn frontend(key: &str) -> Option<Frontend> {
         _ => return None,
     };
     Some(Frontend { address, protocol, port: parts.next()?.parse().ok()? })
+}
+
+/// Reads a listing of all tables: whether ours is among them.
+pub(crate) fn has_own_table(tables: &Value) -> bool {
+    let text =
+        |table: &Value, field: &str| table.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+    objects(tables)
+        .filter_map(|object| object.get("table"))
+        .any(|table| format!("{} {}", text(table, "family"), text(table, "name")) == TABLE)
 }
 
 /// A chain, as `nft` addresses it.

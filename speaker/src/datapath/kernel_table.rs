@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use super::condition::Condition;
 use super::conntrack::{self, Stale, Translated};
-use super::found::Leftovers;
+use super::found::{self, Leftovers};
 use super::model::{DataPath, Frontend};
-use super::ruleset::{Ruleset, TABLE, ruleset};
+use super::ruleset::{Elements, Ruleset, TABLE, ruleset};
 use super::{nft, transaction};
 
 /// Knows what the table holds once it has written it itself.
@@ -105,15 +105,28 @@ impl KernelTable {
     pub(crate) fn writer(&self) -> Option<u32> {
         self.writer
     }
+
+    /// Lets the kernel end the translation of new connections after `rest`, whoever wrote the table.
+    ///
+    /// # Errors
+    /// If `nft` fails. The table is unchanged then.
+    pub(crate) async fn linger(&self, rest: Duration) -> Result<(), Condition> {
+        if let Some(holds) = &self.holds {
+            // Reading a large table takes longer than changing it, and whoever ends us does not wait for ever.
+            match set_lifetime(&holds.elements, rest).await {
+                Err(Condition::NftFailed(why)) => {
+                    tracing::debug!(why, "the table is not as this process left it")
+                }
+                other => return other,
+            }
+        }
+        let leftovers = list_own().await?.as_ref().map(Leftovers::read).unwrap_or_default();
+        set_lifetime(&leftovers.unlimited(), rest).await
+    }
 }
 
-/// Lets the kernel end the translation of new connections after `rest`, whoever wrote the table.
-///
-/// # Errors
-/// If `nft` fails. The table is unchanged then.
-pub(crate) async fn linger(rest: Duration) -> Result<(), Condition> {
-    let leftovers = list_own().await?.as_ref().map(Leftovers::read).unwrap_or_default();
-    let text = transaction::linger(&leftovers, rest);
+async fn set_lifetime(elements: &Elements, rest: Duration) -> Result<(), Condition> {
+    let text = transaction::linger(elements, rest);
     if text.is_empty() { Ok(()) } else { nft::apply(&text).await.map(drop) }
 }
 
@@ -129,4 +142,12 @@ pub(crate) async fn translated_ports() -> Result<Option<BTreeSet<Frontend>>, Con
 async fn list_own() -> Result<Option<serde_json::Value>, Condition> {
     let (family, name) = TABLE.split_once(' ').unwrap_or_default();
     nft::list(&["table", family, name]).await
+}
+
+/// Whether the table exists.
+///
+/// # Errors
+/// If `nft` fails.
+pub(crate) async fn exists() -> Result<bool, Condition> {
+    Ok(nft::list(&["tables"]).await?.is_some_and(|tables| found::has_own_table(&tables)))
 }

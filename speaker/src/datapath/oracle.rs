@@ -106,7 +106,7 @@ fn whatever_is_found_is_taken_over() {
             assert_kernel_holds(&wanted, &text).await;
             match round % 3 {
                 0 => {
-                    let text = transaction::linger(&in_kernel().await, Duration::from_secs(60));
+                    let text = transaction::linger(&in_kernel().await.unlimited(), Duration::from_secs(60));
                     nft::apply(&text).await.unwrap_or_else(|condition| panic!("{condition} in:\n{text}"));
                     assert!(
                         in_kernel().await.elements.values().flatten().all(|(_, element)| element.expires)

@@ -224,9 +224,12 @@ pub(crate) struct PortChain {
 pub(crate) struct Ruleset {
     /// One chain per translated port, by name.
     pub(crate) chains: BTreeMap<String, PortChain>,
-    /// Elements: their key → the chain they lead to, in maps.
-    pub(crate) elements: BTreeMap<Container, BTreeMap<String, Option<String>>>,
+    /// What the maps and sets hold.
+    pub(crate) elements: Elements,
 }
+
+/// Elements of maps and sets: their key → the chain they lead to, in maps.
+pub(crate) type Elements = BTreeMap<Container, BTreeMap<String, Option<String>>>;
 
 impl Ruleset {
     fn insert(&mut self, kind: Kind, family: Family, key: String, target: Option<String>) {

@@ -11,7 +11,10 @@ use std::io;
 use std::os::fd::AsRawFd;
 
 use nix::errno::Errno;
-use nix::sys::socket::{AddressFamily, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, socket};
+use nix::sys::socket::sockopt::RcvBufForce;
+use nix::sys::socket::{
+    AddressFamily, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, setsockopt, socket,
+};
 use tokio::net::UnixDatagram;
 
 use super::ruleset::TABLE;
@@ -32,6 +35,8 @@ const NFT_MSG_DELSETELEM: u8 = 14;
 const NFTA_TABLE_NAME: u16 = 1;
 /// Present in messages about base chains only.
 const NFTA_CHAIN_HOOK: u16 = 4;
+/// Bytes; the kernel counts its own overhead in.
+const RECEIVE_BUFFER: usize = 8 << 20;
 /// `struct nlmsghdr` and `struct nfgenmsg`
 const HEADERS: usize = 16 + 4;
 
@@ -42,6 +47,8 @@ pub(crate) enum Tampering {
     ForeignRule,
     /// Changed a base chain of another table: its hook, its policy, or its being there.
     ForeignBaseChain,
+    /// So much that the kernel dropped its reports.
+    Unknown,
     /// Changed something in our table; also reported of what we do.
     OurTableChanged,
     /// Deleted our table; we do so ourselves only to replace one of another layout.
@@ -66,6 +73,10 @@ impl Listener {
             SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC,
             SockProtocol::NetlinkNetFilter,
         )?;
+        // As large as it may be: one change of a large table is thousands of reports.
+        if let Err(error) = setsockopt(&socket, RcvBufForce, &RECEIVE_BUFFER) {
+            tracing::debug!(%error, "the queue of reports stays small");
+        }
         bind(socket.as_raw_fd(), &NetlinkAddr::new(0, 1 << (NFNLGRP_NFTABLES - 1)))?;
         let socket = UnixDatagram::from_std(std::os::unix::net::UnixDatagram::from(socket))?;
         Ok(Listener { socket, buffer: vec![0; 1 << 16] })
@@ -106,10 +117,7 @@ impl Listener {
     fn judge(&self, received: io::Result<usize>, own: Option<u32>) -> io::Result<Option<Tampering>> {
         match received {
             Ok(length) => Ok(self.buffer.get(..length).and_then(|datagram| gravest(datagram, own))),
-            // The queue ran over: what was lost may be the gravest.
-            Err(error) if error.raw_os_error() == Some(Errno::ENOBUFS as i32) => {
-                Ok(Some(Tampering::OurTableDeleted))
-            }
+            Err(error) if error.raw_os_error() == Some(Errno::ENOBUFS as i32) => Ok(Some(Tampering::Unknown)),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
             Err(error) => Err(error),
         }

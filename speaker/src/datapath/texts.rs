@@ -212,7 +212,7 @@ fn a_removed_port_takes_its_chain_along() {
 
 #[test]
 fn lingering_elements_get_a_lifetime() {
-    assert_snapshot!(transaction::linger(&left_by(&web(&["10.0.0.1:8080"]), false), Duration::from_secs(90)), @r#"
+    assert_snapshot!(transaction::linger(&web(&["10.0.0.1:8080"]).elements, Duration::from_secs(90)), @r#"
     delete element inet ferrolb ports4 { 192.0.2.1 . tcp . 80 }
     delete element inet ferrolb candidates4 { 192.0.2.1 }
     delete element inet ferrolb masquerade4 { 192.0.2.1 . tcp . 10.0.0.1 . 8080 }
@@ -225,7 +225,7 @@ fn lingering_elements_get_a_lifetime() {
 #[test]
 fn elements_that_linger_already_are_not_given_more_time() {
     let found = left_by(&web(&["10.0.0.1:8080"]), true);
-    assert_eq!(transaction::linger(&found, Duration::from_secs(90)), "");
+    assert_eq!(transaction::linger(&found.unlimited(), Duration::from_secs(90)), "");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::found::Leftovers;
-use super::ruleset::{Container, Ruleset, TABLE, fixed_chains};
+use super::ruleset::{Container, Elements, Ruleset, TABLE, fixed_chains};
 
 /// Leads from what another process left to `desired`. What is there and wanted is not touched, so that no packet can
 /// meet a table that lacks it, however shortly.
@@ -79,22 +79,14 @@ pub(crate) fn update(current: &Ruleset, desired: &Ruleset) -> String {
     text.0
 }
 
-/// Gives every element that was found, and has none yet, a lifetime in the kernel: the rules stop to match new
-/// connections after `rest` without a process to remove them. What is left then is inert. Empty if there is nothing.
+/// Gives `elements`, which are there, a lifetime in the kernel: the rules stop to match new connections after `rest`
+/// without a process to remove them. What is left then is inert. Empty if there is nothing.
 ///
 /// Elements are deleted and added again, since adding one that is there does not touch its lifetime.
-pub(crate) fn linger(leftovers: &Leftovers, rest: Duration) -> String {
-    let unlimited: Elements = leftovers
-        .elements
-        .iter()
-        .map(|(container, elements)| {
-            let unlimited = elements.iter().filter(|(_, element)| !element.expires);
-            (*container, unlimited.map(|(key, element)| (key.clone(), element.target.clone())).collect())
-        })
-        .collect();
+pub(crate) fn linger(elements: &Elements, rest: Duration) -> String {
     let mut text = Text::default();
-    text.delete_elements(&unlimited);
-    text.add_elements(&unlimited, Some(rest));
+    text.delete_elements(elements);
+    text.add_elements(elements, Some(rest));
     text.0
 }
 
@@ -102,8 +94,6 @@ pub(crate) fn linger(leftovers: &Leftovers, rest: Duration) -> String {
 pub(crate) fn remove() -> String {
     format!("add table {TABLE}\ndelete table {TABLE}\n")
 }
-
-type Elements = BTreeMap<Container, BTreeMap<String, Option<String>>>;
 
 /// The elements of `left` that `right` lacks or has with another target.
 fn difference(left: &Elements, right: &Elements) -> Elements {
