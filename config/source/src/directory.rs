@@ -78,6 +78,8 @@ pub struct Directory {
     /// Why the source itself cannot be read at the moment.
     gone: Option<Refusal>,
     foreign: BTreeSet<String>,
+    /// When the objects change although no file does: when the next speaker falls silent.
+    expires: Option<Instant>,
 }
 
 impl Directory {
@@ -132,7 +134,8 @@ impl Directory {
         let changed = Arc::new(Notify::new());
         let notice = Notice::new(&source, &state, Arc::clone(&changed));
         let (directory, first, look) = scan(directory).await?;
-        let (sender, receiver) = watch::channel(Arc::new(first));
+        // Where nothing was found, nothing changed.
+        let (sender, receiver) = watch::channel(Arc::new(first.unwrap_or_default()));
         tokio::spawn(follow(directory, notice, changed, sender, look));
         Ok(receiver)
     }
@@ -158,6 +161,7 @@ impl Directory {
             state_files: Files::new(Saved::Whole),
             gone: None,
             foreign: BTreeSet::new(),
+            expires: None,
         })
     }
 
@@ -203,13 +207,22 @@ impl Directory {
     }
 }
 
-/// One look on a thread that may block.
-async fn scan(mut directory: Directory) -> Result<(Directory, Objects, Look), DirectoryError> {
+/// One look on a thread that may block; the objects, if they may have changed.
+async fn scan(mut directory: Directory) -> Result<(Directory, Option<Objects>, Look), DirectoryError> {
     let scanned = spawn_blocking(move || {
         let mut look = directory.look();
-        let Merged { objects, expires } = directory.merge();
-        expires.into_iter().for_each(|after| look.again(after));
-        directory.tell_foreign();
+        let now = Instant::now();
+        let objects = if look.changed || directory.expires.is_some_and(|expires| expires <= now) {
+            let Merged { objects, expires } = directory.merge();
+            directory.expires = expires.map(|after| now + after);
+            directory.tell_foreign();
+            Some(objects)
+        } else {
+            None
+        };
+        if let Some(expires) = directory.expires {
+            look.again(expires.saturating_duration_since(now));
+        }
         (directory, objects, look)
     });
     scanned.await.map_err(|_| DirectoryError::Ended)
@@ -244,7 +257,7 @@ async fn follow(
             look.again(ECHO);
         }
         let before = Arc::clone(&sender.borrow());
-        if *before != objects {
+        if let Some(objects) = objects.filter(|objects| *objects != *before) {
             tell_refused(&before.refused, &objects.refused);
             sender.send_replace(Arc::new(objects));
         }

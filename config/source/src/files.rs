@@ -117,7 +117,12 @@ struct Stamp {
 
 impl Stamp {
     fn of(path: &Path) -> std::io::Result<Self> {
-        fs::metadata(path).map(|file| Self {
+        let file = fs::metadata(path)?;
+        if !file.is_file() {
+            // To read from a pipe would wait for whoever writes to it.
+            return Err(std::io::Error::other("it is not a regular file"));
+        }
+        Ok(Self {
             inode: (file.dev(), file.ino()),
             size: file.size(),
             modified: (file.mtime(), file.mtime_nsec()),

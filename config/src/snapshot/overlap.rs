@@ -121,6 +121,8 @@ impl Ground {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn set(texts: &[&str]) -> RangeSet {
@@ -204,5 +206,42 @@ mod tests {
         let bids =
             vec![Bid { name: "same", wanted: Some(set(&["10.0.0.0/8"])), accepted: RangeSet::new() }; 1_000];
         assert_eq!(settle(bids).iter().filter(|award| award.lost_to.is_none()).count(), 1);
+    }
+
+    /// Ranges of a small world, so that they often meet.
+    fn some_ranges() -> impl Strategy<Value = RangeSet> {
+        let range = (0u8..32, 0u8..6).prop_map(|(first, width)| {
+            let nth = |number: u8| IpAddr::V4([192, 0, 2, number].into());
+            Range::new(nth(first), nth(first + width)).unwrap()
+        });
+        prop::collection::vec(range, 0..4).prop_map(|ranges| ranges.into_iter().collect())
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_wanted_the_awards_are_disjoint_and_nobody_loses_without_cause(
+            pools in prop::collection::vec((prop::option::weighted(0.9, some_ranges()), some_ranges()), 0..6),
+        ) {
+            let mut bids: Vec<Bid<'_>> =
+                pools.into_iter().map(|(wanted, accepted)| Bid { name: "pool", wanted, accepted }).collect();
+            disjoin_accepted(&mut bids);
+            let awards = settle(bids.clone());
+            for (index, (bid, award)) in bids.iter().zip(&awards).enumerate() {
+                for other in awards.iter().skip(index + 1) {
+                    prop_assert!(!award.ranges.overlaps(&other.ranges));
+                }
+                match &bid.wanted {
+                    Some(wanted) if award.lost_to.is_none() => prop_assert_eq!(&award.ranges, wanted),
+                    _ => prop_assert_eq!(&award.ranges, &bid.accepted),
+                }
+                if let Some(wanted) = &bid.wanted {
+                    let alone = bids.iter().enumerate().all(|(other, bid)| {
+                        let mut theirs = bid.wanted.iter().chain([&bid.accepted]);
+                        other == index || !theirs.any(|theirs| theirs.overlaps(wanted))
+                    });
+                    prop_assert!(award.lost_to.is_none() || !(alone || wanted.is_subset(&bid.accepted)));
+                }
+            }
+        }
     }
 }

@@ -116,8 +116,14 @@ fn out_of_reach(service: &LoadBalancer, objects: &Objects, snapshot: &Snapshot) 
     )
 }
 
-/// Ports for which the EndpointSlices have no port of that name. Without any EndpointSlice nothing can be said.
+/// No ports at all, or ports for which the EndpointSlices have no port of that name. Without any EndpointSlice nothing can be said.
 fn unserved_ports(service: &LoadBalancer, snapshot: &Snapshot) -> Vec<Refusal> {
+    if service.ports.is_empty() {
+        let object = ObjectRef::namespaced("Service", &service.name);
+        let fault =
+            Refusal::warning(Reason::InvalidValue, object, "the Service has no ports, so nothing is served");
+        return vec![fault.field("spec.ports").remedy("Add a port.")];
+    }
     let Some(endpoints) = snapshot.endpoints.get(&service.name) else { return Vec::new() };
     let mut faults = Vec::new();
     for (index, port) in service.ports.iter().enumerate() {
