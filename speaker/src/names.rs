@@ -73,6 +73,7 @@ impl Names {
             Event::PeerDown(node, cause) => {
                 let why = match cause {
                     PeerDownCause::Silence => "it fell silent",
+                    PeerDownCause::Deaf => "it speaks, but hears nobody",
                     PeerDownCause::Restarted => "its speaker was restarted",
                     PeerDownCause::Left => "it said good-bye",
                     PeerDownCause::LinkDown => "the own link is down",
