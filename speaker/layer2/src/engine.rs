@@ -12,6 +12,8 @@ mod acting;
 mod frames;
 mod hearing;
 mod telling;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{BTreeMap, VecDeque},
