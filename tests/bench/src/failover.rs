@@ -7,13 +7,14 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde::Serialize;
 
 use ferrolb_lab::Lab;
 use ferrolb_lab::figures::{Figures, counted, table};
 use ferrolb_lab::installation::{Contestant, Installation};
 use ferrolb_lab::keepalived::{Keepalived, Nodes};
+use ferrolb_lab::probe::TOLERATED_STALL;
 use ferrolb_lab::quickstart;
 use ferrolb_lab::trial::{self, Contender, Event, Trial};
 
@@ -62,7 +63,16 @@ fn start_ferrolb(binary: &Path) -> Result<Contestant> {
 
 fn measure(contender: &mut dyn Contender, event: Event, phase: f64) -> Result<Vec<Trial>> {
     let name = contender.name();
-    trial::until_it_counts(contender, event, phase, |trial| println!("{name:17} at {phase:.3}  {trial}"))
+    let trials = trial::until_it_counts(contender, event, phase, |trial| {
+        println!("{name:17} at {phase:.3}  {trial}");
+        Ok(())
+    })?;
+    ensure!(
+        trials.iter().any(Trial::counts),
+        "this machine is too busy to measure on: the probers stalled for more than {TOLERATED_STALL:?} in {} runs in a row",
+        trials.len()
+    );
+    Ok(trials)
 }
 
 fn outages(trials: &[Trial]) -> Vec<Duration> {

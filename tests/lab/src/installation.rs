@@ -110,12 +110,21 @@ impl Installation {
     /// # Errors
     /// A process does not start or ends, or nobody carries an address in time.
     pub fn start(&mut self) -> Result<()> {
+        self.launch()?;
+        self.settled().map(drop)
+    }
+
+    /// Starts a controller and a speaker on every node.
+    ///
+    /// # Errors
+    /// A process does not start.
+    pub fn launch(&mut self) -> Result<()> {
         self.start_controller()?;
         let names: Vec<String> = self.lab.nodes.iter().map(|node| node.name.clone()).collect();
         for name in names {
             self.start_speaker(&name)?;
         }
-        self.settled().map(drop)
+        Ok(())
     }
 
     /// The folder of manifests.

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! End to end: the `ferrolb` binary, real frames, a real client. No figure here is tighter than a busy machine allows; figures are the
+//! benchmark's business.
+
+mod cluster;
+mod crash;
+mod hostile;
+mod killed;
+mod manifests;
+mod patience;
+mod planned;
+mod reachability;

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! Moves that somebody wanted.
+
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Result;
+use ferrolb_lab::installation::{Contestant, Installation};
+use ferrolb_lab::probe::UdpEcho;
+use ferrolb_lab::rights::within;
+use ferrolb_lab::trial::{self, Contender, Event};
+use ferrolb_lab::{Lab, quickstart as example};
+
+use crate::cluster::{SOON, binary, quickstart};
+use crate::patience::eventually;
+
+#[test]
+fn a_planned_move_loses_no_probe() {
+    within(|| {
+        let mut ferrolb = quickstart(3)?;
+        // Repeated only while the prober itself sleeps: then a lost probe would say nothing.
+        let trials = trial::until_it_counts(&mut ferrolb, Event::HandOver, 0.5, |trial| {
+            println!("{trial}");
+            Ok(())
+        })?;
+        let Some(trial) = trials.last() else { panic!("no trial") };
+        assert!(trial.lost == 0 || !trial.counts(), "{trial}\n{}", ferrolb.installation.logs());
+        assert!(trial.to.is_some_and(|to| to != trial.from), "{trial}");
+        assert!(!trial.two_answerers(), "{trial}");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_speaker_that_ends_alone_leaves_its_rules_for_a_while_and_cleanup_removes_them_at_once() {
+    within(|| {
+        let mut ferrolb = lone()?;
+        ferrolb.installation.stop_speaker("n1")?;
+        let node = ferrolb.lab().node("n1")?.clone();
+        let tables = || {
+            let mut nft = Command::new("nft");
+            nft.args(["list", "ruleset"]);
+            ferrolb.lab().output(&node.namespace, nft)
+        };
+        let left = tables()?;
+        assert!(
+            left.contains("ferrolb") && left.contains("expires"),
+            "rules that expire by themselves: {left}"
+        );
+        let mut cleanup = Command::new(binary());
+        cleanup.arg("cleanup");
+        let said = ferrolb.lab().output(&node.namespace, cleanup)?;
+        assert!(!tables()?.contains("ferrolb"), "after cleanup, which said: {said}");
+        Ok(())
+    });
+}
+
+/// A node without any other. It carries nothing until some station's frames show that its link works: here, the newcomer's question.
+fn lone() -> Result<Contestant> {
+    let manifests = example::manifests_for(1);
+    let manifests: Vec<(&str, &str)> = manifests.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    let mut installation = Installation::prepare(Lab::build(1)?, binary(), &manifests)?;
+    installation.launch()?;
+    eventually("the Service has an address", SOON, || installation.address_of(example::ECHO, true))?;
+    let ferrolb = installation.contend(example::ECHO, example::ECHO_UDP)?;
+    trial::settled_owner(&ferrolb)?;
+    Ok(ferrolb)
+}
+
+#[test]
+fn a_restarted_speaker_takes_nothing_away_and_loses_nothing() {
+    within(|| {
+        let mut ferrolb = quickstart(3)?;
+        let owner = trial::settled_owner(&ferrolb)?;
+        let idle =
+            ferrolb.lab().nodes.iter().find(|node| node.place() != owner).map(|node| node.name.clone());
+        let Some(idle) = idle else { panic!("three nodes have one that is idle") };
+        let probe = UdpEcho::start(&ferrolb.lab().client, ferrolb.target())?;
+        ferrolb.leave(&idle)?;
+        ferrolb.rejoin(&idle)?;
+        std::thread::sleep(SOON);
+        let report = probe.finish()?;
+        assert!(
+            report.lost == 0 || report.stall > Duration::from_millis(20),
+            "{report:?}\n{}",
+            ferrolb.installation.logs()
+        );
+        assert_eq!(trial::settled_owner(&ferrolb)?, owner);
+        Ok(())
+    });
+}
