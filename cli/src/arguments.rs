@@ -76,6 +76,12 @@ Examples:
 
     Demo(DemoArguments),
 
+    /// Print the CustomResourceDefinitions of FerroLB's kinds
+    #[command(after_help = "\
+Example:
+  ferrolb crds | kubectl apply -f -")]
+    Crds,
+
     /// Remove at once what FerroLB put into this machine's kernel
     #[command(after_help = "\
 Example:

@@ -6,6 +6,7 @@
 mod arguments;
 mod cleanup;
 mod daemon;
+mod definitions;
 mod demo;
 mod finding;
 mod logging;
@@ -43,6 +44,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Status(question) => status::answer(&question, &mut io::stdout().lock())?,
         Command::Validate(question) => return validate::answer(&question, &mut io::stdout().lock()),
         Command::Demo(play) => return demo::demo(&play),
+        Command::Crds => definitions::write(&mut io::stdout().lock())?,
         Command::Cleanup => cleanup::now(&mut io::stdout().lock())?,
     }
     Ok(ExitCode::SUCCESS)

@@ -11,7 +11,7 @@ use super::{ended, ferrolb};
 fn help_names_every_command_and_each_command_shows_an_example() {
     let help = ferrolb(&["--help"]);
     assert_eq!(help.code, Some(0));
-    for command in ["controller", "speaker", "run", "status", "validate", "demo", "cleanup"] {
+    for command in ["controller", "speaker", "run", "status", "validate", "demo", "crds", "cleanup"] {
         assert!(help.answer.contains(&format!("\n  {command} ")), "{command} in {}", help.answer);
         let own = ferrolb(&[command, "--help"]);
         assert_eq!(own.code, Some(0), "{command}");
@@ -27,6 +27,19 @@ fn help_names_every_command_and_each_command_shows_an_example() {
 #[test]
 fn the_version_is_the_packages() {
     assert_eq!(ferrolb(&["--version"]).answer, format!("ferrolb {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn the_definitions_are_a_stream_of_documents_one_for_each_kind() {
+    let ended = ferrolb(&["crds"]);
+    assert_eq!(ended.code, Some(0));
+    assert_eq!(
+        ended.answer.matches("---\n").count(),
+        ended.answer.matches("kind: CustomResourceDefinition\n").count()
+    );
+    for kind in ["addresspools", "l2advertisements", "virtualips", "speakers"] {
+        assert!(ended.answer.contains(&format!("name: {kind}.ferrolb.io\n")), "{kind}");
+    }
 }
 
 #[test]
