@@ -12,12 +12,13 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
+use crate::kernel::table_monitor::{TableMonitor, Tampering};
+
 use super::condition::Condition;
 use super::flows::Flows;
 use super::kernel_table::{self, KernelTable};
 use super::model::{DataPath, Frontend};
-use super::ruleset::TABLE;
-use super::tamper::{Listener, Tampering};
+use super::ruleset::{TABLE, TABLE_NAME};
 use super::{host, nft, transaction};
 
 /// The shortest time between two transactions: a burst of changes costs one.
@@ -134,7 +135,7 @@ struct Driver {
 impl Driver {
     /// Returns when asked to exit.
     async fn run(&mut self, mut exiting: oneshot::Receiver<Exit>) -> Result<Exit, oneshot::error::RecvError> {
-        let mut listener = Listener::open().inspect_err(deaf).ok();
+        let mut monitor = TableMonitor::open(TABLE_NAME).inspect_err(deaf).ok();
         let mut retry = RETRY.0;
         let mut pending = true;
         let mut not_before = Instant::now();
@@ -150,7 +151,7 @@ impl Driver {
                     retry = if pending { (retry * 2).min(RETRY.1) } else { RETRY.0 };
                     not_before = Instant::now() + pause;
                     let writer = self.table.writer();
-                    listener.as_mut().map_or(Ok(None), |listener| listener.pass_over(writer))
+                    monitor.as_mut().map_or(Ok(None), |monitor| monitor.pass_over(writer))
                 }
                 changed = self.desired.changed() => match changed {
                     Ok(()) => {
@@ -168,7 +169,7 @@ impl Driver {
                     self.publish(None);
                     continue;
                 }
-                heard = hear(listener.as_mut()) => heard.map(Some),
+                heard = hear(monitor.as_mut()) => heard.map(Some),
             };
             match heard {
                 Ok(None) => {}
@@ -194,7 +195,7 @@ impl Driver {
                 Ok(Some(_)) => {}
                 Err(error) => {
                     deaf(&error);
-                    listener = None;
+                    monitor = None;
                 }
             }
         }
@@ -267,9 +268,9 @@ fn deaf(error: &std::io::Error) {
     tracing::warn!(%error, "changes of nftables by others will go unnoticed");
 }
 
-async fn hear(listener: Option<&mut Listener>) -> std::io::Result<Tampering> {
-    match listener {
-        Some(listener) => listener.next().await,
+async fn hear(monitor: Option<&mut TableMonitor>) -> std::io::Result<Tampering> {
+    match monitor {
+        Some(monitor) => monitor.next().await,
         None => std::future::pending().await,
     }
 }

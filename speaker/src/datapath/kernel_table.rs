@@ -10,7 +10,7 @@ use super::condition::Condition;
 use super::conntrack::{self, Stale, Translated};
 use super::found::{self, Leftovers};
 use super::model::{DataPath, Frontend};
-use super::ruleset::{Elements, Ruleset, TABLE, ruleset};
+use super::ruleset::{Elements, Ruleset, TABLE_NAME, ruleset};
 use super::{nft, transaction};
 
 /// Knows what the table holds once it has written it itself.
@@ -140,8 +140,7 @@ pub(crate) async fn translated_ports() -> Result<Option<BTreeSet<Frontend>>, Con
 }
 
 async fn list_own() -> Result<Option<serde_json::Value>, Condition> {
-    let (family, name) = TABLE.split_once(' ').unwrap_or_default();
-    nft::list(&["table", family, name]).await
+    nft::list(&["table", "inet", TABLE_NAME]).await
 }
 
 /// Whether the table exists.

@@ -23,7 +23,6 @@ mod nft;
 #[cfg(test)]
 mod oracle;
 mod ruleset;
-mod tamper;
 #[cfg(test)]
 mod texts;
 mod transaction;

@@ -20,6 +20,8 @@ use super::model::{Backends, Clients, DataPath, Frontend, Role, Source};
 
 /// The table's family and name, as `nft` wants them.
 pub(crate) const TABLE: &str = "inet ferrolb";
+/// Its name alone.
+pub(crate) const TABLE_NAME: &str = "ferrolb";
 
 /// A fixed seed makes every node choose the same endpoint for a client, so affinity outlives a failover.
 const AFFINITY_SEED: &str = "0x466c4c42";

@@ -15,6 +15,7 @@ mod receive;
 mod receive_clock;
 pub mod rights;
 mod solicited_node;
+pub(crate) mod table_monitor;
 mod wait;
 
 #[cfg(test)]

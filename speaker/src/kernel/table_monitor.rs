@@ -17,8 +17,6 @@ use nix::sys::socket::{
 };
 use tokio::net::UnixDatagram;
 
-use super::ruleset::TABLE;
-
 const NFNLGRP_NFTABLES: u32 = 7;
 const NFNL_SUBSYS_NFTABLES: u8 = 10;
 const NFT_MSG_NEWTABLE: u8 = 0;
@@ -56,17 +54,21 @@ pub(crate) enum Tampering {
 }
 
 /// Listens to the kernel's reports.
-pub(crate) struct Listener {
+pub(crate) struct TableMonitor {
+    /// Our table's name with its final zero.
+    own: Vec<u8>,
     /// Not a Unix socket in truth. All that is used of the type is that it reads datagrams, and it takes over the
     /// descriptor safely.
     socket: UnixDatagram,
     buffer: Vec<u8>,
 }
 
-impl Listener {
+impl TableMonitor {
+    /// Listens for changes of `table` of family `inet`, and of what other tables have in the packets' way.
+    ///
     /// # Errors
     /// If the kernel has no such netlink family.
-    pub(crate) fn open() -> io::Result<Self> {
+    pub(crate) fn open(table: &str) -> io::Result<Self> {
         let socket = socket(
             AddressFamily::Netlink,
             SockType::Raw,
@@ -79,7 +81,8 @@ impl Listener {
         }
         bind(socket.as_raw_fd(), &NetlinkAddr::new(0, 1 << (NFNLGRP_NFTABLES - 1)))?;
         let socket = UnixDatagram::from_std(std::os::unix::net::UnixDatagram::from(socket))?;
-        Ok(Listener { socket, buffer: vec![0; 1 << 16] })
+        let own = [table.as_bytes(), b"\0"].concat();
+        Ok(Self { own, socket, buffer: vec![0; 1 << 16] })
     }
 
     /// The gravest of the next events. Safe to cancel.
@@ -114,9 +117,11 @@ impl Listener {
         }
     }
 
-    fn judge(&self, received: io::Result<usize>, own: Option<u32>) -> io::Result<Option<Tampering>> {
+    fn judge(&self, received: io::Result<usize>, writer: Option<u32>) -> io::Result<Option<Tampering>> {
         match received {
-            Ok(length) => Ok(self.buffer.get(..length).and_then(|datagram| gravest(datagram, own))),
+            Ok(length) => {
+                Ok(self.buffer.get(..length).and_then(|datagram| gravest(datagram, &self.own, writer)))
+            }
             Err(error) if error.raw_os_error() == Some(Errno::ENOBUFS as i32) => Ok(Some(Tampering::Unknown)),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
             Err(error) => Err(error),
@@ -124,13 +129,13 @@ impl Listener {
     }
 }
 
-/// The gravest event in a datagram of netlink messages, but for those from port `own`.
-fn gravest(datagram: &[u8], own: Option<u32>) -> Option<Tampering> {
+/// The gravest event in a datagram of netlink messages, but for those from port `writer`.
+fn gravest(datagram: &[u8], own_table: &[u8], writer: Option<u32>) -> Option<Tampering> {
     let mut rest = datagram;
     let mut gravest = None;
     while let Some((message, next)) = split_message(rest) {
-        if own != Some(message.port) {
-            gravest = gravest.max(tampering(&message));
+        if writer != Some(message.port) {
+            gravest = gravest.max(tampering(&message, own_table));
         }
         rest = next;
     }
@@ -154,13 +159,12 @@ fn split_message(bytes: &[u8]) -> Option<(Message<'_>, &[u8])> {
     Some((Message { kind, port, attributes }, bytes.get(length.next_multiple_of(4)..).unwrap_or_default()))
 }
 
-fn tampering(message: &Message<'_>) -> Option<Tampering> {
+fn tampering(message: &Message<'_>, own_table: &[u8]) -> Option<Tampering> {
     let Message { kind: [subsystem, kind], attributes, .. } = *message;
     if subsystem != NFNL_SUBSYS_NFTABLES {
         return None;
     }
-    let (_, our_name) = TABLE.split_once(' ')?;
-    let ours = attribute(attributes, NFTA_TABLE_NAME)? == [our_name.as_bytes(), b"\0"].concat();
+    let ours = attribute(attributes, NFTA_TABLE_NAME)? == own_table;
     match kind {
         NFT_MSG_DELTABLE if ours => Some(Tampering::OurTableDeleted),
         NFT_MSG_NEWTABLE | NFT_MSG_NEWCHAIN | NFT_MSG_DELCHAIN | NFT_MSG_NEWRULE | NFT_MSG_DELRULE
@@ -211,6 +215,10 @@ mod tests {
         message
     }
 
+    fn heard(datagram: &[u8], writer: Option<u32>) -> Option<Tampering> {
+        gravest(datagram, b"ferrolb\0", writer)
+    }
+
     #[test]
     fn deleting_our_table_is_noticed_between_other_events() {
         let datagram = [
@@ -219,14 +227,14 @@ mod tests {
             message(NFT_MSG_NEWCHAIN, &[(1, b"filter\0"), (0x8004, &[0; 8])]),
         ]
         .concat();
-        assert_eq!(gravest(&datagram, None), Some(Tampering::OurTableDeleted));
-        assert_eq!(gravest(&datagram, Some(76)), Some(Tampering::OurTableDeleted));
-        assert_eq!(gravest(&datagram, Some(77)), None, "it was us");
+        assert_eq!(heard(&datagram, None), Some(Tampering::OurTableDeleted));
+        assert_eq!(heard(&datagram, Some(76)), Some(Tampering::OurTableDeleted));
+        assert_eq!(heard(&datagram, Some(77)), None, "it was us");
     }
 
     #[test]
     fn changes_of_our_table_and_of_other_base_chains_are_news() {
-        let news = |kind, attributes: &[(u16, &[u8])]| gravest(&message(kind, attributes), None);
+        let news = |kind, attributes: &[(u16, &[u8])]| heard(&message(kind, attributes), None);
         assert_eq!(news(NFT_MSG_NEWCHAIN, &[(1, b"filter\0")]), None);
         assert_eq!(
             news(NFT_MSG_NEWCHAIN, &[(1, b"filter\0"), (4, &[0; 8])]),
@@ -239,9 +247,9 @@ mod tests {
     #[test]
     fn truncated_datagrams_are_survived() {
         let whole = message(NFT_MSG_NEWCHAIN, &[(1, b"filter\0"), (4, &[0; 8])]);
-        assert_eq!(gravest(&whole, None), Some(Tampering::ForeignBaseChain));
+        assert_eq!(heard(&whole, None), Some(Tampering::ForeignBaseChain));
         for length in 0..whole.len() {
-            assert_eq!(gravest(&whole[..length], None), None);
+            assert_eq!(heard(&whole[..length], None), None);
         }
     }
 }
