@@ -22,6 +22,11 @@ fn a_carrier_that_is_no_longer_heard_is_replaced() {
     within(|| swallowed(Direction::FromNode));
 }
 
+#[test]
+fn a_carrier_that_no_longer_hears_is_replaced() {
+    within(|| swallowed(Direction::ToNode));
+}
+
 fn swallowed(direction: Direction) -> Result<()> {
     let ferrolb = quickstart(3)?;
     let owner = ferrolb.lab().node_at(trial::settled_owner(&ferrolb)?)?.clone();
