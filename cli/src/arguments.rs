@@ -92,6 +92,16 @@ A speaker that still runs would put them back: end it first.")]
     Cleanup,
 }
 
+impl Command {
+    /// Whether it answers a question on standard output, rather than working on until it is told to end.
+    pub fn asks(&self) -> bool {
+        match self {
+            Self::Controller(_) | Self::Speaker(_) | Self::Run(_) => false,
+            Self::Status(_) | Self::Validate(_) | Self::Demo(_) | Self::Crds | Self::Cleanup => true,
+        }
+    }
+}
+
 /// Where manifests are read and where the program keeps what it decides and observes.
 #[derive(Args, Debug, Clone)]
 pub struct Folders {

@@ -3,25 +3,28 @@
 
 //! Log lines, on standard error.
 
+use std::env;
+
 use anyhow::Context;
-use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
 use crate::arguments::LogFormat;
 
-/// Sends log lines to standard error. `quiet` is for commands that answer a question: they log warnings only,
-/// unless `verbose` asks for more. `RUST_LOG` outranks both.
+/// Sends log lines to standard error. `asks` is for commands that answer a question: they log warnings only, unless
+/// `verbose` asks for more. `RUST_LOG` outranks both.
 ///
 /// # Errors
 /// `RUST_LOG` cannot be read as a filter, or a logger is already in place.
-pub fn start(format: LogFormat, verbose: u8, quiet: bool) -> anyhow::Result<()> {
-    let level = match (verbose, quiet) {
-        (0, true) => LevelFilter::WARN,
-        (0, false) => LevelFilter::INFO,
-        (1, _) => LevelFilter::DEBUG,
-        (2.., _) => LevelFilter::TRACE,
+pub fn start(format: LogFormat, verbose: u8, asks: bool) -> anyhow::Result<()> {
+    // A target means every module path that begins so: `ferrolb` is all of our crates.
+    let usual = match (verbose, asks) {
+        (0, true) => "warn",
+        (0, false) => "info",
+        (1, _) => "info,ferrolb=debug",
+        (2.., _) => "debug,ferrolb=trace",
     };
-    let filter = EnvFilter::builder().with_default_directive(level.into()).from_env().context(
+    let wished = env::var("RUST_LOG").ok().filter(|wished| !wished.is_empty());
+    let filter = EnvFilter::builder().parse(wished.as_deref().unwrap_or(usual)).context(
         "reading the environment variable RUST_LOG (example: RUST_LOG=info,ferrolb_speaker=debug)",
     )?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);

@@ -21,11 +21,15 @@ use clap::Parser;
 
 use arguments::{Arguments, Command};
 
+/// How a shell shows a program that SIGPIPE ended: 128 + 13. Rust programs ignore that signal and see an error instead.
+const CLOSED_PIPE: u8 = 141;
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let asks = arguments.command.asks();
     match run(arguments) {
         Ok(code) => code,
-        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if asks && is_closed_pipe(&error) => ExitCode::from(CLOSED_PIPE),
         Err(error) => {
             // Nothing is left to tell when standard error is gone too; the exit code still says it.
             drop(writeln!(io::stderr(), "error: {error:#}"));
@@ -35,8 +39,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let daemon = matches!(arguments.command, Command::Controller(_) | Command::Speaker(_) | Command::Run(_));
-    logging::start(arguments.log_format, arguments.verbose, !daemon)?;
+    logging::start(arguments.log_format, arguments.verbose, arguments.command.asks())?;
     match arguments.command {
         Command::Controller(folders) => daemon::controller(folders)?,
         Command::Speaker(speaker) => daemon::speaker(speaker)?,
@@ -50,7 +53,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whoever read our answer has had enough of it, as `head` does; that is no failure.
+/// Whoever read our answer has had enough of it, as `head` does.
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
     let is_it = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
     error.chain().any(|cause| {

@@ -3,7 +3,7 @@
 
 //! Help, version, exit codes, and errors before anything is done.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use super::{ended, ferrolb};
 
@@ -60,4 +60,14 @@ fn a_log_filter_that_cannot_be_read_is_refused_with_an_example() {
     let ended = ended(command.args(["validate", "/nonexistent"]).env("RUST_LOG", "ferrolb=loud"));
     assert_eq!(ended.code, Some(1));
     assert!(ended.complaint.contains("RUST_LOG=info"), "{}", ended.complaint);
+}
+
+#[test]
+fn a_reader_that_has_had_enough_ends_an_answer_without_a_word() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ferrolb"));
+    let mut answering = command.arg("crds").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(answering.stdout.take());
+    let output = answering.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(141));
+    assert_eq!(output.stderr, b"");
 }
