@@ -46,7 +46,13 @@ impl Names {
             Cause::HandedOver(node) => format!("handed over with {}", self.node(node)),
             Cause::HigherClaim(node) => format!("newer claim of {}", self.node(node)),
             Cause::Lapsed(node) => format!("no longer listed by {}", self.node(node)),
-            other => other.to_string(),
+            Cause::Deaf(node) => format!("{} hears nobody", self.node(node)),
+            Cause::FirstUse
+            | Cause::NotEligible
+            | Cause::Requested
+            | Cause::LinkDown
+            | Cause::Drain
+            | Cause::OwnStall => cause.to_string(),
         }
     }
 

@@ -7,6 +7,7 @@
 
 mod filter;
 mod hello_socket;
+mod link_message;
 mod link_monitor;
 pub mod links;
 mod packet_socket;

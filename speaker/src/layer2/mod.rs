@@ -34,8 +34,8 @@ use crate::kernel::Bell;
 
 /// Commands that may wait for the thread.
 const COMMANDS: usize = 64;
-/// Events that may wait for whoever logs them; beyond it they are counted and dropped.
-const EVENTS: usize = 1024;
+/// Events that may wait for whoever logs them, such as a move of 10,000 groups; beyond it they are counted and dropped.
+const EVENTS: usize = 16_384;
 
 /// The layer-2 thread, or what it follows, has ended: it was told to, or it failed.
 #[derive(Debug, thiserror::Error)]
