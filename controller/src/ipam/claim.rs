@@ -121,7 +121,7 @@ impl Named {
 }
 
 /// With whom a claim shares its addresses.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Sharing<'a> {
     /// Equal keys may share.
     pub key: &'a str,
@@ -130,7 +130,7 @@ pub struct Sharing<'a> {
 }
 
 /// The pods that sharers must have in common.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Backends<'a> {
     /// externalTrafficPolicy Cluster, or Local without a selector: any node can serve any sharer.
     Anywhere,

@@ -172,34 +172,30 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// The pools that the claim may draw from, in the order to try them: by name, but sharers first look where their
-    /// key already is.
+    /// The pools that the claim may draw from, in the order to try them: by name, but sharers first look where they can
+    /// join.
     fn candidates(&self, claim: &Claim<'_>) -> Vec<&'a Pool> {
         let mut pools: Vec<_> = match claim.request {
             Request::Pool(name) => self.ground.pools().get(name).into_iter().collect(),
             _ => self.ground.pools().values().filter(|pool| pool.auto_assign).collect(),
         };
-        if let Some(sharing) = &claim.sharing {
-            let home: Vec<_> = self
-                .tenancy
-                .of_key(sharing.key)
-                .filter(|address| self.tenancy.conflict(*address, claim).is_none())
-                .filter_map(|address| Some(self.ground.pool_of(address)?.name.as_str()))
-                .collect();
-            pools.sort_by_key(|pool| !home.contains(&pool.name.as_str()));
+        let home = self
+            .tenancy
+            .joinable(claim)
+            .filter(|address| claim.families.admits(Family::of(*address)))
+            .find_map(|address| pools.iter().position(|pool| pool.contains(address)));
+        if let Some(home) = home.and_then(|home| pools.get_mut(..=home)) {
+            home.rotate_right(1);
         }
         pools
     }
 
     /// An address of `family` in `pool`: one to join, else the lowest free one.
     fn pick(&mut self, pool: &'a Pool, family: Family, claim: &Claim<'_>) -> Option<Held<'a>> {
-        let joined = claim.sharing.as_ref().and_then(|sharing| {
-            self.tenancy.of_key(sharing.key).find(|address| {
-                Family::of(*address) == family
-                    && pool.contains(*address)
-                    && self.tenancy.conflict(*address, claim).is_none()
-            })
-        });
+        let joined = self
+            .tenancy
+            .joinable(claim)
+            .find(|address| Family::of(*address) == family && pool.contains(*address));
         let Self { ground, tenancy } = self;
         let address =
             joined.or_else(|| ground.lowest_free(pool, family, |address| tenancy.is_held(address)))?;

@@ -118,7 +118,27 @@ impl Conflict {
 #[derive(Clone, Debug, Default)]
 pub struct Tenancy<'a> {
     holdings: BTreeMap<IpAddr, Holding<'a>>,
-    by_key: BTreeMap<&'a str, BTreeSet<IpAddr>>,
+    shared: BTreeMap<&'a Sharing<'a>, Shared>,
+}
+
+/// The addresses of those who share on equal terms.
+#[derive(Clone, Debug, Default)]
+struct Shared {
+    addresses: BTreeSet<IpAddr>,
+    by_port: BTreeMap<(Protocol, u16), BTreeSet<IpAddr>>,
+}
+
+impl Shared {
+    /// The addresses on which nobody uses any of `ports`.
+    fn without<'b>(&'b self, ports: &'b [(Protocol, u16)]) -> impl Iterator<Item = IpAddr> + 'b {
+        let users = |port| self.by_port.get(port);
+        // Where one of the ports is taken everywhere there is nothing to look through.
+        let full = ports.iter().filter_map(users).any(|users| users.len() == self.addresses.len());
+        let addresses = if full { None } else { Some(&self.addresses) };
+        addresses.into_iter().flatten().copied().filter(move |address| {
+            !ports.iter().any(|port| self.by_port.get(port).is_some_and(|users| users.contains(address)))
+        })
+    }
 }
 
 impl<'a> Tenancy<'a> {
@@ -127,9 +147,10 @@ impl<'a> Tenancy<'a> {
         self.holdings.contains_key(&address)
     }
 
-    /// The addresses that sharers with `key` hold, ascending.
-    pub fn of_key(&self, key: &str) -> impl Iterator<Item = IpAddr> + '_ {
-        self.by_key.get(key).into_iter().flatten().copied()
+    /// The addresses in use that `claim` may join, ascending.
+    pub fn joinable<'b>(&'b self, claim: &'b Claim<'_>) -> impl Iterator<Item = IpAddr> + 'b {
+        let shared = claim.sharing.as_ref().and_then(|sharing| self.shared.get(sharing));
+        shared.into_iter().flat_map(|shared| shared.without(&claim.ports))
     }
 
     /// What keeps `claim` from holding `address`; `None` when nothing does.
@@ -170,8 +191,12 @@ impl<'a> Tenancy<'a> {
         });
         holding.tenants.push(Tenant::Claimant(claim));
         holding.ports.extend(claim.ports.iter().map(|port| (*port, claim.consumer)));
-        if let Some(key) = key {
-            self.by_key.entry(key).or_default().insert(address);
+        if let Some(sharing) = sharing {
+            let shared = self.shared.entry(sharing).or_default();
+            shared.addresses.insert(address);
+            for port in &claim.ports {
+                shared.by_port.entry(*port).or_default().insert(address);
+            }
         }
         Ok(())
     }
@@ -186,12 +211,21 @@ impl<'a> Tenancy<'a> {
     pub fn leave(&mut self, address: IpAddr, consumer: &ServiceName) {
         let Some(holding) = self.holdings.get_mut(&address) else { return };
         holding.tenants.retain(|tenant| !tenant.is(consumer));
-        holding.ports.retain(|_, by| *by != consumer);
-        if holding.tenants.is_empty()
-            && let Some(holding) = self.holdings.remove(&address)
-            && let Some(addresses) = holding.key.and_then(|key| self.by_key.get_mut(key))
-        {
-            addresses.remove(&address);
+        let shared = &mut holding.sharing.and_then(|sharing| self.shared.get_mut(sharing));
+        holding.ports.retain(|port, by| {
+            let stays = *by != consumer;
+            if let (false, Some(users)) =
+                (stays, shared.as_mut().and_then(|shared| shared.by_port.get_mut(port)))
+            {
+                users.remove(&address);
+            }
+            stays
+        });
+        if holding.tenants.is_empty() {
+            if let Some(shared) = shared {
+                shared.addresses.remove(&address);
+            }
+            self.holdings.remove(&address);
         }
     }
 

@@ -2,3 +2,344 @@
 // Copyright The FerroLB Authors
 
 //! What holds whatever users do.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use ferrolb_config::reason::Reason;
+use ferrolb_config::snapshot::TrafficPolicy;
+use ferrolb_config::{ServiceName, Snapshot};
+use ferrolb_controller::ipam::{Claim, Unread, allocate};
+use ferrolb_controller::plan::ServicePlan;
+use proptest::prelude::*;
+
+use crate::world::{Edit, World, service_name, tcp, udp};
+
+/// One edit by a user.
+#[derive(Clone, Debug)]
+enum Change {
+    Service(usize, Wish),
+    DeleteService(usize),
+    Pool(usize, usize),
+    DeletePool(usize),
+    AutoAssign(usize, bool),
+    AvoidBuggy(usize, bool),
+}
+
+#[derive(Clone, Debug)]
+enum Wish {
+    Plain,
+    Ask(usize),
+    AskPool(usize),
+    Withdraw,
+    Policy(usize),
+    Families(usize),
+    Share(usize),
+    Ports(usize),
+    Local(Option<usize>),
+    Type(bool),
+}
+
+/// Small ranges, so that addresses are scarce; some overlap each other, one is upside down.
+const RANGES: [&[&str]; 8] = [
+    &["10.0.0.254-10.0.1.1"],
+    &["10.0.0.254/31", "fd00::/126"],
+    &["fd00::2-fd00::5"],
+    &["10.0.2.0/30", "fd01::/126"],
+    &["10.0.2.2/31"],
+    &["10.0.3.3/32", "fd02::3"],
+    &["10.0.3.9-10.0.3.1"],
+    &["10.0.2.0/31", "fd01::2/127"],
+];
+const ASKED: [&str; 8] = [
+    "10.0.1.0",
+    "10.0.2.1",
+    "fd00::2",
+    "10.0.2.1,fd01::1",
+    "10.0.0.255,fd01::2",
+    "192.0.2.1",
+    "nonsense",
+    "10.0.3.3,fd02::3",
+];
+const POOLS: [&str; 3] = ["a", "b", "c"];
+const SERVICES: usize = 8;
+
+fn name(index: usize) -> String {
+    format!("s{index}")
+}
+
+fn wish() -> impl Strategy<Value = Wish> {
+    prop_oneof![
+        4 => Just(Wish::Plain),
+        3 => (0..ASKED.len()).prop_map(Wish::Ask),
+        2 => (0..POOLS.len() + 1).prop_map(Wish::AskPool),
+        2 => Just(Wish::Withdraw),
+        3 => (0..3usize).prop_map(Wish::Policy),
+        2 => (0..5usize).prop_map(Wish::Families),
+        4 => (0..3usize).prop_map(Wish::Share),
+        3 => (0..4usize).prop_map(Wish::Ports),
+        2 => proptest::option::of(0..2usize).prop_map(Wish::Local),
+        1 => any::<bool>().prop_map(Wish::Type),
+    ]
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    prop_oneof![
+        12 => (0..SERVICES, wish()).prop_map(|(index, wish)| Change::Service(index, wish)),
+        3 => (0..SERVICES).prop_map(Change::DeleteService),
+        4 => (0..POOLS.len(), 0..RANGES.len()).prop_map(|(pool, ranges)| Change::Pool(pool, ranges)),
+        1 => (0..POOLS.len()).prop_map(Change::DeletePool),
+        1 => (0..POOLS.len(), any::<bool>()).prop_map(|(pool, on)| Change::AutoAssign(pool, on)),
+        1 => (0..POOLS.len(), any::<bool>()).prop_map(|(pool, on)| Change::AvoidBuggy(pool, on)),
+    ]
+}
+
+fn edit(world: &mut World, change: &Change) {
+    match change {
+        Change::Service(index, wish) => wish_for(world, &name(*index), wish),
+        Change::DeleteService(index) => world.delete(&name(*index)),
+        Change::Pool(pool, ranges) => {
+            world.pool(POOLS[*pool], RANGES[*ranges]);
+        }
+        Change::DeletePool(pool) => {
+            world.objects.pools.remove(POOLS[*pool]);
+        }
+        Change::AutoAssign(pool, on) => {
+            if let Some(pool) = world.objects.pools.get_mut(POOLS[*pool]) {
+                pool.spec.auto_assign = *on;
+            }
+        }
+        Change::AvoidBuggy(pool, on) => {
+            if let Some(pool) = world.objects.pools.get_mut(POOLS[*pool]) {
+                pool.spec.avoid_buggy_ips = *on;
+            }
+        }
+    }
+}
+
+fn wish_for(world: &mut World, name: &str, wish: &Wish) {
+    let service = world.service(name);
+    match wish {
+        Wish::Plain => {}
+        Wish::Ask(index) => {
+            service.ask(ASKED[*index]);
+        }
+        Wish::AskPool(index) => {
+            service.ask_pool(POOLS.get(*index).unwrap_or(&"nowhere"));
+        }
+        Wish::Withdraw => {
+            service.unannotate("ferrolb.io/addresses").unannotate("ferrolb.io/address-pool");
+        }
+        Wish::Policy(index) => {
+            service.policy(["SingleStack", "PreferDualStack", "RequireDualStack"][*index]);
+        }
+        Wish::Families(index) => {
+            let families: [&[&str]; 5] = [&[], &["IPv4"], &["IPv6"], &["IPv4", "IPv6"], &["IPv6", "IPv4"]];
+            service.families(families[*index]);
+        }
+        Wish::Share(index) => {
+            match ["x", "y"].get(*index) {
+                Some(key) => service.share(key),
+                None => service.unannotate("ferrolb.io/sharing-key"),
+            };
+        }
+        Wish::Ports(index) => {
+            let ports = [vec![tcp(80)], vec![tcp(443)], vec![udp(80)], vec![tcp(80), tcp(443)]];
+            service.ports(&ports[*index]);
+        }
+        Wish::Local(app) => {
+            service.spec().external_traffic_policy = Some("Cluster".to_owned());
+            if let Some(app) = app {
+                service.local(["a", "b"][*app]);
+            }
+        }
+        Wish::Type(balancer) => {
+            let kind = if *balancer { "LoadBalancer" } else { "ClusterIP" };
+            service.spec().type_ = Some(kind.to_owned());
+        }
+    }
+}
+
+/// Every Service of ours, with what it has and whether that is all it asks for.
+fn outcome(world: &World) -> BTreeMap<ServiceName, (BTreeSet<IpAddr>, Option<Reason>)> {
+    let ours = |plan: &ServicePlan| match plan {
+        ServicePlan::Ours { addresses, refusal } => {
+            Some((addresses.iter().copied().collect(), refusal.as_ref().map(|refusal| refusal.reason)))
+        }
+        _ => None,
+    };
+    world.plan.services.iter().filter_map(|(name, plan)| Some((name.clone(), ours(plan)?))).collect()
+}
+
+/// What must hold of every settled world.
+fn check(world: &World) {
+    let snapshot = Snapshot::build(&world.objects);
+    let outcome = outcome(world);
+    for (address, record) in &world.plan.virtual_ips {
+        assert!(!record.consumers.is_empty(), "{address} is recorded for nobody");
+        let mut ports = BTreeSet::new();
+        let mut keys = BTreeSet::new();
+        let mut backends = BTreeSet::new();
+        for consumer in &record.consumers {
+            let name = ServiceName { namespace: consumer.namespace.clone(), name: consumer.name.clone() };
+            let service = &snapshot.load_balancers[&name];
+            assert!(outcome[&name].0.contains(address), "{name} does not know of {address}");
+            keys.insert(service.sharing_key.clone());
+            let local =
+                service.traffic_policy == TrafficPolicy::Local && !service.backend_selector.is_empty();
+            backends.insert(local.then_some((&consumer.namespace, &service.backend_selector)));
+            for port in &service.ports {
+                assert!(ports.insert((port.protocol, port.port)), "two users of one port on {address}");
+            }
+        }
+        if record.consumers.len() > 1 {
+            assert_eq!((keys.len(), backends.len()), (1, 1), "{address} is shared by strangers");
+            assert!(!keys.contains(&None), "{address} is shared without a key");
+        }
+        let broken = snapshot.pools.values().any(|pool| pool.accepting.is_err());
+        let inside = snapshot.pools.get(&record.pool).is_some_and(|pool| pool.contains(*address));
+        assert!(inside || broken, "{address} is not of pool {}", record.pool);
+        // Groups are an equivalence: all addresses of a Service are in one, and no other one has its name.
+        for (other, other_record) in &world.plan.virtual_ips {
+            let linked = record.consumers.iter().any(|one| {
+                other_record
+                    .consumers
+                    .iter()
+                    .any(|two| (&one.namespace, &one.name) == (&two.namespace, &two.name))
+            });
+            assert!(!linked || record.group == other_record.group, "{address} and {other} are linked");
+        }
+    }
+    for (name, (addresses, _)) in &outcome {
+        for address in addresses {
+            let consumers = &world.plan.virtual_ips[address].consumers;
+            assert!(
+                consumers.iter().any(|consumer| consumer.name == name.name),
+                "{name} is not on {address}"
+            );
+        }
+        let families: BTreeSet<_> = addresses.iter().map(IpAddr::is_ipv4).collect();
+        assert_eq!(families.len(), addresses.len(), "{name} has two addresses of one family");
+    }
+    check_nobody_waits_for_a_free_address(&snapshot, world, &outcome);
+}
+
+fn check_nobody_waits_for_a_free_address(
+    snapshot: &Snapshot,
+    world: &World,
+    outcome: &BTreeMap<ServiceName, (BTreeSet<IpAddr>, Option<Reason>)>,
+) {
+    let free = |family_is_v4: bool| {
+        snapshot
+            .pools
+            .values()
+            .filter(|pool| pool.auto_assign && pool.accepting.is_ok())
+            .flat_map(|pool| asked_range(pool).into_iter().filter(|address| pool.contains(*address)))
+            .any(|address| {
+                address.is_ipv4() == family_is_v4 && !world.plan.virtual_ips.contains_key(&address)
+            })
+    };
+    for (name, (addresses, reason)) in outcome {
+        let service = &snapshot.load_balancers[name];
+        let plain = service.requested.is_empty() && service.pool.is_none() && service.refusal.is_none();
+        if plain
+            && addresses.is_empty()
+            && service.families.len() == 1
+            && *reason == Some(Reason::PoolExhausted)
+        {
+            let v4 = service.families[0] == ferrolb_config::address::Family::V4;
+            let both = service.family_policy == ferrolb_config::snapshot::FamilyPolicy::RequireDualStack;
+            assert!(both || !free(v4), "{name} waits though an address is free");
+        }
+    }
+}
+
+/// The addresses of a small pool, one by one.
+fn asked_range(pool: &ferrolb_config::snapshot::Pool) -> Vec<IpAddr> {
+    let mut all = Vec::new();
+    for range in pool.ranges.ranges() {
+        let mut next = Some(range.first());
+        while let Some(address) = next.filter(|address| range.contains(*address)) {
+            all.push(address);
+            next = match address {
+                IpAddr::V4(v4) => v4.to_bits().checked_add(1).map(|bits| IpAddr::V4(bits.into())),
+                IpAddr::V6(v6) => v6.to_bits().checked_add(1).map(|bits| IpAddr::V6(bits.into())),
+            };
+        }
+    }
+    all
+}
+
+/// Few enough for every run of the tests; `PROPTEST_CASES` asks for more.
+fn cases() -> ProptestConfig {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(48);
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(cases())]
+
+    #[test]
+    fn ipam_no_address_is_given_twice_and_who_is_content_keeps_what_it_has(
+        changes in prop::collection::vec(change(), 1..40),
+    ) {
+        let mut world = World::default();
+        for change in &changes {
+            let before = outcome(&world);
+            edit(&mut world, change);
+            world.settle();
+            check(&world);
+            let now = outcome(&world);
+            for (name, (addresses, reason)) in &before {
+                let edited = matches!(change, Change::Service(index, _) | Change::DeleteService(index)
+                    if *name == service_name(&crate::properties::name(*index)));
+                let of_pools = !matches!(change, Change::Service(..) | Change::DeleteService(_));
+                if !edited && !of_pools && reason.is_none() {
+                    prop_assert!(
+                        now.get(name).is_some_and(|(now, _)| now.is_superset(addresses)),
+                        "{change:?} moved {name} from {addresses:?} to {:?}", now.get(name)
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn ipam_092_the_order_of_the_claims_does_not_matter(
+        changes in prop::collection::vec(change(), 1..40),
+        keys in prop::collection::vec(any::<u32>(), SERVICES),
+    ) {
+        let mut world = World::default();
+        for change in &changes {
+            edit(&mut world, change);
+            world.settle();
+        }
+        // One more edit of everything, not settled, so that there is something to decide.
+        for change in changes.iter().rev().take(6) {
+            edit(&mut world, change);
+        }
+        let snapshot = Snapshot::build(&world.objects);
+        let claims: Vec<_> = snapshot.load_balancers.values().map(Claim::of_service).collect();
+        let mut shuffled: Vec<_> = claims.iter().cloned().zip(keys).collect();
+        shuffled.sort_by_key(|(_, key)| *key);
+        let shuffled: Vec<_> = shuffled.into_iter().map(|(claim, _)| claim).collect();
+        let unread = Unread::default();
+        prop_assert_eq!(
+            allocate(&snapshot.pools, &claims, &snapshot.virtual_ips, &unread),
+            allocate(&snapshot.pools, &shuffled, &snapshot.virtual_ips, &unread)
+        );
+    }
+
+    #[test]
+    fn ipam_130_a_controller_that_is_killed_at_any_moment_loses_nothing(
+        changes in prop::collection::vec((change(), 0..6usize), 1..30),
+    ) {
+        let mut world = World::default();
+        for (change, writes) in &changes {
+            edit(&mut world, change);
+            world.pass(*writes);
+        }
+        world.settle();
+        check(&world);
+    }
+}
