@@ -3,8 +3,9 @@
 
 //! The order of the writes.
 //!
-//! An address is recorded for a Service before the Service shows it, and stays recorded until the Service shows it no
-//! more. Where Services hand addresses on to each other in a circle, one of them first shows less.
+//! The accepted configuration comes first. An address is recorded for a Service before the Service shows it, and stays
+//! recorded until the Service shows it no more. Where Services hand addresses on to each other in a circle, one of them
+//! first shows less.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
@@ -30,11 +31,11 @@ pub struct Step {
 pub fn steps(plan: &Plan, objects: &Objects, written: &Written, now: &Time) -> Vec<Step> {
     let unread = Unread::new(&objects.refused);
     let mut draft = Draft::new(plan, objects, render::services(plan, objects, written, &unread, now));
-    draft.order();
-    let mut steps = draft.steps;
+    // What is accepted comes first: an address must not be given from ranges that a restart would judge anew.
     let configuration = render::configuration(plan, objects, written, &unread, now);
-    steps.extend(configuration.into_iter().map(|write| Step { write, after: Vec::new() }));
-    steps
+    draft.steps.extend(configuration.into_iter().map(|write| Step { write, after: Vec::new() }));
+    draft.order();
+    draft.steps
 }
 
 /// A write that waits for its turn.

@@ -147,9 +147,11 @@ impl<'a> Tenancy<'a> {
         self.holdings.contains_key(&address)
     }
 
-    /// The addresses in use that `claim` may join, ascending.
+    /// The addresses in use that `claim` may join, ascending. None for a claim without ports, which could not be told
+    /// from a tenant.
     pub fn joinable<'b>(&'b self, claim: &'b Claim<'_>) -> impl Iterator<Item = IpAddr> + 'b {
-        let shared = claim.sharing.as_ref().and_then(|sharing| self.shared.get(sharing));
+        let sharing = claim.sharing.as_ref().filter(|_| !claim.ports.is_empty());
+        let shared = sharing.and_then(|sharing| self.shared.get(sharing));
         shared.into_iter().flat_map(|shared| shared.without(&claim.ports))
     }
 
