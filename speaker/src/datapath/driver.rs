@@ -37,7 +37,7 @@ const SETTLE: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Observed {
     /// What the kernel does: the last of the desired states that it accepted. After a failed change it is still in
-    /// force.
+    /// force, unless somebody else deleted the table and it cannot be restored.
     pub applied: Option<Arc<DataPath>>,
     /// What is wrong, empty if nothing is.
     pub conditions: BTreeSet<Condition>,
@@ -211,6 +211,10 @@ impl Driver {
             Err(condition) => {
                 tracing::error!(reason = %condition.reason(), "{condition}");
                 self.refusal = Some(condition);
+                // A refused text changes nothing; but the rules of before may be gone for another reason.
+                if !self.table.is_known() && kernel_table::exists().await == Ok(false) {
+                    self.observe.send_modify(|observed| observed.applied = None);
+                }
                 self.publish(None);
                 return false;
             }

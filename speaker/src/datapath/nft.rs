@@ -6,11 +6,12 @@
 //! The text form was chosen over JSON because it is what `nft list` shows: what a test compares, what a user
 //! sees and what a log line holds is the same.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Seek, Write};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use tokio::process::Command;
 use tokio::time::timeout;
 
@@ -44,36 +45,34 @@ pub(crate) async fn list(list: &[&str]) -> Result<Option<serde_json::Value>, Con
 }
 
 async fn run(arguments: &[&str], input: &str) -> Result<(u32, Vec<u8>), Condition> {
+    let input =
+        whole(input).map_err(|error| Condition::NftFailed(format!("preparing its input: {error}")))?;
     let talk = async {
-        let mut child = Command::new("nft")
+        let child = Command::new("nft")
             .args(arguments)
-            .stdin(Stdio::piped())
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| Condition::NftMissing(error.to_string()))?;
         let process = child.id().unwrap_or_default();
-        let stdin = child.stdin.take();
-        let feed = async move {
-            match stdin {
-                Some(mut stdin) => stdin.write_all(input.as_bytes()).await,
-                None => Ok(()),
-            }
-        };
-        // Both at once: nft may complain before it has read everything.
-        let (fed, output) = tokio::join!(feed, child.wait_with_output());
-        let output = output.map_err(|error| Condition::NftFailed(error.to_string()))?;
-        match fed {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(Condition::NftFailed(error.to_string()))
-            }
-            _ => Ok((process, verdict(output)?)),
-        }
+        let output =
+            child.wait_with_output().await.map_err(|error| Condition::NftFailed(error.to_string()))?;
+        Ok((process, verdict(output)?))
     };
     timeout(PATIENCE, talk)
         .await
         .unwrap_or_else(|_| Err(Condition::NftFailed(format!("no answer within {} s", PATIENCE.as_secs()))))
+}
+
+/// An input that is there as a whole before `nft` starts. Were it a pipe, and this process killed while it writes,
+/// `nft` would take what came so far for everything, and apply it.
+fn whole(text: &str) -> io::Result<File> {
+    let mut file = File::from(memfd_create(c"ferrolb-nft", MFdFlags::MFD_CLOEXEC)?);
+    file.write_all(text.as_bytes())?;
+    file.rewind()?;
+    Ok(file)
 }
 
 fn verdict(output: Output) -> Result<Vec<u8>, Condition> {
