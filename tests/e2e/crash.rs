@@ -3,11 +3,17 @@
 
 //! A node is gone from one moment to the next.
 
-use anyhow::Result;
+use std::net::SocketAddr;
+
+use anyhow::{Result, ensure};
+use ferrolb_lab::Mac;
+use ferrolb_lab::backend::ask;
+use ferrolb_lab::probe::NewClients;
 use ferrolb_lab::rights::within;
 use ferrolb_lab::trial::{self, Contender};
 
 use crate::cluster::{SOON, quickstart};
+use crate::patience::eventually;
 
 #[test]
 fn the_death_of_the_carrying_node_is_survived() {
@@ -42,6 +48,49 @@ fn of_two_nodes_the_survivor_serves_and_goes_on_serving_alone() {
         ferrolb.lab().plug(&owner)?;
         std::thread::sleep(SOON);
         assert_eq!(trial::settled_owner(&ferrolb)?, survivor, "a node that comes back takes nothing away");
+        Ok(())
+    });
+}
+
+#[test]
+fn both_families_of_a_service_are_carried_by_one_node_and_move_together() {
+    within(|| {
+        let ferrolb = quickstart(3)?;
+        let (installation, lab) = (&ferrolb.installation, ferrolb.lab());
+        let families =
+            [installation.address_of("default/dual", true)?, installation.address_of("default/dual", false)?];
+        let carrier = || -> Result<String> {
+            let status = installation.status()?;
+            let found = status.addresses.iter().filter(|found| families.contains(&found.address));
+            let mut nodes: Vec<&str> =
+                found.flat_map(|found| found.carriers.iter().map(|carrier| carrier.node.as_str())).collect();
+            nodes.dedup();
+            ensure!(nodes.len() == 1, "carried by {nodes:?}");
+            Ok(nodes.concat())
+        };
+        let before = carrier()?;
+        let probes: Vec<NewClients> = families
+            .iter()
+            .map(|address| NewClients::start(&lab.newcomer, *address))
+            .collect::<Result<_>>()?;
+        std::thread::sleep(SOON / 10);
+        lab.cut(lab.node(&before)?)?;
+        std::thread::sleep(SOON);
+        let answerers: Vec<Option<Mac>> =
+            probes.into_iter().map(|probe| Ok(probe.finish()?.last_answerer())).collect::<Result<_>>()?;
+        let after = carrier()?;
+        assert_ne!(after, before);
+        let expected = lab.node(&after)?.place().mac();
+        assert_eq!(
+            answerers,
+            [Some(expected), Some(expected)],
+            "ARP and neighbour discovery\n{}",
+            installation.logs()
+        );
+        // A third of the pods went with the node: ask until another one is chosen.
+        for address in families {
+            eventually("a living pod answers", SOON * 3, || ask(&lab.client, SocketAddr::new(address, 80)))?;
+        }
         Ok(())
     });
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use ferrolb_lab::capture::Capture;
 use ferrolb_lab::frame::Content;
+use ferrolb_lab::installation::Contestant;
 use ferrolb_lab::probe::{NewClients, UdpEcho};
 use ferrolb_lab::rights::within;
 use ferrolb_lab::trial::{self, Contender, TOLERATED_TWO_ANSWERS};
@@ -97,4 +98,31 @@ fn a_speaker_that_freezes_for_three_seconds_gives_no_stale_answer_when_it_wakes(
         assert_ne!(trial::settled_owner(&ferrolb)?, owner);
         Ok(())
     });
+}
+
+#[test]
+fn a_killed_controller_is_not_missed_and_its_successor_keeps_every_address() {
+    within(|| {
+        let mut ferrolb = quickstart(3)?;
+        let before = addresses(&ferrolb)?;
+        let probe = UdpEcho::start(&ferrolb.lab().client, ferrolb.target())?;
+        ferrolb.installation.controller()?.kill()?;
+        thread::sleep(SOON / 3);
+        ferrolb.installation.start_controller()?;
+        thread::sleep(SOON);
+        let probe = probe.finish()?;
+        assert!(
+            probe.outage < Duration::from_millis(100) + probe.stall,
+            "{probe:?}\n{}",
+            ferrolb.installation.logs()
+        );
+        assert!(ferrolb.installation.controller()?.is_running(), "{}", ferrolb.installation.logs());
+        assert_eq!(addresses(&ferrolb)?, before);
+        Ok(())
+    });
+}
+
+fn addresses(ferrolb: &Contestant) -> Result<Vec<(IpAddr, Vec<String>)>> {
+    let status = ferrolb.installation.status()?;
+    Ok(status.addresses.into_iter().map(|found| (found.address, found.services)).collect())
 }

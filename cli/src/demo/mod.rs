@@ -32,7 +32,8 @@ const NODES: u8 = 3;
 /// Rights or tools are missing, or what was to be shown did not happen; the message says which process said what.
 pub fn demo(arguments: &DemoArguments) -> Result<ExitCode> {
     if let Some(DemoCommand::Exec { namespace, command }) = &arguments.command {
-        let status = visit::run(namespace, command)?;
+        let status = visit::run("demo", namespace, command)
+            .context("looking inside the demo; `ferrolb demo --keep` leaves one up")?;
         return Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)));
     }
     if rights::check().is_err() {

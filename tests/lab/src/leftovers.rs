@@ -52,6 +52,13 @@ impl LabName {
         self.pid == pid && self.maker_lives()
     }
 
+    /// Whether its maker lives and was started with `word` among its arguments.
+    pub(crate) fn maker_was_told(&self, word: &str) -> bool {
+        let line =
+            fs::read(Path::new("/proc").join(self.pid.to_string()).join("cmdline")).unwrap_or_default();
+        self.maker_lives() && line.split(|byte| *byte == 0).any(|argument| argument == word.as_bytes())
+    }
+
     fn maker_lives(&self) -> bool {
         start_time(self.pid) == Some(self.started)
     }
