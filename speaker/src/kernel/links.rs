@@ -47,11 +47,18 @@ impl Link {
         !self.loopback && self.resolves_neighbours && self.master.is_none() && self.mac.is_some()
     }
 
-    /// Whether `address` lies in the prefix of one of this interface's own addresses, so that hosts of this segment
-    /// resolve it themselves. A prefix of full length names a host, not a segment.
+    /// The length of the longest prefix of this interface's own addresses that `address` lies in, so that hosts of this
+    /// segment resolve it themselves. A prefix of full length names a host, not a segment.
+    #[must_use]
+    pub fn on_link_prefix(&self, address: IpAddr) -> Option<u8> {
+        let segments = self.addresses.iter().filter(|net| net.prefix_len() < net.max_prefix_len());
+        segments.filter(|net| net.contains(&address)).map(IpNet::prefix_len).max()
+    }
+
+    /// Whether [`Link::on_link_prefix`] finds one.
     #[must_use]
     pub fn is_on_link(&self, address: IpAddr) -> bool {
-        self.addresses.iter().any(|net| net.prefix_len() < net.max_prefix_len() && net.contains(&address))
+        self.on_link_prefix(address).is_some()
     }
 }
 

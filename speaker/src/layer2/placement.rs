@@ -3,6 +3,7 @@
 
 //! Which interface carries which virtual IP: pure, from what is wanted and the interfaces that are there.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -14,7 +15,7 @@ use crate::kernel::links::{Link, LinkIndex, Links};
 /// The interfaces on which an address may be announced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Interfaces {
-    /// Those with an on-link prefix that holds the address: there its hosts look for it.
+    /// The one with an on-link prefix that holds the address: there its hosts look for it.
     OnLink,
     /// Those that an advertisement names, whatever their prefixes.
     Named(Vec<String>),
@@ -118,18 +119,15 @@ fn state_of(link: &Link) -> Option<LinkState> {
 fn carriers<'a>(address: IpAddr, rule: &Interfaces, links: &'a Links) -> Result<Vec<&'a Link>, NoInterface> {
     match rule {
         Interfaces::OnLink => {
-            let found: Vec<&Link> =
-                links.iter().filter(|link| link.can_carry() && link.is_on_link(address)).collect();
-            if found.is_empty() {
-                return Err(NoInterface {
-                    reason: Reason::NoMatchingInterface,
-                    message: format!(
-                        "no interface has an address in a subnet with {address}; give one such an address, or name \
-                         the interface in the L2Advertisement"
-                    ),
-                });
-            }
-            Ok(found)
+            let usable = links.iter().filter(|link| link.can_carry());
+            let found = on_its_segment(address, usable).ok_or_else(|| NoInterface {
+                reason: Reason::NoMatchingInterface,
+                message: format!(
+                    "no interface has an address in a subnet with {address}; give one such an address, or name the \
+                     interface in the L2Advertisement"
+                ),
+            })?;
+            Ok(vec![found])
         }
         Interfaces::Named(names) => {
             let named: Vec<&Link> = names.iter().filter_map(|name| links.named(name)).collect();
@@ -154,9 +152,19 @@ fn carriers<'a>(address: IpAddr, rule: &Interfaces, links: &'a Links) -> Result<
                     ),
                 });
             }
-            Ok(usable)
+            let on_link = on_its_segment(address, usable.iter().copied()).into_iter();
+            Ok(usable.iter().copied().filter(|link| !link.is_on_link(address)).chain(on_link).collect())
         }
     }
+}
+
+/// Of the interfaces in the address's subnet the one in use: the longest prefix, as in routing, then one that is up.
+/// Two of them on one segment would be two stations in the name of one node.
+fn on_its_segment<'a>(address: IpAddr, links: impl Iterator<Item = &'a Link>) -> Option<&'a Link> {
+    links
+        .filter_map(|link| Some(((link.on_link_prefix(address)?, link.up, Reverse(link.index)), link)))
+        .max_by_key(|(preference, _)| *preference)
+        .map(|(_, link)| link)
 }
 
 fn list(names: &[String]) -> String {
@@ -226,11 +234,35 @@ mod tests {
     }
 
     #[test]
-    fn two_interfaces_on_one_subnet_both_carry_the_address() {
+    fn of_two_interfaces_on_one_subnet_the_first_that_is_up_carries_the_address() {
+        let one = link(2, "eth0", &["192.0.2.1/24"]);
+        let two = link(3, "eth1", &["192.0.2.2/24"]);
+        let only = |links: &Links| {
+            let placement = place(&on_link(&["192.0.2.10"]), links);
+            placement.segments.into_keys().collect::<Vec<_>>()
+        };
+        assert_eq!(only(&Links::from_iter([one.clone(), two.clone()])), [2]);
+        assert_eq!(only(&Links::from_iter([Link { up: false, ..one }, two])), [3]);
+    }
+
+    #[test]
+    fn the_longer_prefix_tells_the_segment() {
         let links =
-            Links::from_iter([link(2, "eth0", &["192.0.2.1/24"]), link(3, "eth1", &["192.0.2.2/24"])]);
-        let placement = place(&on_link(&["192.0.2.10"]), &links);
-        assert_eq!(placement.segments.len(), 2);
+            Links::from_iter([link(2, "eth0", &["192.0.0.1/16"]), link(3, "eth1", &["192.0.2.1/24"])]);
+        assert_eq!(carried(&place(&on_link(&["192.0.2.10"]), &links), 3), [ip("192.0.2.10")]);
+        assert_eq!(carried(&place(&on_link(&["192.0.3.10"]), &links), 2), [ip("192.0.3.10")]);
+    }
+
+    #[test]
+    fn of_named_interfaces_only_one_carries_the_address_in_its_subnet() {
+        let links = Links::from_iter([
+            link(2, "eth0", &["192.0.2.1/24"]),
+            link(3, "eth1", &["192.0.2.2/24"]),
+            link(4, "eth2", &["198.51.100.1/24"]),
+        ]);
+        let rule = Interfaces::Named(vec!["eth0".into(), "eth1".into(), "eth2".into()]);
+        let placement = place(&Wanted::from([(ip("192.0.2.10"), vip("web", rule))]), &links);
+        assert_eq!(placement.segments.into_keys().collect::<Vec<_>>(), [2, 4]);
     }
 
     #[test]
