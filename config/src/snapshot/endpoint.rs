@@ -47,7 +47,7 @@ pub(super) fn build(
     slices: &BTreeMap<ServiceName, EndpointSlice>,
     refused: &mut Vec<Refusal>,
 ) -> BTreeMap<ServiceName, Vec<Endpoint>> {
-    let mut endpoints: BTreeMap<ServiceName, Vec<Endpoint>> = BTreeMap::new();
+    let mut by_slice = Vec::with_capacity(slices.len());
     for (name, slice) in slices {
         let object = || ObjectRef::namespaced("EndpointSlice", name);
         let Some(service) = slice.metadata.labels.as_ref().and_then(|labels| labels.get(SERVICE_NAME_LABEL))
@@ -60,7 +60,7 @@ pub(super) fn build(
             continue;
         };
         let service = ServiceName { namespace: name.namespace.clone(), name: service.clone() };
-        let of_service = endpoints.entry(service).or_default();
+        let mut of_slice = Vec::with_capacity(slice.endpoints.len());
         let ports = ports(slice, &object, refused);
         for (index, endpoint) in slice.endpoints.iter().enumerate() {
             // Kubernetes gives a meaning to the first address only.
@@ -79,7 +79,7 @@ pub(super) fn build(
             };
             let conditions = endpoint.conditions.as_ref();
             let ready = conditions.and_then(|conditions| conditions.ready).unwrap_or(true);
-            of_service.push(Endpoint {
+            of_slice.push(Endpoint {
                 address,
                 ports: ports.clone(),
                 node: endpoint.node_name.clone(),
@@ -88,12 +88,26 @@ pub(super) fn build(
                 terminating: conditions.and_then(|conditions| conditions.terminating).unwrap_or(false),
             });
         }
+        by_slice.push((service, of_slice));
     }
-    for of_service in endpoints.values_mut() {
-        of_service.sort();
-        of_service.dedup();
+    gather(by_slice)
+}
+
+/// Brings the slices of each Service together. Sorted first, which builds the map without searching it.
+fn gather(mut by_slice: Vec<(ServiceName, Vec<Endpoint>)>) -> BTreeMap<ServiceName, Vec<Endpoint>> {
+    by_slice.sort();
+    let mut by_service: Vec<(ServiceName, Vec<Endpoint>)> = Vec::with_capacity(by_slice.len());
+    for (service, of_slice) in by_slice {
+        match by_service.last_mut() {
+            Some((last, endpoints)) if *last == service => endpoints.extend(of_slice),
+            _ => by_service.push((service, of_slice)),
+        }
     }
-    endpoints
+    for (_, endpoints) in &mut by_service {
+        endpoints.sort();
+        endpoints.dedup();
+    }
+    by_service.into_iter().collect()
 }
 
 fn ports(

@@ -153,30 +153,26 @@ pub(super) fn build(
     services: &BTreeMap<ServiceName, Service>,
     refused: &mut Vec<Refusal>,
 ) -> BTreeMap<ServiceName, LoadBalancer> {
-    let mut load_balancers = BTreeMap::new();
-    for (name, service) in services {
-        let Some(spec) = service.spec.as_ref().filter(|spec| spec.type_.as_deref() == Some("LoadBalancer"))
-        else {
-            continue;
-        };
+    let read = |(name, service): (&ServiceName, &Service)| {
+        let spec = service.spec.as_ref().filter(|spec| spec.type_.as_deref() == Some("LoadBalancer"))?;
         if let Some(class) = spec.load_balancer_class.as_deref().filter(|class| *class != LOAD_BALANCER_CLASS)
         {
-            let message = format!("the class \"{class}\" is another controller's");
-            refused.push(
-                Refusal::warning(
-                    Reason::OtherLoadBalancerClass,
-                    ObjectRef::namespaced("Service", name),
-                    message,
-                )
-                .field("spec.loadBalancerClass")
-                .remedy(format!("Leave it to that controller, or set the class to {LOAD_BALANCER_CLASS}.")),
-            );
-            continue;
+            refused.push(of_other_class(name, class));
+            return None;
         }
-        let (load_balancer, refusals) =
-            read::load_balancer(name, &service.metadata, spec, service.status.as_ref());
+        let status = service.status.as_ref();
+        let (load_balancer, refusals) = read::load_balancer(name, &service.metadata, spec, status);
         refused.extend(refusals);
-        load_balancers.insert(name.clone(), load_balancer);
-    }
-    load_balancers
+        Some((name.clone(), load_balancer))
+    };
+    // Collected in their order, which builds the map without searching it.
+    services.iter().filter_map(read).collect()
+}
+
+fn of_other_class(name: &ServiceName, class: &str) -> Refusal {
+    let message = format!("the class \"{class}\" is another controller's");
+    let object = ObjectRef::namespaced("Service", name);
+    Refusal::warning(Reason::OtherLoadBalancerClass, object, message)
+        .field("spec.loadBalancerClass")
+        .remedy(format!("Leave it to that controller, or set the class to {LOAD_BALANCER_CLASS}."))
 }

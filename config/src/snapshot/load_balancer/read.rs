@@ -26,7 +26,7 @@ pub(super) fn load_balancer(
     let none = BTreeMap::new();
     let annotations = metadata.annotations.as_ref().unwrap_or(&none);
     let text = |key: &str| annotations.get(key).map(|value| value.trim()).filter(|value| !value.is_empty());
-    let mut faults = Faults { object: ObjectRef::namespaced("Service", name), found: Vec::new() };
+    let mut faults = Faults { service: name, found: Vec::new() };
 
     let ingress = status.and_then(|status| status.load_balancer.as_ref());
     let ingress = ingress.and_then(|load_balancer| load_balancer.ingress.as_deref()).unwrap_or_default();
@@ -58,19 +58,20 @@ pub(super) fn load_balancer(
 }
 
 /// What is wrong with the Service.
-struct Faults {
-    object: ObjectRef,
+struct Faults<'a> {
+    service: &'a ServiceName,
     found: Vec<Refusal>,
 }
 
-impl Faults {
+impl Faults<'_> {
     fn add(&mut self, field: impl Into<String>, message: String, remedy: impl Into<String>) {
-        let refusal = Refusal::error(Reason::InvalidValue, self.object.clone(), message);
+        let object = ObjectRef::namespaced("Service", self.service);
+        let refusal = Refusal::error(Reason::InvalidValue, object, message);
         self.found.push(refusal.field(field).remedy(remedy));
     }
 }
 
-fn families(spec: &ServiceSpec, faults: &mut Faults) -> Vec<Family> {
+fn families(spec: &ServiceSpec, faults: &mut Faults<'_>) -> Vec<Family> {
     let mut families = Vec::new();
     for (index, text) in spec.ip_families.iter().flatten().enumerate() {
         let field = format!("spec.ipFamilies[{index}]");
@@ -85,7 +86,7 @@ fn families(spec: &ServiceSpec, faults: &mut Faults) -> Vec<Family> {
     families
 }
 
-fn family_policy(spec: &ServiceSpec, faults: &mut Faults) -> FamilyPolicy {
+fn family_policy(spec: &ServiceSpec, faults: &mut Faults<'_>) -> FamilyPolicy {
     match spec.ip_family_policy.as_deref() {
         None | Some("SingleStack") => FamilyPolicy::SingleStack,
         Some("PreferDualStack") => FamilyPolicy::PreferDualStack,
@@ -98,7 +99,7 @@ fn family_policy(spec: &ServiceSpec, faults: &mut Faults) -> FamilyPolicy {
     }
 }
 
-fn traffic_policy(spec: &ServiceSpec, faults: &mut Faults) -> TrafficPolicy {
+fn traffic_policy(spec: &ServiceSpec, faults: &mut Faults<'_>) -> TrafficPolicy {
     match spec.external_traffic_policy.as_deref() {
         None | Some("Cluster") => TrafficPolicy::Cluster,
         Some("Local") => TrafficPolicy::Local,
@@ -119,7 +120,7 @@ fn cluster_ips(spec: &ServiceSpec) -> Vec<IpAddr> {
     )
 }
 
-fn ports(spec: &ServiceSpec, faults: &mut Faults) -> Vec<ServicePort> {
+fn ports(spec: &ServiceSpec, faults: &mut Faults<'_>) -> Vec<ServicePort> {
     let mut ports: Vec<ServicePort> = Vec::new();
     for (index, port) in spec.ports.iter().flatten().enumerate() {
         let field = |name: &str| format!("spec.ports[{index}].{name}");
@@ -173,7 +174,7 @@ fn port_number(number: i32) -> Option<u16> {
 }
 
 /// The addresses asked for by annotation or by `spec.loadBalancerIP`, at most one a family.
-fn requested(annotated: Option<&str>, spec: &ServiceSpec, faults: &mut Faults) -> Vec<IpAddr> {
+fn requested(annotated: Option<&str>, spec: &ServiceSpec, faults: &mut Faults<'_>) -> Vec<IpAddr> {
     let by_field = spec.load_balancer_ip.as_deref().map(str::trim).filter(|text| !text.is_empty());
     let field = format!("metadata.annotations[{}]", annotation::ADDRESSES);
     let annotated = annotated.map(|list| parse_addresses(list, &field, faults));
@@ -191,7 +192,7 @@ fn requested(annotated: Option<&str>, spec: &ServiceSpec, faults: &mut Faults) -
     }
 }
 
-fn parse_addresses(list: &str, field: &str, faults: &mut Faults) -> Vec<IpAddr> {
+fn parse_addresses(list: &str, field: &str, faults: &mut Faults<'_>) -> Vec<IpAddr> {
     let mut addresses: Vec<IpAddr> = Vec::new();
     for text in list.split(',').map(str::trim) {
         match text.parse::<IpAddr>() {
@@ -218,7 +219,7 @@ fn parse_addresses(list: &str, field: &str, faults: &mut Faults) -> Vec<IpAddr> 
 }
 
 /// A range that cannot be read refuses the Service: leaving it out could open it to everybody.
-fn source_ranges(spec: &ServiceSpec, faults: &mut Faults) -> Vec<IpNet> {
+fn source_ranges(spec: &ServiceSpec, faults: &mut Faults<'_>) -> Vec<IpNet> {
     let mut nets = Vec::new();
     for (index, text) in spec.load_balancer_source_ranges.iter().flatten().enumerate() {
         match text.trim().parse::<IpNet>() {
