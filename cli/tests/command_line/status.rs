@@ -122,3 +122,16 @@ fn a_state_that_is_not_there_yet_means_that_nothing_is_in_use() {
     assert!(ended.answer.starts_with("No address is in use."), "{}", ended.answer);
     assert!(ended.answer.contains("NoDecisionYet"), "{}", ended.answer);
 }
+
+#[test]
+fn a_state_that_cannot_be_read_is_an_error_and_not_an_empty_answer() {
+    let state = tempfile::tempdir().unwrap();
+    fs::write(state.path().join("controller"), "no folder").unwrap();
+    let ended = status(state.path(), &[]);
+    assert_eq!((ended.code, ended.answer.as_str()), (Some(1), ""));
+    assert!(
+        ended.complaint.contains(&format!("cannot read the folder {}", state.path().display())),
+        "{}",
+        ended.complaint
+    );
+}

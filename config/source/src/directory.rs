@@ -148,6 +148,15 @@ impl Directory {
             }
             Err(error) => return Err(DirectoryError::Unreadable { path: source.to_owned(), error }),
         }
+        for folder in [state.to_owned(), state.join(CONTROLLER), state.join(CONTROLLER).join(VIRTUAL_IPS)] {
+            // One that nobody made yet holds nothing; one that may not be read must not look as if it did.
+            match fs::read_dir(&folder) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(DirectoryError::Unreadable { path: folder, error });
+                }
+                Ok(_) | Err(_) => {}
+            }
+        }
         if real(state).starts_with(real(source)) {
             return Err(DirectoryError::StateInsideSource {
                 state: state.to_owned(),
