@@ -12,7 +12,7 @@ use ferrolb_config::address::Family;
 use ferrolb_config::api::{Consumer, VirtualIPSpec};
 
 use super::allocator::{Case, Held};
-use super::claim::{Claim, Request, Standing};
+use super::claim::{Claim, Families, Request, Standing};
 use super::ground::Ground;
 use super::tenancy::{Tenancy, Tenant};
 use super::unread::Unread;
@@ -173,21 +173,26 @@ fn unchanged(claim: &Claim<'_>, consumer: &Consumer, record: &VirtualIPSpec) -> 
         && Tenant::ports_of(claim).eq(consumer.ports.iter().cloned())
 }
 
-/// One address a family, and no more than the families allow; the records of a move that was cut short hold more.
+/// One address a family, and no more than the families allow. The records of a move that was cut short hold more; then
+/// what is shown counts before what is not.
 fn choose(case: &mut Case<'_>) {
-    if case.claim.standing != Standing::Open {
-        return;
-    }
-    let shown = case.claim.shown;
+    let (shown, families) = (case.claim.shown, case.claim.families);
     for list in [&mut case.firm, &mut case.leaving] {
         list.sort_by_key(|held| {
             (Family::of(held.address), Reverse(shown.contains(&held.address)), held.address)
         });
         list.dedup_by_key(|held| Family::of(held.address));
     }
-    case.firm.truncate(case.claim.families.most());
+    if case.claim.standing != Standing::Open {
+        return;
+    }
+    if families == Families::Both && case.firm.len() < case.leaving.len() {
+        // Half of what it asks for is worth less than all of what it has.
+        case.firm.clear();
+    }
+    case.firm.truncate(families.most());
     let firm = &case.firm;
     case.leaving
         .retain(|held| firm.iter().all(|other| Family::of(other.address) != Family::of(held.address)));
-    case.leaving.truncate(case.claim.families.most().saturating_sub(firm.len()));
+    case.leaving.truncate(families.most().saturating_sub(firm.len()));
 }

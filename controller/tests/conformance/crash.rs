@@ -3,7 +3,8 @@
 
 //! The controller may die after any write.
 
-use ferrolb_config::api::VirtualIPSpec;
+use ferrolb_config::address::virtual_ip_name;
+use ferrolb_config::api::{Consumer, ConsumerKind, ConsumerPort, VirtualIP, VirtualIPSpec};
 use ferrolb_config::condition::ADDRESSES_ASSIGNED;
 
 use crate::world::{Edit, World, service_name, tcp};
@@ -113,4 +114,52 @@ fn a_pool_that_goes_survives_a_death_after_every_write() {
     world.settle();
     world.objects.pools.remove("p");
     dies_anywhere(&world);
+}
+
+/// Records an address for a Service, as a controller that died on the way left it.
+fn record(world: &mut World, address: &str, pool: &str, name: &str) {
+    let ip = address.parse().unwrap();
+    let consumer = Consumer {
+        kind: ConsumerKind::Service,
+        namespace: "default".to_owned(),
+        name: name.to_owned(),
+        uid: None,
+        ports: vec![ConsumerPort { protocol: "TCP".to_owned(), port: 80 }],
+    };
+    let spec = VirtualIPSpec {
+        address: address.to_owned(),
+        pool: pool.to_owned(),
+        consumers: vec![consumer],
+        sharing_key: None,
+        group: None,
+    };
+    let name = virtual_ip_name(ip);
+    world.objects.virtual_ips.insert(name.clone(), VirtualIP::new(&name, spec));
+}
+
+#[test]
+fn a_service_that_cannot_be_read_any_more_in_the_middle_of_a_move_keeps_what_it_shows() {
+    let mut world = World::with_pools(&[("p", &["1.2.3.0/29"])]);
+    world.service("a").ask("1.2.3.5");
+    world.settle();
+    world.service("a").ask("1.2.3.1");
+    record(&mut world, "1.2.3.1", "p", "a");
+    world.service("a").ask("nonsense");
+    assert_eq!(world.all(["a"]), ["1.2.3.5"]);
+    assert_eq!(world.plan.virtual_ips.len(), 1);
+}
+
+#[test]
+fn a_pair_is_kept_whole_when_a_move_was_cut_short_and_its_end_is_blocked() {
+    let mut world =
+        World::with_pools(&[("p", &["9.9.9.0/32", "9000::/128"]), ("q", &["1.2.3.0/30", "1000::/126"])]);
+    world.service("a").policy("RequireDualStack").ask_pool("q");
+    world.settle();
+    world.service("a").ask_pool("p");
+    record(&mut world, "9000::", "p", "a");
+    record(&mut world, "9.9.9.0", "p", "b");
+    world.service("b").ask_pool("p");
+    assert_eq!(world.all(["a", "b"]), ["1.2.3.0 1000::", "9.9.9.0"]);
+    world.delete("b");
+    assert_eq!(world.all(["a"]), ["9.9.9.0 9000::"]);
 }
