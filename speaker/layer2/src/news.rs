@@ -9,9 +9,17 @@ use std::{
 };
 
 use crate::{
-    hello::{Delta, MAX_DELTAS, UpTo},
+    hello::{Claim, Delta, MAX_CLAIMS, MAX_DELTAS, UpTo},
     timing::{COURTESY_GAP, NEWS_AT},
 };
+
+/// What one hello tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Bulletin {
+    pub(crate) deltas: UpTo<MAX_DELTAS, Delta>,
+    /// Claims for which there was no room among the deltas: listed instead of the regular slice, they are held just so.
+    pub(crate) claims: UpTo<MAX_CLAIMS, Claim>,
+}
 
 /// What is to be told, and when.
 #[derive(Debug, Default)]
@@ -26,9 +34,11 @@ pub(crate) struct News {
 impl News {
     /// Tells the change now, and twice again shortly after.
     pub(crate) fn tell(&mut self, delta: Delta, now: Instant) {
-        for offset in NEWS_AT {
-            self.count = self.count.wrapping_add(1);
-            self.deltas.insert((now + offset, self.count), delta);
+        self.count = self.count.wrapping_add(1);
+        for (copy, offset) in NEWS_AT.into_iter().enumerate() {
+            // Of hellos sent at once, those that are overtaken are lost; so the second copies go in reverse order.
+            let order = if copy == 1 { u64::MAX - self.count } else { self.count };
+            self.deltas.insert((now + offset, order), delta);
         }
     }
 
@@ -54,28 +64,22 @@ impl News {
         delta.into_iter().chain(self.plain.first().copied()).min()
     }
 
-    /// The deltas of the next hello that is due; those that have become untrue meanwhile are dropped.
-    pub(crate) fn take(
-        &mut self,
-        now: Instant,
-        is_true: impl Fn(&Delta) -> bool,
-    ) -> Option<UpTo<MAX_DELTAS, Delta>> {
+    /// What the next hello that is due tells; news that have become untrue meanwhile are dropped.
+    pub(crate) fn take(&mut self, now: Instant, is_true: impl Fn(&Delta) -> bool) -> Option<Bulletin> {
         let shown = self.plain.first().is_some_and(|at| *at <= now);
         while self.plain.first().is_some_and(|at| *at <= now) {
             self.plain.pop_first();
         }
-        let mut deltas = UpTo::new();
+        let mut bulletin = Bulletin::default();
         while let Some(entry) = self.deltas.first_entry()
             && entry.key().0 <= now
-            && deltas.len() < usize::from(MAX_DELTAS)
         {
-            let delta = entry.remove();
-            // There is room: the loop asks before it takes.
-            if is_true(&delta) && deltas.push(delta).is_err() {
+            if is_true(entry.get()) && !bulletin.add(*entry.get()) {
                 break;
             }
+            entry.remove();
         }
-        (shown || !deltas.is_empty()).then_some(deltas)
+        (shown || bulletin != Bulletin::default()).then_some(bulletin)
     }
 
     /// Nothing of it can be told any more.
@@ -83,6 +87,17 @@ impl News {
         self.deltas.clear();
         self.plain.clear();
         self.last_courtesy = None;
+    }
+}
+
+impl Bulletin {
+    /// Whether there was room for it.
+    fn add(&mut self, delta: Delta) -> bool {
+        let Err(delta) = self.deltas.push(delta) else { return true };
+        match delta {
+            Delta::Claim(claim) => self.claims.push(claim).is_ok(),
+            Delta::Resign(_) | Delta::HandOver { .. } => false,
+        }
     }
 }
 
@@ -107,7 +122,7 @@ mod tests {
         news.tell(delta(1), start);
         let mut times = Vec::new();
         while let Some(at) = news.next() {
-            assert_eq!(news.take(at, |_| true).unwrap()[..], [delta(1)]);
+            assert_eq!(news.take(at, |_| true).unwrap().deltas[..], [delta(1)]);
             times.push(at.duration_since(start).as_millis());
         }
         assert_eq!(times, [0, 5, 20]);
@@ -116,13 +131,15 @@ mod tests {
     #[test]
     fn many_changes_take_several_hellos_and_untrue_ones_take_none() {
         let now = Instant::now();
+        let resigned = |group| Delta::Resign(Claim { group: GroupId(group), term: Term(1) });
         let mut news = News::default();
-        (0..20).for_each(|g| news.tell(delta(g), now));
+        (0..60).for_each(|g| news.tell(delta(g), now));
+        (0..20).for_each(|g| news.tell(resigned(g), now));
         let mut sizes = Vec::new();
-        while let Some(deltas) = news.take(now, |_| true) {
-            sizes.push(deltas.len());
+        while let Some(bulletin) = news.take(now, |_| true) {
+            sizes.push((bulletin.deltas.len(), bulletin.claims.len()));
         }
-        assert_eq!(sizes, [8, 8, 4]);
+        assert_eq!(sizes, [(8, 48), (8, 0), (8, 0), (8, 0)]);
         assert_eq!(news.take(now + NEWS_AT[2], |_| false), None);
         assert_eq!(news.next(), None);
     }

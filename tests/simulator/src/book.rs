@@ -4,7 +4,7 @@
 //! What must hold at all times, checked against what the engines say and send.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     net::IpAddr,
     time::{Duration, Instant},
@@ -307,16 +307,20 @@ impl Book {
         scene: Scene<'_>,
     ) -> Result<(), Violation> {
         self.note_cut_off(scene);
-        for group in groups.values() {
-            self.check_overlap(*group, scene)?;
+        let contested = self.owners.iter().filter(|(_, nodes)| nodes.len() > 1).map(|(group, _)| *group);
+        let contested: BTreeSet<GroupId> = contested.collect();
+        self.overlaps.retain(|group, _| contested.contains(group));
+        for group in contested {
+            self.check_overlap(group, scene)?;
         }
         let calm = scene.network.sound_for(scene.now) >= SETTLED
             && scene.nodes.iter().all(|n| scene.now.saturating_duration_since(n.changed) >= SETTLED);
         let agreed = self.agreed_at.is_some_and(|at| scene.now.saturating_duration_since(at) < RACE);
         if calm && !agreed {
             self.agreed_at = Some(scene.now);
+            let views = views(scene);
             for group in groups.values() {
-                self.check_settled(*group, scene)?;
+                self.check_settled(*group, &views, scene)?;
             }
         }
         Ok(())
@@ -347,7 +351,7 @@ impl Book {
     }
 
     /// Without trouble each group has one owner, whom everybody knows.
-    fn check_settled(&self, group: GroupId, scene: Scene<'_>) -> Result<(), Violation> {
+    fn check_settled(&self, group: GroupId, views: &Views, scene: Scene<'_>) -> Result<(), Violation> {
         let able = scene.nodes.iter().filter(|n| n.health() == Health::Well && n.may_carry(group)).count();
         let answering = self.answering(group, scene);
         let [owner] = answering[..] else {
@@ -358,12 +362,9 @@ impl Book {
             return Err(Violation(format!("{able} nodes could own {group:?}, {answering:?} answer")));
         };
         let owner_id = scene.nodes.get(owner).map(|n| n.id);
-        for (number, node) in scene.nodes.iter().enumerate().filter(|(_, n)| n.health() == Health::Well) {
-            let Some(speaker) = &node.speaker else { continue };
-            let view = speaker.segment.view(scene.now);
-            let seen = view.groups.iter().find(|seen| seen.id == group);
-            if seen.is_some_and(|seen| seen.owner != owner_id) {
-                return Err(Violation(format!("node {owner} owns {group:?}, node {number} sees {seen:?}")));
+        for (number, owners) in views {
+            if owners.get(&group).is_some_and(|seen| *seen != owner_id) {
+                return Err(Violation(format!("node {owner} owns {group:?}, node {number} sees another")));
             }
         }
         Ok(())
@@ -383,6 +384,16 @@ impl Book {
             }
         }
     }
+}
+
+/// Whom each node that is well takes for the owner of each group.
+type Views = Vec<(usize, BTreeMap<GroupId, Option<NodeId>>)>;
+
+fn views(scene: Scene<'_>) -> Views {
+    let well = scene.nodes.iter().enumerate().filter(|(_, node)| node.health() == Health::Well);
+    let seen =
+        well.filter_map(|(number, node)| Some((number, node.speaker.as_ref()?.segment.view(scene.now))));
+    seen.map(|(number, view)| (number, view.groups.into_iter().map(|g| (g.id, g.owner)).collect())).collect()
 }
 
 /// Whether the node answers for what it owns.

@@ -17,8 +17,9 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::{network::Port, world::Setup};
 
-/// The kernel's buffer of a socket holds so many packets while the process stands still.
-const BUFFERED: usize = 1_024;
+/// The kernel's buffer of a socket holds so many packets while the process stands still; those that come later are lost,
+/// so that after a long while the newest hello in it is old.
+const BUFFERED: usize = 64;
 /// Frames that the driver gives in per round.
 const FRAMES_PER_ROUND: usize = 64;
 

@@ -9,8 +9,9 @@ use super::{Segment, State, Timer};
 use crate::{
     election::Effect,
     group::Voice,
-    hello::{Delta, Flags, Hello, MAX_DELTAS, UpTo},
+    hello::{Delta, Flags, Hello},
     identity::NodeId,
+    news::Bulletin,
     output::{Destination, Event, Output},
 };
 
@@ -92,8 +93,8 @@ impl Segment {
                 Delta::Claim(claim) | Delta::HandOver { claim, .. } => holdings.has(*claim),
                 Delta::Resign(claim) => !holdings.has(*claim),
             };
-            let Some(deltas) = self.news.take(now, is_true) else { break };
-            self.send_to_all(deltas, Flags::default(), now);
+            let Some(bulletin) = self.news.take(now, is_true) else { break };
+            self.send_to_all(bulletin, Flags::default(), now);
         }
         self.tell_drained();
     }
@@ -106,26 +107,26 @@ impl Segment {
     }
 
     pub(super) fn send_regular_hello(&mut self, now: Instant) {
-        self.send_to_all(UpTo::new(), Flags::default(), now);
+        self.send_to_all(Bulletin::default(), Flags::default(), now);
     }
 
-    fn send_to_all(&mut self, deltas: UpTo<MAX_DELTAS, Delta>, flags: Flags, now: Instant) {
+    fn send_to_all(&mut self, bulletin: Bulletin, flags: Flags, now: Instant) {
         self.punctuality.sent(now);
         self.timers.set(Timer::Hello, Some(now + self.timing.hello));
-        self.send(Destination::Multicast, deltas, flags, now);
+        self.send(Destination::Multicast, bulletin, flags, now);
     }
 
     /// "Are you alive?"
     pub(super) fn ask(&mut self, node: NodeId, source: IpAddr, now: Instant) {
         let flags = Flags { ask: true, ..Flags::default() };
         self.members.echo_next(node);
-        self.send(Destination::Unicast(source), UpTo::new(), flags, now);
+        self.send(Destination::Unicast(source), Bulletin::default(), flags, now);
     }
 
     /// "I am."
     pub(super) fn answer_ask(&mut self, node: NodeId, source: IpAddr, now: Instant) {
         self.members.echo_next(node);
-        self.send(Destination::Unicast(source), UpTo::new(), Flags::default(), now);
+        self.send(Destination::Unicast(source), Bulletin::default(), Flags::default(), now);
     }
 
     /// Last words, twice, since nobody will be there to repeat them.
@@ -134,26 +135,28 @@ impl Segment {
             return;
         }
         let mut words = Vec::new();
-        while let Some(deltas) = self.news.take(now, |delta| matches!(delta, Delta::Resign(_))) {
-            words.push(deltas);
+        while let Some(bulletin) = self.news.take(now, |delta| matches!(delta, Delta::Resign(_))) {
+            words.push(bulletin);
         }
         if words.is_empty() {
-            words.push(UpTo::new());
+            words.push(Bulletin::default());
         }
         let last = words.len().saturating_sub(1);
         for _ in 0..2 {
-            for (position, deltas) in words.iter().enumerate() {
+            for (position, bulletin) in words.iter().enumerate() {
                 let flags = Flags { leaving: position == last, ..Flags::default() };
-                self.send_to_all(deltas.clone(), flags, now);
+                self.send_to_all(bulletin.clone(), flags, now);
             }
         }
     }
 
-    fn send(&mut self, to: Destination, deltas: UpTo<MAX_DELTAS, Delta>, flags: Flags, now: Instant) {
+    fn send(&mut self, to: Destination, bulletin: Bulletin, flags: Flags, now: Instant) {
         self.seq = self.seq.saturating_add(1);
         self.sent.record(self.seq, now);
         let holdings = &mut self.election.holdings;
+        let Bulletin { deltas, claims } = bulletin;
         let (slice, claims) = match to {
+            _ if !claims.is_empty() => (holdings.slice().0, claims),
             Destination::Multicast => holdings.next_slice(),
             Destination::Unicast(_) => holdings.slice(),
         };

@@ -122,3 +122,24 @@ fn a_good_bye_is_a_death_without_waiting() {
     let claims = claims(&world, back);
     assert!(matches!(claims[..], [(_, _, Cause::Resigned(_), false)]), "{claims:?}");
 }
+
+#[test]
+fn a_node_that_dies_with_hundreds_of_groups_is_replaced_in_few_hellos() {
+    let mut world =
+        settled(Setup { seed: 22, nodes: 3, groups: 600, jitter: Duration::ZERO, ..Setup::default() });
+    let (victim, start) = (owner(&world, 0), world.elapsed());
+    let survivors: Vec<usize> = (0..3).filter(|node| *node != victim).collect();
+    let sent = |world: &World| -> u64 {
+        survivors.iter().map(|node| world.view(*node).unwrap().counters.hellos_sent).sum()
+    };
+    let before = sent(&world);
+    inflict(&mut world, Fault::Crash(victim));
+    run(&mut world, MS * 400);
+    let claims = claims(&world, start);
+    assert!((160..240).contains(&claims.len()), "about a third: {}", claims.len());
+    let late: Vec<_> = claims.iter().filter(|(at, ..)| *at - start > D + MARGIN).collect();
+    assert!(late.is_empty(), "{} {late:?}, first {:?}", late.len(), claims[0]);
+    let hellos = sent(&world) - before;
+    assert!(hellos < 50, "{hellos} hellos, of which about 10 were due anyway and 6 asked");
+    (0..600).for_each(|group| assert_ne!(owner(&world, group), victim));
+}

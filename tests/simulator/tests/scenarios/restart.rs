@@ -97,6 +97,20 @@ fn a_dead_nodes_recorded_hellos_do_not_revive_it() {
 }
 
 #[test]
+fn recorded_hellos_do_not_keep_a_node_alive_that_just_died() {
+    for seed in 0..5 {
+        let mut world = settled(Setup { seed: 200 + seed, nodes: 3, groups: 1, ..Setup::default() });
+        let (victim, start) = (owner(&world, 0), world.elapsed());
+        inflict(&mut world, Fault::Crash(victim));
+        for _ in 0..100 {
+            (0..5).for_each(|_| inflict(&mut world, Fault::Replay));
+            run(&mut world, MS * 4);
+        }
+        assert!(claims(&world, start)[0].0 - start <= D + MARGIN);
+    }
+}
+
+#[test]
 fn a_whole_cluster_that_restarts_listens_before_it_claims() {
     let mut world = World::new(Setup { seed: 77, nodes: 3, groups: 4, ..Setup::default() });
     (0..3).for_each(|node| inflict(&mut world, Fault::Start(node)));
