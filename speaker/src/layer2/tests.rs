@@ -244,10 +244,9 @@ fn a_drained_speaker_hands_over_while_every_request_is_answered() {
     assert_eq!(lab.answering().len(), 1);
 }
 
-#[test]
-fn neighbour_solicitations_for_the_address_are_answered() {
-    let lab = Two::start();
-    let reply = lab.client.run(|| {
+/// What stands in the client's neighbour table after it asked for the IPv6 address.
+fn resolved_ipv6(client: &Namespace) -> String {
+    client.run(|| {
         // The kernel asks; what comes back stands in its neighbour table.
         let socket = UdpSocket::bind("[2001:db8::3]:0").expect("own address");
         socket.send_to(b"", "[2001:db8::100]:9").expect("a route");
@@ -255,9 +254,37 @@ fn neighbour_solicitations_for_the_address_are_answered() {
         let table =
             std::process::Command::new("ip").args(["-6", "neighbour", "show", "2001:db8::100"]).output();
         String::from_utf8(table.expect("iproute2").stdout).expect("text")
-    });
-    assert!(reply.contains("lladdr 02:00:00:00:00:0"), "{reply}");
-    drop((lab.one, lab.two));
+    })
+}
+
+#[test]
+fn neighbour_solicitations_for_the_address_are_answered() {
+    let lab = Two::start();
+    let entry = resolved_ipv6(&lab.client);
+    assert!(entry.contains("lladdr 02:00:00:00:00:0"), "{entry}");
+}
+
+#[test]
+fn speakers_on_a_segment_without_ipv4_hear_each_other_and_one_carries_the_address() {
+    let (_switch, [one, two, client]) = Namespace::switch();
+    for namespace in [&one, &two, &client] {
+        namespace.ip("-4 address flush dev wire0");
+    }
+    let nodes = names::<2>();
+    let only_ipv6 = ["2001:db8::100".parse().expect("an address")];
+    let first = Speaker::start(&one, &nodes[0], wanted(&nodes, &only_ipv6));
+    let second = Speaker::start(&two, &nodes[1], wanted(&nodes, &only_ipv6));
+    for speaker in [&first, &second] {
+        speaker.until("the peer is up", |event| matches!(event, Event::PeerUp(_)));
+    }
+    let end = Instant::now() + PATIENCE;
+    let mut entry = resolved_ipv6(&client);
+    while !entry.contains("lladdr 02:00:00:00:00:0") {
+        assert!(Instant::now() < end, "nobody answers: {entry}");
+        entry = resolved_ipv6(&client);
+    }
+    let owners = [&first, &second].map(|speaker| speaker.events.try_iter().filter(is_claimed).count());
+    assert_eq!(owners.iter().sum::<usize>(), 1, "exactly one claims it");
 }
 
 #[test]
