@@ -129,6 +129,7 @@ fn a_state_that_cannot_be_read_is_an_error_and_not_an_empty_answer() {
     fs::write(state.path().join("controller"), "no folder").unwrap();
     let ended = status(state.path(), &[]);
     assert_eq!((ended.code, ended.answer.as_str()), (Some(1), ""));
+    assert_eq!(ended.complaint.matches("os error").count(), 1, "the cause is told once: {}", ended.complaint);
     assert!(
         ended.complaint.contains(&format!("cannot read the folder {}", state.path().display())),
         "{}",

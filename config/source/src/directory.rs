@@ -37,7 +37,7 @@ const RESCAN_BLIND: Duration = Duration::from_millis(500);
 /// How often a source that is not there is looked for.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// Why a folder cannot be followed.
+/// Why a folder cannot be followed. The text holds the cause, so that one line in a log says it all.
 #[derive(Debug, Error)]
 pub enum DirectoryError {
     /// There is no such folder.
@@ -49,7 +49,6 @@ pub enum DirectoryError {
         /// The folder.
         path: PathBuf,
         /// What the file system said.
-        #[source]
         error: io::Error,
     },
     /// What is written would be read as if people had written it.

@@ -94,7 +94,7 @@ fn component(name: &str) -> Result<&str, StateError> {
     if harmless { Ok(name) } else { Err(StateError::Name(name.to_owned())) }
 }
 
-/// Why the state could not be written.
+/// Why the state could not be written. The text holds the cause, so that one line in a log says it all.
 #[derive(Debug, Error)]
 pub enum StateError {
     /// Another process writes here.
@@ -104,24 +104,22 @@ pub enum StateError {
     #[error("{0:?} cannot be the name of a file")]
     Name(String),
     /// The object has no YAML form.
-    #[error("cannot write {path} as YAML: {source}")]
+    #[error("cannot write {path} as YAML: {error}")]
     Yaml {
         /// The file that was to be written.
         path: PathBuf,
         /// What the serialiser says.
-        #[source]
-        source: serde_saphyr::ser::Error,
+        error: serde_saphyr::ser::Error,
     },
     /// The disk refused.
-    #[error("cannot {action} {path}: {source}")]
+    #[error("cannot {action} {path}: {error}")]
     Io {
         /// What was being done.
         action: &'static str,
         /// To which file or folder.
         path: PathBuf,
         /// What the kernel says.
-        #[source]
-        source: io::Error,
+        error: io::Error,
     },
 }
 
@@ -161,7 +159,7 @@ impl StateWriter {
         match lock.try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => return Err(StateError::InUse(folder)),
-            Err(fs::TryLockError::Error(source)) => return Err(io_error("lock", &lock_path)(source)),
+            Err(fs::TryLockError::Error(error)) => return Err(io_error("lock", &lock_path)(error)),
         }
         remove_half_written(&folder)?;
         Ok(Self { folder, _lock: lock })
@@ -179,7 +177,7 @@ impl StateWriter {
                 text.push_str("---\n");
             }
             let document = serde_saphyr::to_string(object)
-                .map_err(|source| StateError::Yaml { path: path.clone(), source })?;
+                .map_err(|error| StateError::Yaml { path: path.clone(), error })?;
             text.push_str(&document);
         }
         if fs::read(&path).is_ok_and(|held| held == text.as_bytes()) {
@@ -201,7 +199,7 @@ impl StateWriter {
                 Ok(Written::Changed)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Written::Unchanged),
-            Err(source) => Err(io_error("remove", &path)(source)),
+            Err(error) => Err(io_error("remove", &path)(error)),
         }
     }
 }
@@ -240,7 +238,7 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, StateError> {
             .collect::<io::Result<_>>()
             .map_err(io_error("list", folder)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(source) => Err(io_error("list", folder)(source)),
+        Err(error) => Err(io_error("list", folder)(error)),
     }
 }
 
@@ -253,10 +251,10 @@ fn replace(path: &Path, content: &[u8]) -> Result<(), StateError> {
         file.write_all(content)?;
         file.sync_all()
     });
-    if let Err(source) = written {
+    if let Err(error) = written {
         // The disk is full, most likely: what was begun takes room that the next try needs.
         return Err(match fs::remove_file(&beside) {
-            Ok(()) => io_error("write", path)(source),
+            Ok(()) => io_error("write", path)(error),
             Err(again) => io_error("write, or even remove what was begun of,", path)(again),
         });
     }
@@ -297,7 +295,7 @@ fn remove_half_written(folder: &Path) -> Result<(), StateError> {
 
 fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StateError {
     let path = path.to_owned();
-    move |source| StateError::Io { action, path, source }
+    move |error| StateError::Io { action, path, error }
 }
 
 #[cfg(test)]
