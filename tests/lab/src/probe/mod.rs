@@ -17,7 +17,7 @@ pub use connections::{Connections, ConnectionsReport};
 pub use connects::{Connects, ConnectsReport};
 pub use new_clients::{Answer, NewClients, NewClientsReport};
 pub(crate) use pace::{Pace, hurry};
-pub(crate) use task::{Running, Task};
+pub(crate) use task::{Ready, Running, Task};
 pub use udp_echo::{UdpEcho, UdpEchoReport};
 
 /// A run in which a prober stalled for longer than this is shown and repeated, not counted.

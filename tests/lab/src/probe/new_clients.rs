@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -60,19 +61,25 @@ impl NewClients {
         let task = Task::start(namespace, "new-clients", move |running, ready| {
             let socket = PacketSocket::open(ether_type, Duration::from_millis(20))?;
             let listener = socket.try_clone()?;
-            ready.ready();
+            let both_hurry = Barrier::new(2);
             thread::scope(|scope| {
-                let begin = Instant::now();
-                let listening = scope.spawn(|| listen(&listener, target, &running));
+                let listening = scope.spawn(|| {
+                    hurry();
+                    both_hurry.wait();
+                    listen(&listener, target, &running)
+                });
                 hurry();
-                let mut pace = Pace::every(INTERVAL);
+                both_hurry.wait();
+                ready.ready();
+                let begin = Instant::now();
+                let (mut pace, mut end) = (Pace::every(INTERVAL), begin);
                 while running.go_on() {
-                    pace.beat();
                     // ENETDOWN while the own port is down: then nobody answers either, which is what the report shows.
                     drop(socket.send(&question));
+                    end = pace.beat();
                 }
                 let answers = listening.join().map_err(|_| anyhow!("the listener panicked"))??;
-                Ok(NewClientsReport { span: (begin, Instant::now()), answers, stall: pace.worst() })
+                Ok(NewClientsReport { span: (begin, end), answers, stall: pace.worst() })
             })
         })?;
         Ok(Self { task })
@@ -88,7 +95,6 @@ impl NewClients {
 }
 
 fn listen(socket: &PacketSocket, target: IpAddr, running: &super::Running) -> Result<Vec<Answer>> {
-    hurry();
     let mut answers = Vec::new();
     while running.go_on() {
         let Some(frame) = socket.receive()?.as_deref().and_then(frame::read) else { continue };

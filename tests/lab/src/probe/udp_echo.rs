@@ -5,12 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 
-use super::{Pace, Running, Task, hurry};
+use super::{Pace, Ready, Running, Task, hurry};
 use crate::{Namespace, Place};
 
 /// Between two probes.
@@ -67,8 +68,7 @@ impl UdpEcho {
             let socket = UdpSocket::bind(any).context("opening the prober's socket")?;
             socket.connect(target).with_context(|| format!("connecting to {target}"))?;
             socket.set_read_timeout(Some(Duration::from_millis(50)))?;
-            ready.ready();
-            run(&socket, &running)
+            run(&socket, &running, ready)
         })?;
         Ok(Self { task })
     }
@@ -82,10 +82,17 @@ impl UdpEcho {
     }
 }
 
-fn run(socket: &UdpSocket, running: &Running) -> Result<UdpEchoReport> {
+fn run(socket: &UdpSocket, running: &Running, ready: Ready) -> Result<UdpEchoReport> {
+    let both_hurry = Barrier::new(2);
     thread::scope(|scope| {
-        let receiver = scope.spawn(|| receive(socket, running));
+        let receiver = scope.spawn(|| {
+            hurry();
+            both_hurry.wait();
+            receive(socket, running)
+        });
         hurry();
+        both_hurry.wait();
+        ready.ready();
         let mut pace = Pace::every(INTERVAL);
         let (mut sent, mut refused) = (Vec::with_capacity(1 << 14), 0);
         while running.go_on() {
@@ -104,7 +111,6 @@ fn run(socket: &UdpSocket, running: &Running) -> Result<UdpEchoReport> {
 
 /// Receives until the prober has been told to finish and stragglers have had their time.
 fn receive(socket: &UdpSocket, running: &Running) -> Vec<Reply> {
-    hurry();
     let mut replies = Vec::with_capacity(1 << 14);
     let mut buffer = [0; 16];
     let mut until = None;
