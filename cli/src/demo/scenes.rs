@@ -26,7 +26,7 @@ const POWER_CUT: Duration = Duration::from_secs(5);
 /// Between two ports that come back.
 const PORT_BY_PORT: Duration = Duration::from_millis(400);
 /// How long to watch after the last port.
-const AFTER_POWER: Duration = Duration::from_secs(4);
+const AFTER_POWER: Duration = Duration::from_secs(3);
 
 /// Three nodes, a client, backends; the quickstart's manifests; who carries what.
 pub(super) fn cluster(stage: &Stage) -> Result<Contestant> {

@@ -19,8 +19,8 @@ use crate::{Lab, Node, Place};
 
 /// How long probers run before the fault, so that the client has its neighbour entry.
 const BEFORE: Duration = Duration::from_millis(250);
-/// How long they run after it.
-const AFTER: Duration = Duration::from_millis(1500);
+/// How long they run after it. An outage that has not ended by then counts as long as it was seen.
+const AFTER: Duration = Duration::from_millis(1000);
 /// How long to look at who answers before believing it.
 const LOOK: Duration = Duration::from_millis(300);
 /// How long until one station alone answers again.
