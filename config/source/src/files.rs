@@ -131,12 +131,12 @@ impl Stamp {
     }
 
     /// Whether the file changed so lately that a further change may carry the same times.
-    fn is_young(&self) -> bool {
-        let changed = u64::try_from(self.changed.0).unwrap_or(0);
+    fn is_young(&self, now: SystemTime) -> bool {
+        let seconds = u64::try_from(self.changed.0).unwrap_or(0);
         let nanos = u32::try_from(self.changed.1).unwrap_or(0);
-        let changed = SystemTime::UNIX_EPOCH + Duration::new(changed, nanos);
-        // A time in the future counts as young for as long as it is one; looking again costs little.
-        changed.elapsed().map_or(true, |age| age < TICK)
+        let changed = SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos);
+        // A time far in the future only shows that the clock was set back; waiting for it would never end.
+        now.duration_since(changed).unwrap_or_else(|ahead| ahead.duration()) < TICK
     }
 }
 
@@ -173,7 +173,7 @@ impl Entry {
         if patience == Saved::Anyhow && quiet < GRACE && next.lacks(&self.held) {
             return look.again(GRACE - quiet);
         }
-        self.settled = !stamp.is_young();
+        self.settled = !stamp.is_young(SystemTime::now());
         if !self.settled {
             look.again(TICK);
         }
@@ -251,5 +251,18 @@ fn unreadable(path: &Path, problem: &str) -> Refusal {
         message: format!("the file cannot be read: {problem}"),
         remedy: Some("Make it readable or remove it; what it held before stays in force.".to_owned()),
         location: Some(Location { file: path.to_owned(), line: 0, column: 0 }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_young_for_a_moment_whatever_the_clock_does() {
+        let stamp = Stamp { inode: (1, 1), size: 0, modified: (0, 0), changed: (1_000, 500_000_000) };
+        let at = |millis| stamp.is_young(SystemTime::UNIX_EPOCH + Duration::from_millis(millis));
+        assert!(at(1_000_500) && at(1_000_510) && at(1_000_490));
+        assert!(!at(1_000_530) && !at(999_000) && !at(0));
     }
 }
