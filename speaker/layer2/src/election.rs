@@ -7,6 +7,8 @@
 //! [`Effect`]s, in order.
 
 mod moving;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

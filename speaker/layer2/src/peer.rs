@@ -3,6 +3,9 @@
 
 //! One peer as heard on the segment: which of its processes is believed, and how silent that one is.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     net::IpAddr,
     time::{Duration, Instant},
@@ -142,7 +145,11 @@ impl Peer {
         match &mut self.life {
             Some(life) if life.incarnation == hello.incarnation => {
                 let reception = life.hear(hello, source, received, echoes_us, timing);
-                if self.stranger.as_ref().is_some_and(|s| received.duration_since(s.heard) > timing.dead) {
+                if self
+                    .stranger
+                    .as_ref()
+                    .is_some_and(|s| received.saturating_duration_since(s.heard) > timing.listen)
+                {
                     self.stranger = None;
                 }
                 reception
@@ -173,7 +180,7 @@ impl Peer {
         }
         // The old process is not replaced while it lives: a restart ends it first, a second one beside it would flap.
         if let Some(old) = self.life.as_ref().filter(|life| life.is_up() && life.heard > first) {
-            return Reception::Duplicate { proved: old.heard.duration_since(first) > timing.dead };
+            return Reception::Duplicate { proved: old.heard.saturating_duration_since(first) > timing.dead };
         }
         let restarted = self.life.is_some();
         self.life = Some(Life::begin(hello, source, received, timing));
@@ -211,7 +218,7 @@ impl Peer {
 
     /// Looks at the clock. `in_company`: other peers are up, whom it ought to hear.
     pub(crate) fn judge(&mut self, now: Instant, in_company: bool, timing: &Timing) -> Judgement {
-        if self.stranger.as_ref().is_some_and(|s| now.duration_since(s.heard) >= timing.listen) {
+        if self.stranger.as_ref().is_some_and(|s| now.saturating_duration_since(s.heard) >= timing.listen) {
             self.stranger = None;
         }
         match &mut self.life {
@@ -304,7 +311,9 @@ impl Life {
         let dies = self.silent_since + self.dead_after;
         let suspected = dies.checked_sub(timing.warning()).unwrap_or(dies);
         match self.pulse {
-            Pulse::Down { since, .. } if now.duration_since(since) >= timing.forget => Judgement::Forget,
+            Pulse::Down { since, .. } if now.saturating_duration_since(since) >= timing.forget => {
+                Judgement::Forget
+            }
             Pulse::Down { since, .. } => Judgement::Fine { next: since + timing.forget },
             _ if now >= dies || (in_company && self.is_deaf()) => {
                 let deaf = now < dies;

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! The rules without any wire.
+
+use super::*;
+use crate::{
+    Digest, Slice, UpTo,
+    hello::{Delta, Flags},
+    identity::{ClusterId, Incarnation, Term},
+    output::Cause,
+};
+
+const MS: Duration = Duration::from_millis(1);
+const GROUP: GroupId = GroupId(42);
+
+fn node(number: u8) -> NodeId {
+    NodeId([number; 16])
+}
+
+/// An election of three nodes of which we are number 1, and what it depends on.
+struct Hall {
+    election: Election,
+    members: Membership,
+    now: Instant,
+    proven: bool,
+    draining: bool,
+    seq: u64,
+}
+
+impl Hall {
+    fn new() -> Self {
+        let now = Instant::now();
+        let mut hall = Self {
+            election: Election::new(node(1), Timing::DEFAULT, 1),
+            members: Membership::new(Timing::DEFAULT),
+            now,
+            proven: true,
+            draining: false,
+            seq: 0,
+        };
+        hall.hello(2, Flags::default(), &[], &[]);
+        hall.hello(3, Flags::default(), &[], &[]);
+        hall
+    }
+
+    fn decide(&mut self, decision: impl FnOnce(&mut Election, Situation<'_>)) -> Vec<Effect> {
+        let Self { now, proven, draining, .. } = *self;
+        let s = Situation { now, active: true, proven, draining, members: &self.members };
+        decision(&mut self.election, s);
+        self.election.take_effects()
+    }
+
+    fn intend(&mut self, ready: bool) -> Vec<Effect> {
+        let candidates = vec![node(1), node(2), node(3)];
+        let intent = GroupIntent { id: GROUP, addresses: vec![[192, 0, 2, 9].into()], candidates, ready };
+        self.decide(|e, s| e.set_groups(vec![intent], s))
+    }
+
+    fn hello(&mut self, from: u8, flags: Flags, owned: &[Claim], deltas: &[Delta]) -> Vec<Effect> {
+        self.seq += 1;
+        let hello = Hello {
+            cluster: ClusterId(1),
+            node: node(from),
+            incarnation: Incarnation::from_random(from.into()),
+            seq: self.seq,
+            interval: Timing::DEFAULT.hello,
+            dead: Timing::DEFAULT.dead,
+            flags,
+            owned: 0,
+            digest: owned.iter().copied().collect::<Digest>(),
+            slice: Slice::WHOLE,
+            claims: UpTo::first_of(owned.iter().copied()),
+            deltas: UpTo::first_of(deltas.iter().copied()),
+            echoes: UpTo::new(),
+        };
+        self.members.hear(&hello, [192, 0, 2, from].into(), self.now, true);
+        let now = self.now;
+        self.decide(|e, s| e.hear(&hello, now, s))
+    }
+
+    fn bury(&mut self, number: u8) -> Vec<Effect> {
+        self.members.bury(node(number), self.now);
+        self.decide(|e, s| e.peer_down(node(number), Cause::Silence(node(number)), s))
+    }
+
+    /// Lets time pass and meets the deadlines.
+    fn pass(&mut self, time: Duration) -> Vec<Effect> {
+        self.now += time;
+        self.decide(|e, s| while e.act_next(s) {})
+    }
+
+    fn owner(&self) -> bool {
+        self.election.owns([192, 0, 2, 9].into()).is_some()
+    }
+
+    /// How many of the peers rank before us.
+    fn rank(&self) -> u32 {
+        let all = [1, 2, 3].map(|n| Candidate { node: node(n), reluctant: false });
+        u32::try_from(ranked(GROUP, all).iter().position(|n| *n == node(1)).unwrap()).unwrap()
+    }
+}
+
+fn claim(term: u64) -> Claim {
+    Claim { group: GROUP, term: Term(term) }
+}
+
+fn claimed(effects: &[Effect]) -> Option<(Term, Cause)> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::Claimed { claim, cause, .. } => Some((claim.term, *cause)),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_free_group_is_claimed_after_as_many_steps_as_peers_rank_before_us() {
+    let mut hall = Hall::new();
+    let step = Timing::DEFAULT.rank_step;
+    let at_once = claimed(&hall.intend(true));
+    let rank = hall.rank();
+    if rank > 0 {
+        assert_eq!(at_once, None);
+        assert_eq!(claimed(&hall.pass(step * rank - MS)), None);
+        assert_eq!(claimed(&hall.pass(MS)), Some((Term(1), Cause::FirstUse)));
+    } else {
+        assert_eq!(at_once, Some((Term(1), Cause::FirstUse)));
+    }
+}
+
+#[test]
+fn a_claim_heard_in_time_cancels_ours_and_holds_against_better_ranks() {
+    let mut hall = Hall::new();
+    hall.hello(2, Flags::default(), &[claim(3)], &[]);
+    hall.intend(true);
+    assert_eq!(claimed(&hall.pass(MS * 1_000)), None, "sticky, whoever ranks first");
+    let resigned = hall.hello(2, Flags::default(), &[], &[Delta::Resign(claim(3))]);
+    let later = hall.pass(MS * 200);
+    let ours = claimed(&resigned).or(claimed(&later));
+    assert_eq!(ours, Some((Term(4), Cause::Resigned(node(2)))));
+}
+
+#[test]
+fn the_higher_term_wins_and_at_equal_terms_the_higher_score() {
+    let mut hall = Hall::new();
+    hall.intend(true);
+    hall.pass(MS * 200);
+    assert!(hall.owner());
+    let equal = hall.hello(2, Flags::default(), &[claim(1)], &[]);
+    let we_win = Key::of(GROUP, node(1), Term(1)) > Key::of(GROUP, node(2), Term(1));
+    assert_eq!(hall.owner(), we_win, "{equal:?}");
+    let effects = hall.hello(3, Flags::default(), &[claim(2)], &[]);
+    assert!(!hall.owner());
+    if we_win {
+        assert!(matches!(
+            effects[..],
+            [Effect::Yielded { to: Some(to), cause: Cause::HigherClaim(_), vacant: false, .. }] if to == node(3)
+        ));
+    }
+}
+
+#[test]
+fn a_dead_owners_group_is_claimed_under_the_next_term_and_its_late_hello_cancels_that() {
+    let mut hall = Hall::new();
+    hall.intend(true);
+    hall.hello(2, Flags::default(), &[claim(7)], &[]);
+    assert!(!hall.owner(), "{:?}", hall.election);
+    let dead = hall.bury(2);
+    if claimed(&dead).is_none() {
+        hall.hello(2, Flags::default(), &[claim(7)], &[]);
+        hall.decide(|e, s| e.peer_up(node(2), s));
+        assert_eq!(claimed(&hall.pass(MS * 500)), None);
+        hall.bury(2);
+    }
+    let later = hall.pass(MS * 100);
+    assert_eq!(claimed(&dead).or(claimed(&later)), Some((Term(8), Cause::Silence(node(2)))));
+}
+
+#[test]
+fn without_proof_a_claim_waits_and_long_waiting_makes_it_listen_first() {
+    let mut hall = Hall::new();
+    hall.proven = false;
+    hall.intend(true);
+    hall.pass(MS * 100);
+    assert!(hall.election.waits_for_proof() && !hall.owner());
+    hall.proven = true;
+    hall.now += MS * 1_000;
+    assert_eq!(claimed(&hall.decide(|e, s| e.proof_arrived(s))), None);
+    assert_eq!(claimed(&hall.pass(Timing::DEFAULT.suspect - MS)), None);
+    assert!(claimed(&hall.pass(MS * 100)).is_some());
+}
+
+#[test]
+fn what_nobody_can_take_is_kept_while_the_data_path_is_there_and_given_up_when_it_is_not() {
+    let mut hall = Hall::new();
+    hall.intend(true);
+    hall.pass(MS * 200);
+    let draining = Flags { draining: true, ..Flags::default() };
+    hall.hello(2, draining, &[], &[]);
+    hall.hello(3, draining, &[], &[]);
+    hall.draining = true;
+    let effects = hall.decide(|e, s| e.drain(s));
+    assert_eq!(effects, [Effect::NobodyTook { group: GROUP, cause: Cause::Drain }]);
+    assert!(hall.owner() && hall.election.settled());
+    let effects = hall.intend(false);
+    assert!(!hall.owner());
+    assert!(matches!(
+        effects[..],
+        [
+            Effect::NobodyTook { .. },
+            Effect::Yielded { to: None, vacant: true, cause: Cause::NotEligible, .. }
+        ]
+    ));
+}
+
+#[test]
+fn an_offer_goes_from_rank_to_rank_and_the_owner_answers_all_the_while() {
+    let mut hall = Hall::new();
+    hall.intend(true);
+    hall.pass(MS * 200);
+    let offered = |effects: &[Effect]| match effects {
+        [Effect::Offer { to, .. }] => Some(*to),
+        _ => None,
+    };
+    let first = offered(&hall.decide(|e, s| e.move_on_request(GROUP, None, s))).unwrap();
+    assert_eq!(hall.pass(Timing::DEFAULT.hand_over_timeout - MS), []);
+    let second = offered(&hall.pass(MS)).unwrap();
+    assert_eq!([first, second].into_iter().collect::<BTreeSet<_>>(), [node(2), node(3)].into());
+    assert!(hall.owner() && !hall.election.settled());
+    let effects = hall.pass(Timing::DEFAULT.hand_over_timeout);
+    assert_eq!(effects, [Effect::NobodyTook { group: GROUP, cause: Cause::Requested }]);
+    assert!(hall.owner() && hall.election.settled());
+}
