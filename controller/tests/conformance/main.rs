@@ -13,6 +13,8 @@ mod life_cycle;
 mod pools;
 mod properties;
 mod ranges;
+mod scale;
 mod services;
 mod sharing;
+mod wording;
 mod world;
