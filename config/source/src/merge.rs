@@ -197,3 +197,24 @@ fn add_status(objects: &mut Objects, recorded: &Object) {
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ferrolb_config::api::{SpeakerSpec, SpeakerStatus};
+    use jiff::SignedDuration;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+    use super::*;
+
+    #[test]
+    fn a_speaker_lives_for_thirty_seconds_after_its_heartbeat_and_a_fast_clock_adds_none() {
+        let heartbeat = Timestamp::from_second(1_000).unwrap();
+        let mut speaker = Speaker::new("n1", SpeakerSpec {});
+        assert_eq!(time_to_live(&speaker, heartbeat), None, "no heartbeat at all");
+        speaker.status = Some(SpeakerStatus { heartbeat: Some(Time(heartbeat)), ..SpeakerStatus::default() });
+        for (later, left) in [(0, Some(30)), (29, Some(1)), (30, None), (3_600, None), (-600, Some(30))] {
+            let now = heartbeat + SignedDuration::from_secs(later);
+            assert_eq!(time_to_live(&speaker, now), left.map(Duration::from_secs), "{later} s later");
+        }
+    }
+}

@@ -291,11 +291,11 @@ async fn a_speaker_that_falls_silent_loses_its_claims_without_any_file_changing(
         .put(&record(), &[virtual_ip(None)])
         .unwrap();
     let state = StateWriter::open(&folders.state(), &Role::Speaker("n1".to_owned())).unwrap();
-    let almost_dead = Timestamp::now() - jiff::SignedDuration::from_millis(29_000);
+    let almost_dead = Timestamp::now() - jiff::SignedDuration::from_secs(25);
     state.put(&StateFile::Speaker, &[speaker("n1", almost_dead)]).unwrap();
     state.put(&StateFile::Owned, &[virtual_ip(Some(("n1", 1)))]).unwrap();
     let mut objects = folders.watch().await;
-    assert_eq!(owners(&objects.borrow()), [("n1".to_owned(), 1)]);
+    until(&mut objects, anything, |now| owners(now) == [("n1".to_owned(), 1)]).await;
     until(&mut objects, anything, |now| owners(now).is_empty()).await;
 }
 
