@@ -252,8 +252,9 @@ impl Election {
 
     /// Others hear us: who waited for that contends anew, so that ranks decide.
     ///
-    /// Whoever waited for longer than a dead interval was cut off, and may hear owners again in a moment whom it took for
-    /// dead: it listens for them before it claims what they never lost.
+    /// Whoever waited for longer than a dead interval was cut off from peers, and may hear owners again in a moment whom it
+    /// took for dead: it listens for them before it claims what they never lost. A node that never had a peer does not:
+    /// the first client that it hears waits.
     pub(crate) fn proof_arrived(&mut self, s: Situation<'_>) {
         for id in std::mem::take(&mut self.unproven) {
             let Some(group) = self.groups.get_mut(&id) else { continue };
@@ -261,7 +262,8 @@ impl Election {
                 continue;
             }
             let waited = s.now.saturating_duration_since(group.since);
-            let listen = if waited > self.timing.dead { self.timing.suspect } else { Duration::ZERO };
+            let cut_off = waited > self.timing.dead && !s.members.is_empty();
+            let listen = if cut_off { self.timing.suspect } else { Duration::ZERO };
             group.role = Role::Standby;
             self.contend(id, listen, s);
         }

@@ -148,6 +148,11 @@ impl Membership {
         self.alive(node).is_some()
     }
 
+    /// Whether no peer is known, neither up nor down.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.peers.is_empty()
+    }
+
     /// Every peer that is up.
     pub(crate) fn all_alive(&self) -> impl Iterator<Item = (NodeId, &Life)> + '_ {
         self.peers.iter().filter_map(|(node, peer)| Some((*node, peer.alive()?)))

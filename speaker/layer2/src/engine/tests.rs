@@ -207,6 +207,22 @@ fn a_request_is_answered_to_who_asked_unless_it_is_old() {
 }
 
 #[test]
+fn a_lone_node_is_proved_by_its_first_client_and_announces_itself_to_it_at_once() {
+    let mut bench = Bench::new();
+    bench.pass(Duration::from_secs(30));
+    assert_eq!(bench.state(), GroupState::NoProof);
+    bench.clear();
+    bench.frame(&arp::request(CLIENT_MAC, CLIENT_IP, VIP));
+    assert_eq!(bench.frames.iter().filter_map(Heard::asked).collect::<Vec<_>>(), [IpAddr::V4(CLIENT_IP)]);
+    bench.frame(&arp::reply(CLIENT_MAC, CLIENT_IP, OUR_MAC, OUR_IP));
+    assert_eq!(
+        (bench.state(), bench.announcements()),
+        (GroupState::Owner, 2),
+        "its entry waits to be filled"
+    );
+}
+
+#[test]
 fn requests_for_others_to_others_and_from_ourselves_are_not_answered() {
     let mut bench = Bench::owner();
     bench.frame(&arp::request(CLIENT_MAC, CLIENT_IP, Ipv4Addr::new(192, 0, 2, 101)));
