@@ -4,15 +4,11 @@
 //! What every test starts from.
 
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::Result;
 use ferrolb_lab::Lab;
 use ferrolb_lab::installation::{Contestant, Installation};
 use ferrolb_lab::quickstart;
-
-/// A fault is survived within this on any machine, however busy.
-pub(crate) const SOON: Duration = Duration::from_secs(3);
 
 /// The binary under test.
 pub(crate) fn binary() -> &'static Path {

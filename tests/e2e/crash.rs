@@ -12,8 +12,8 @@ use ferrolb_lab::probe::NewClients;
 use ferrolb_lab::rights::within;
 use ferrolb_lab::trial::{self, Contender};
 
-use crate::cluster::{SOON, quickstart};
-use crate::patience::eventually;
+use crate::cluster::quickstart;
+use crate::patience::{SOON, eventually};
 
 #[test]
 fn the_death_of_the_carrying_node_is_survived() {

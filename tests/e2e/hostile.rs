@@ -13,8 +13,8 @@ use ferrolb_lab::rights::within;
 use ferrolb_lab::storm;
 use ferrolb_lab::trial::{self, Contender};
 
-use crate::cluster::{SOON, quickstart};
-use crate::patience::eventually;
+use crate::cluster::quickstart;
+use crate::patience::{SOON, eventually};
 
 /// Where hellos go.
 const HELLO_PORT: u16 = 7948;

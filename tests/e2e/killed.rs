@@ -18,7 +18,8 @@ use ferrolb_lab::trial::{self, Contender, TOLERATED_TWO_ANSWERS};
 use ferrolb_lab::{Place, quickstart as example};
 use nix::sys::signal::Signal;
 
-use crate::cluster::{SOON, quickstart};
+use crate::cluster::quickstart;
+use crate::patience::SOON;
 
 #[test]
 fn a_killed_speaker_is_replaced_quietly_and_its_clients_go_on() {

@@ -11,8 +11,8 @@ use ferrolb_lab::rights::within;
 use ferrolb_lab::trial::{self, Contender};
 use ferrolb_lab::{Place, quickstart as example};
 
-use crate::cluster::{SOON, quickstart};
-use crate::patience::{eventually, expect};
+use crate::cluster::quickstart;
+use crate::patience::{SOON, eventually, expect};
 
 #[test]
 fn a_folder_of_manifests_becomes_traffic() {

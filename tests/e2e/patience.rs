@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+/// A fault is survived within this on any machine, however busy.
+pub(crate) const SOON: Duration = Duration::from_secs(3);
+
 /// Waits until `look` finds what it looks for.
 pub(crate) fn eventually<T>(
     what: &str,

@@ -13,8 +13,8 @@ use ferrolb_lab::rights::within;
 use ferrolb_lab::trial::{self, Contender, Event};
 use ferrolb_lab::{Lab, quickstart as example};
 
-use crate::cluster::{SOON, binary, quickstart};
-use crate::patience::eventually;
+use crate::cluster::{binary, quickstart};
+use crate::patience::{SOON, eventually};
 
 #[test]
 fn a_planned_move_loses_no_probe() {

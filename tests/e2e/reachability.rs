@@ -10,7 +10,8 @@ use ferrolb_lab::Direction;
 use ferrolb_lab::rights::within;
 use ferrolb_lab::trial::{self, Contender};
 
-use crate::cluster::{SOON, quickstart};
+use crate::cluster::quickstart;
+use crate::patience::SOON;
 
 #[test]
 fn a_carrier_that_is_neither_heard_nor_hears_is_replaced() {
