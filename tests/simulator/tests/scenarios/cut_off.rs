@@ -29,6 +29,24 @@ fn both_halves_of_a_split_segment_serve_and_the_higher_claim_stays_after_it_heal
 }
 
 #[test]
+fn clients_of_the_half_that_loses_are_told_at_once_when_a_split_heals() {
+    for seed in 120..124 {
+        let question_every = MS * 1_000;
+        let mut world =
+            settled(Setup { seed, nodes: 2, groups: 1, clients: 2, question_every, ..Setup::default() });
+        // Node 0 with client 2, node 1 with client 3.
+        inflict(&mut world, Fault::Split(vec![0, 2]));
+        run(&mut world, MS * 8_000);
+        assert_eq!(world.table(0, address()), world.mac(0));
+        assert_eq!(world.table(1, address()), world.mac(1));
+        inflict(&mut world, Fault::Heal);
+        run(&mut world, T + MS * 40);
+        let winner = world.mac(owner(&world, 0));
+        assert_eq!([world.table(0, address()), world.table(1, address())], [winner; 2]);
+    }
+}
+
+#[test]
 fn an_owner_that_speaks_but_hears_nobody_is_replaced() {
     let mut world = settled(Setup { seed: 112, nodes: 3, groups: 1, ..Setup::default() });
     let (deaf, start) = (owner(&world, 0), world.elapsed());

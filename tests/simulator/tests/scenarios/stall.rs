@@ -32,6 +32,11 @@ fn however_long_a_node_stands_still_it_takes_nothing_from_live_peers() {
         inflict(&mut world, Fault::Thaw(0));
         run(&mut world, MS * 2_000);
         assert!(claims(&world, start).iter().all(|(_, node, ..)| *node != 0), "after {length} ms");
+        let blames = |h: &Happening| h.node == 0 && matches!(h.event, Event::PeerDown(..));
+        assert!(
+            !since(&world, start).iter().any(blames),
+            "after {length} ms it blames itself, not its peers"
+        );
         if length < 150 {
             assert_eq!((0..6).map(|group| owner(&world, group)).collect::<Vec<_>>(), owners);
         }
