@@ -148,6 +148,7 @@ impl Entry {
     fn look(&mut self, path: &Path, patience: Saved, now: Instant, look: &mut Look) {
         let stamp = match Stamp::of(path) {
             Ok(stamp) => stamp,
+            Err(_) if vanished(path) => return look.again(TICK),
             Err(error) => return self.keep(unreadable(path, &error.to_string()), look),
         };
         if self.stamp != Some(stamp) || self.missing {
@@ -162,6 +163,7 @@ impl Entry {
         }
         let next = match read(path, stamp.size) {
             Ok(text) => Held::next(&self.held, Manifest::parse(path, &text)),
+            Err(_) if vanished(path) => return look.again(TICK),
             Err(problem) => {
                 self.settled = true;
                 return self.keep(unreadable(path, &problem), look);
@@ -205,6 +207,11 @@ impl Entry {
         look.changed = true;
         false
     }
+}
+
+/// Whether the file was removed since the folder was listed; the next listing says so too.
+fn vanished(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
 }
 
 impl Held {
@@ -264,5 +271,17 @@ mod tests {
         let at = |millis| stamp.is_young(SystemTime::UNIX_EPOCH + Duration::from_millis(millis));
         assert!(at(1_000_500) && at(1_000_510) && at(1_000_490));
         assert!(!at(1_000_530) && !at(999_000) && !at(0));
+    }
+
+    #[test]
+    fn a_file_that_is_removed_after_the_folder_was_listed_is_gone_and_not_broken() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.yaml");
+        let mut files = Files::new(Saved::Whole);
+        files.look(&[path.clone()].into(), Instant::now());
+        assert!(files.held().all(|(_, held)| held.refused.is_empty()));
+        fs::write(&path, "kind: [").unwrap();
+        files.look(&[path.clone()].into(), Instant::now());
+        assert_eq!(files.held().map(|(_, held)| held.refused.len()).sum::<usize>(), 1);
     }
 }
