@@ -10,7 +10,7 @@ mod group;
 mod readiness;
 mod usage;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
 
 use ferrolb_config::api::{FamilyUsage, VirtualIPSpec};
@@ -108,18 +108,19 @@ fn service_plan(verdict: Verdict) -> ServicePlan {
 
 /// Recorded consumers that no longer hold anything and make no claim: they changed their type or class, or are gone.
 fn released(snapshot: &Snapshot, virtual_ips: &BTreeMap<IpAddr, VirtualIPSpec>) -> BTreeSet<ServiceName> {
-    let names = |records: &BTreeMap<IpAddr, VirtualIPSpec>| {
+    let claimants: HashSet<_> =
+        snapshot.load_balancers.keys().map(|name| (name.namespace.as_str(), name.name.as_str())).collect();
+    let others = |records: &BTreeMap<IpAddr, VirtualIPSpec>| -> BTreeSet<_> {
         let consumers = records.values().flat_map(|record| &record.consumers);
         consumers
+            .filter(|consumer| !claimants.contains(&(consumer.namespace.as_str(), consumer.name.as_str())))
             .map(|consumer| ServiceName {
                 namespace: consumer.namespace.clone(),
                 name: consumer.name.clone(),
             })
-            .filter(|name| !snapshot.load_balancers.contains_key(name))
-            .collect::<BTreeSet<_>>()
+            .collect()
     };
-    let kept = names(virtual_ips);
-    names(&snapshot.virtual_ips).into_iter().filter(|name| !kept.contains(name)).collect()
+    others(&snapshot.virtual_ips).difference(&others(virtual_ips)).cloned().collect()
 }
 
 impl Plan {

@@ -80,9 +80,9 @@ pub(super) fn services(
     for (name, service) in &plan.services {
         let ServicePlan::Ours { addresses, refusal } = service else { continue };
         let Some(object) = objects.services.get(name) else { continue };
-        let status = service_status(object, addresses, refusal.as_ref(), now);
-        if object.status.as_ref() != Some(&status) {
-            writes.insert(name.clone(), put_service(object, status));
+        let verdict = verdict(addresses, refusal.as_ref(), object.metadata.generation, now);
+        if !shows(object, addresses, verdict.as_ref()) {
+            writes.insert(name.clone(), put_service(object, service_status(object, addresses, verdict)));
         }
     }
     for name in &written.services {
@@ -111,35 +111,54 @@ fn put_service(object: &Service, status: ServiceStatus) -> Write {
     Write::PutServiceStatus(Box::new(Service { metadata, spec: None, status: Some(status) }))
 }
 
-fn service_status(
-    object: &Service,
+/// Whether a Service shows just these addresses and this verdict, whenever that was reached.
+fn shows(object: &Service, addresses: &[IpAddr], verdict: Option<&Condition>) -> bool {
+    let status = object.status.as_ref();
+    let load_balancer = status.and_then(|status| status.load_balancer.as_ref());
+    let conditions = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    let condition = conditions.iter().find(|condition| condition.type_ == ADDRESSES_ASSIGNED);
+    let same = |new: &Condition| {
+        condition.is_some_and(|old| {
+            (&old.status, &old.reason, &old.message, old.observed_generation)
+                == (&new.status, &new.reason, &new.message, new.observed_generation)
+        })
+    };
+    load_balancer == Some(&ingress(addresses)) && verdict.is_none_or(same)
+}
+
+fn service_status(object: &Service, addresses: &[IpAddr], verdict: Option<Condition>) -> ServiceStatus {
+    let mut new = object.status.clone().unwrap_or_default();
+    new.load_balancer = Some(ingress(addresses));
+    if let Some(verdict) = verdict {
+        condition::set(new.conditions.get_or_insert_default(), verdict);
+    }
+    new
+}
+
+/// Whether the Service has what it asks for. One on its way out that has nothing and wants nothing needs no verdict.
+fn verdict(
     addresses: &[IpAddr],
     refusal: Option<&Refusal>,
+    generation: Option<i64>,
     now: &Time,
-) -> ServiceStatus {
+) -> Option<Condition> {
     let list = addresses.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(" and ");
     let (status, reason, message) = match refusal {
+        None if addresses.is_empty() => return None,
         None => ("True", "Assigned".to_owned(), list),
         Some(refusal) if addresses.is_empty() => ("False", refusal.reason.to_string(), sentence(refusal)),
         Some(refusal) => {
             ("False", refusal.reason.to_string(), format!("{} It keeps {list}.", ended(sentence(refusal))))
         }
     };
-    let mut new = object.status.clone().unwrap_or_default();
-    new.load_balancer = Some(ingress(addresses));
-    // A Service on its way out that has nothing and wants nothing needs no verdict.
-    if refusal.is_some() || !addresses.is_empty() {
-        let condition = Condition {
-            last_transition_time: now.clone(),
-            message,
-            observed_generation: object.metadata.generation,
-            reason,
-            status: status.to_owned(),
-            type_: ADDRESSES_ASSIGNED.to_owned(),
-        };
-        condition::set(new.conditions.get_or_insert_default(), condition);
-    }
-    new
+    Some(Condition {
+        last_transition_time: now.clone(),
+        message,
+        observed_generation: generation,
+        reason,
+        status: status.to_owned(),
+        type_: ADDRESSES_ASSIGNED.to_owned(),
+    })
 }
 
 fn ended(mut sentence: String) -> String {

@@ -27,8 +27,8 @@ const MOST_PASSES: usize = 8;
 pub struct Allocation<'a> {
     /// Every address in use.
     pub holdings: BTreeMap<IpAddr, Holding<'a>>,
-    /// The outcome for every claim.
-    pub verdicts: BTreeMap<&'a ServiceName, Verdict>,
+    /// The outcome for every claim, in the order of seniority.
+    pub verdicts: Vec<(&'a ServiceName, Verdict)>,
 }
 
 /// The outcome for one claim.

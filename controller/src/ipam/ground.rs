@@ -3,8 +3,9 @@
 
 //! The pools as one map of addresses: whose an address is, and which one is free.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use ferrolb_config::address::{Family, Range};
 use ferrolb_config::snapshot::Pool;
@@ -12,15 +13,28 @@ use ferrolb_config::snapshot::Pool;
 /// All pools, with the place up to which each is known to be used.
 #[derive(Debug)]
 pub struct Ground<'a> {
-    pools: &'a BTreeMap<String, Pool>,
+    by_name: HashMap<&'a str, PoolId>,
+    entries: Vec<Entry<'a>>,
     /// Ranges of all pools in ascending order; pools in force never overlap.
-    ranges: Vec<(Range, &'a Pool)>,
-    /// Everything below is used. So a pass over all claims walks each used address once.
-    frontier: BTreeMap<(&'a str, Family), Frontier>,
+    ranges: Vec<(Range, PoolId)>,
+    auto_assign: Rc<[PoolId]>,
 }
 
+/// A pool's place in the order of names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolId(usize);
+
+#[derive(Debug)]
+struct Entry<'a> {
+    pool: &'a Pool,
+    v4: Frontier,
+    v6: Frontier,
+}
+
+/// Everything below is used. So a pass over all claims walks each used address once.
 #[derive(Clone, Copy, Debug)]
 enum Frontier {
+    Unknown,
     At(IpAddr),
     Exhausted,
 }
@@ -28,51 +42,90 @@ enum Frontier {
 impl<'a> Ground<'a> {
     /// Indexes `pools`.
     pub fn new(pools: &'a BTreeMap<String, Pool>) -> Self {
+        let numbered = || pools.values().enumerate().map(|(index, pool)| (PoolId(index), pool));
         let mut ranges: Vec<_> =
-            pools.values().flat_map(|pool| pool.ranges.ranges().map(move |range| (range, pool))).collect();
+            numbered().flat_map(|(id, pool)| pool.ranges.ranges().map(move |range| (range, id))).collect();
         ranges.sort_by_key(|(range, _)| range.first());
-        Self { pools, ranges, frontier: BTreeMap::new() }
+        Self {
+            by_name: numbered().map(|(id, pool)| (pool.name.as_str(), id)).collect(),
+            entries: pools
+                .values()
+                .map(|pool| Entry { pool, v4: Frontier::Unknown, v6: Frontier::Unknown })
+                .collect(),
+            ranges,
+            auto_assign: numbered().filter(|(_, pool)| pool.auto_assign).map(|(id, _)| id).collect(),
+        }
     }
 
-    /// All pools by name.
-    pub fn pools(&self) -> &'a BTreeMap<String, Pool> {
-        self.pools
+    /// The pools that give addresses automatically, by name.
+    pub fn auto_assign(&self) -> Rc<[PoolId]> {
+        Rc::clone(&self.auto_assign)
+    }
+
+    /// The place of the pool `name`.
+    pub fn id(&self, name: &str) -> Option<PoolId> {
+        self.by_name.get(name).copied()
+    }
+
+    /// The pool at a place.
+    pub fn get(&self, id: PoolId) -> Option<&'a Pool> {
+        self.entries.get(id.0).map(|entry| entry.pool)
+    }
+
+    /// The pool `name`.
+    pub fn named(&self, name: &str) -> Option<&'a Pool> {
+        self.get(self.id(name)?)
     }
 
     /// The pool whose ranges hold `address`, whether or not it may give it.
     pub fn pool_of(&self, address: IpAddr) -> Option<&'a Pool> {
-        let after = self.ranges.partition_point(|(range, _)| range.first() <= address);
-        let (range, pool) = self.ranges.get(after.checked_sub(1)?)?;
-        range.contains(address).then_some(*pool)
+        self.get(self.id_of(address)?)
     }
 
-    /// The lowest address of `family` in `pool` that is not `used`. Between two calls addresses may become used;
+    fn id_of(&self, address: IpAddr) -> Option<PoolId> {
+        let after = self.ranges.partition_point(|(range, _)| range.first() <= address);
+        let (range, id) = self.ranges.get(after.checked_sub(1)?)?;
+        range.contains(address).then_some(*id)
+    }
+
+    /// The lowest address of `family` in a pool that is not `used`. Between two calls addresses may become used;
     /// whoever frees one says so by [`Ground::freed`].
     pub fn lowest_free(
         &mut self,
-        pool: &'a Pool,
+        id: PoolId,
         family: Family,
         used: impl FnMut(IpAddr) -> bool,
     ) -> Option<IpAddr> {
-        let key = (pool.name.as_str(), family);
-        let from = match self.frontier.get(&key) {
-            Some(Frontier::Exhausted) => return None,
-            Some(Frontier::At(address)) => Some(*address),
-            None => None,
+        let entry = self.entries.get_mut(id.0)?;
+        let pool = entry.pool;
+        let frontier = entry.frontier(family);
+        let from = match *frontier {
+            Frontier::Exhausted => return None,
+            Frontier::At(address) => Some(address),
+            Frontier::Unknown => None,
         };
         let found = pool.lowest_free(family, from, used);
-        self.frontier.insert(key, found.map_or(Frontier::Exhausted, Frontier::At));
+        *frontier = found.map_or(Frontier::Exhausted, Frontier::At);
         found
     }
 
     /// Takes note that `address` is free again.
     pub fn freed(&mut self, address: IpAddr) {
-        let Some(pool) = self.pool_of(address) else { return };
-        let key = (pool.name.as_str(), Family::of(address));
-        match self.frontier.get_mut(&key) {
-            Some(Frontier::At(known)) if *known <= address => {}
-            Some(frontier) => *frontier = Frontier::At(address),
-            None => {}
+        let Some(entry) = self.id_of(address).and_then(|id| self.entries.get_mut(id.0)) else { return };
+        let frontier = entry.frontier(Family::of(address));
+        match *frontier {
+            Frontier::Unknown => {}
+            Frontier::At(known) if known <= address => {}
+            Frontier::At(_) | Frontier::Exhausted => *frontier = Frontier::At(address),
+        }
+    }
+}
+
+impl Entry<'_> {
+    fn frontier(&mut self, family: Family) -> &mut Frontier {
+        match family {
+            Family::V4 => &mut self.v4,
+            Family::V6 => &mut self.v6,
         }
     }
 }

@@ -4,7 +4,7 @@
 //! The first half of an allocation: who keeps what. Nothing new is given here.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use ferrolb_config::ServiceName;
@@ -34,22 +34,25 @@ pub(super) fn keep<'a>(
     ground: &Ground<'a>,
     tenancy: &mut Tenancy<'a>,
 ) {
-    let mut by_name: BTreeMap<ServiceName, usize> = BTreeMap::new();
-    for (index, case) in cases.iter().enumerate() {
-        by_name.insert(case.claim.consumer.clone(), index);
-    }
+    let by_name: HashMap<_, _> = cases
+        .iter()
+        .enumerate()
+        .map(|(index, case)| {
+            ((case.claim.consumer.namespace.as_str(), case.claim.consumer.name.as_str()), index)
+        })
+        .collect();
     let (mut seats, mut closed) = (Vec::new(), Vec::new());
     for (address, record) in records {
         let held = in_force(*address, record, unread, ground);
         let mut members = Vec::new();
         for consumer in &record.consumers {
-            let name = name_of(consumer);
-            match by_name.get(&name).and_then(|index| Some((*index, cases.get_mut(*index)?))) {
+            let index = by_name.get(&(consumer.namespace.as_str(), consumer.name.as_str()));
+            match index.and_then(|index| Some((*index, cases.get_mut(*index)?))) {
                 Some((index, case)) => {
                     case.recorded = true;
                     members.push(Member::Case(index, consumer));
                 }
-                None if unread.may_hide_service(&name) => members.push(Member::Unread(consumer)),
+                None if unread.may_hide_service(&name_of(consumer)) => members.push(Member::Unread(consumer)),
                 None => {}
             }
         }
@@ -143,7 +146,7 @@ fn in_force<'a>(
         }
         return None;
     }
-    let kept = match ground.pools().get(&record.pool) {
+    let kept = match ground.named(&record.pool) {
         Some(pool) => pool.accepting.is_err(),
         None => unread.may_hide_pool(&record.pool),
     };
@@ -162,7 +165,7 @@ fn right(claim: &Claim<'_>, held: Held<'_>, ground: &Ground<'_>) -> Option<Right
         Request::Any => true,
         Request::Named { addresses, .. } => addresses.contains(held.address),
         // A pool that does not exist is no place to move to.
-        Request::Pool(pool) => held.pool == pool || !ground.pools().contains_key(pool),
+        Request::Pool(pool) => held.pool == pool || ground.id(pool).is_none(),
     };
     Some(if stays { Right::Firm } else { Right::UntilMoved })
 }

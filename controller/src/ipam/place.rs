@@ -4,6 +4,7 @@
 //! Finds addresses for one claim, and takes them all or none.
 
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use ferrolb_config::address::Family;
 use ferrolb_config::api::annotation;
@@ -12,7 +13,7 @@ use ferrolb_config::snapshot::Pool;
 
 use super::allocator::Held;
 use super::claim::{Claim, Families, Named, Request};
-use super::ground::Ground;
+use super::ground::{Ground, PoolId};
 use super::tenancy::Tenancy;
 
 /// The pools and who holds what in them.
@@ -63,7 +64,7 @@ impl<'a> Place<'a> {
             new.push(Held { address, pool: &pool.name, protected: false });
         }
         for held in &new {
-            if let Some(Err(broken)) = self.ground.pools().get(held.pool).map(|pool| &pool.accepting) {
+            if let Some(Err(broken)) = self.ground.named(held.pool).map(|pool| &pool.accepting) {
                 return Err(Denied::ForNow(not_ready(claim, held.pool, broken).into()));
             }
             if let Some(conflict) = self.tenancy.conflict(held.address, claim) {
@@ -105,7 +106,7 @@ impl<'a> Place<'a> {
         let (Request::Pool(name) | Request::Named { pool: Some(name), .. }) = claim.request else {
             return None;
         };
-        if self.ground.pools().contains_key(name) {
+        if self.ground.id(name).is_some() {
             return None;
         }
         let field = format!("metadata.annotations[{}]", annotation::ADDRESS_POOL);
@@ -120,24 +121,23 @@ impl<'a> Place<'a> {
             return Err(refusal.into());
         }
         let pools = self.candidates(claim);
-        let open: Vec<_> = pools.iter().copied().filter(|pool| pool.accepting.is_ok()).collect();
         let one = |place: &mut Self, family| {
-            open.iter().find_map(|pool| Some(vec![place.pick(pool, family, claim)?]))
+            pools.iter().find_map(|pool| Some(vec![place.pick(*pool, family, claim)?]))
         };
         let both = |place: &mut Self| {
-            open.iter().find_map(|pool| {
-                let v4 = place.pick(pool, Family::V4, claim)?;
-                Some(vec![v4, place.pick(pool, Family::V6, claim)?])
+            pools.iter().find_map(|pool| {
+                let v4 = place.pick(*pool, Family::V4, claim)?;
+                Some(vec![v4, place.pick(*pool, Family::V6, claim)?])
             })
         };
         let found = match claim.families {
             Families::One(family) => one(self, family),
             Families::Either => {
-                let offered = |family| open.iter().any(|pool| pool.ranges.has_family(family));
-                [Family::V4, Family::V6]
+                let families = [Family::V4, Family::V6];
+                let offered = families
                     .into_iter()
-                    .find(|family| offered(*family))
-                    .and_then(|family| one(self, family))
+                    .find(|family| self.open(&pools).any(|pool| pool.ranges.has_family(*family)));
+                offered.and_then(|family| one(self, family))
             }
             Families::Both => both(self),
             Families::UpToBoth { primary } => {
@@ -147,13 +147,13 @@ impl<'a> Place<'a> {
         };
         match found {
             Some(new) => self.take(claim, new),
-            None => Err(nothing_found(claim, &pools).into()),
+            None => Err(self.nothing_found(claim, &pools).into()),
         }
     }
 
     /// Takes the address of the other family from the pool of `held`.
     pub(super) fn complement(&mut self, claim: &'a Claim<'a>, held: Held<'a>) -> Option<Held<'a>> {
-        let pool = self.ground.pools().get(held.pool).filter(|pool| pool.accepting.is_ok())?;
+        let pool = self.ground.id(held.pool)?;
         let missing = match Family::of(held.address) {
             Family::V4 => Family::V6,
             Family::V6 => Family::V4,
@@ -174,32 +174,77 @@ impl<'a> Place<'a> {
 
     /// The pools that the claim may draw from, in the order to try them: by name, but sharers first look where they can
     /// join.
-    fn candidates(&self, claim: &Claim<'_>) -> Vec<&'a Pool> {
-        let mut pools: Vec<_> = match claim.request {
-            Request::Pool(name) => self.ground.pools().get(name).into_iter().collect(),
-            _ => self.ground.pools().values().filter(|pool| pool.auto_assign).collect(),
+    fn candidates(&self, claim: &Claim<'_>) -> Rc<[PoolId]> {
+        let pools = match claim.request {
+            Request::Pool(name) => self.ground.id(name).into_iter().collect(),
+            _ => self.ground.auto_assign(),
         };
         let home = self
             .tenancy
             .joinable(claim)
             .filter(|address| claim.families.admits(Family::of(*address)))
-            .find_map(|address| pools.iter().position(|pool| pool.contains(address)));
-        if let Some(home) = home.and_then(|home| pools.get_mut(..=home)) {
-            home.rotate_right(1);
+            .filter_map(|address| self.ground.id(&self.ground.pool_of(address)?.name))
+            .find(|home| pools.contains(home));
+        match home {
+            Some(home) => {
+                std::iter::once(home).chain(pools.iter().copied().filter(|pool| *pool != home)).collect()
+            }
+            None => pools,
         }
-        pools
     }
 
-    /// An address of `family` in `pool`: one to join, else the lowest free one.
-    fn pick(&mut self, pool: &'a Pool, family: Family, claim: &Claim<'_>) -> Option<Held<'a>> {
+    /// Those of `pools` that are not refused.
+    fn open(&self, pools: &[PoolId]) -> impl Iterator<Item = &'a Pool> {
+        pools.iter().filter_map(|id| self.ground.get(*id)).filter(|pool| pool.accepting.is_ok())
+    }
+
+    /// An address of `family` in a pool: one to join, else the lowest free one; none while the pool is refused.
+    fn pick(&mut self, id: PoolId, family: Family, claim: &Claim<'_>) -> Option<Held<'a>> {
+        let pool = self.ground.get(id).filter(|pool| pool.accepting.is_ok())?;
         let joined = self
             .tenancy
             .joinable(claim)
             .find(|address| Family::of(*address) == family && pool.contains(*address));
         let Self { ground, tenancy } = self;
         let address =
-            joined.or_else(|| ground.lowest_free(pool, family, |address| tenancy.is_held(address)))?;
+            joined.or_else(|| ground.lowest_free(id, family, |address| tenancy.is_held(address)))?;
         Some(Held { address, pool: &pool.name, protected: false })
+    }
+
+    /// Why none of `pools` had what the claim wants.
+    fn nothing_found(&self, claim: &Claim<'_>, pools: &[PoolId]) -> Refusal {
+        let Some(first) = pools.first().and_then(|id| self.ground.get(*id)) else {
+            let message = "there is no AddressPool that gives addresses automatically";
+            return Refusal::error(Reason::NotFound, claim.object(), message).remedy(format!(
+                "Create an AddressPool, or name one with autoAssign: false by the annotation {}.",
+                annotation::ADDRESS_POOL
+            ));
+        };
+        if let (None, Err(broken)) = (self.open(pools).next(), &first.accepting) {
+            return not_ready(claim, &first.name, broken);
+        }
+        let has = |pool: &Pool, family| pool.ranges.has_family(family);
+        let (offered, wanted) = match claim.families {
+            Families::One(family) => {
+                (self.open(pools).any(|pool| has(pool, family)), format!("{family} address"))
+            }
+            Families::Both => (
+                self.open(pools).any(|pool| has(pool, Family::V4) && has(pool, Family::V6)),
+                "pair of an IPv4 and an IPv6 address in one pool".to_owned(),
+            ),
+            Families::Either | Families::UpToBoth { .. } => (true, "address".to_owned()),
+        };
+        let names = some_names(self.open(pools));
+        if offered {
+            let message = format!("no {wanted} is free in AddressPool {names}");
+            Refusal::error(Reason::PoolExhausted, claim.object(), message)
+                .remedy("Add a range to the pool, or delete a Service that needs no address.")
+        } else {
+            let message = format!("AddressPool {names} has no {wanted}");
+            Refusal::error(Reason::NoSuchFamily, claim.object(), message).remedy(
+                "Add a range of that family to a pool, or change spec.ipFamilyPolicy or spec.ipFamilies.",
+            )
+        }
     }
 
     fn take(&mut self, claim: &'a Claim<'a>, new: Vec<Held<'a>>) -> Result<Vec<Held<'a>>, Box<Refusal>> {
@@ -234,42 +279,11 @@ fn not_ready(claim: &Claim<'_>, pool: &str, broken: &Refusal) -> Refusal {
     }
 }
 
-/// Why none of `pools` had what the claim wants.
-fn nothing_found(claim: &Claim<'_>, pools: &[&Pool]) -> Refusal {
-    let Some(first) = pools.first() else {
-        return Refusal::error(
-            Reason::NotFound,
-            claim.object(),
-            "there is no AddressPool that gives addresses automatically",
-        )
-        .remedy(format!(
-            "Create an AddressPool, or name one with autoAssign: false by the annotation {}.",
-            annotation::ADDRESS_POOL
-        ));
-    };
-    let open: Vec<_> = pools.iter().filter(|pool| pool.accepting.is_ok()).collect();
-    if let (true, Err(broken)) = (open.is_empty(), &first.accepting) {
-        return not_ready(claim, &first.name, broken);
-    }
-    let names = open.iter().map(|pool| pool.name.as_str()).collect::<Vec<_>>().join(", ");
-    let has = |pool: &Pool, family| pool.ranges.has_family(family);
-    let (offered, wanted) = match claim.families {
-        Families::One(family) => (open.iter().any(|pool| has(pool, family)), format!("{family} address")),
-        Families::Both => (
-            open.iter().any(|pool| has(pool, Family::V4) && has(pool, Family::V6)),
-            "pair of an IPv4 and an IPv6 address in one pool".to_owned(),
-        ),
-        Families::Either | Families::UpToBoth { .. } => (true, "address".to_owned()),
-    };
-    if offered {
-        Refusal::error(
-            Reason::PoolExhausted,
-            claim.object(),
-            format!("no {wanted} is free in AddressPool {names}"),
-        )
-        .remedy("Add a range to the pool, or delete a Service that needs no address.")
-    } else {
-        Refusal::error(Reason::NoSuchFamily, claim.object(), format!("AddressPool {names} has no {wanted}"))
-            .remedy("Add a range of that family to a pool, or change spec.ipFamilyPolicy or spec.ipFamilies.")
+/// The names of the first pools, and how many there are besides.
+fn some_names<'a>(mut pools: impl Iterator<Item = &'a Pool>) -> String {
+    let named: Vec<_> = pools.by_ref().take(3).map(|pool| pool.name.as_str()).collect();
+    match pools.count() {
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named.join(", ")),
     }
 }

@@ -192,8 +192,8 @@ impl<'a> Tenancy<'a> {
             ports: BTreeMap::new(),
         });
         holding.tenants.push(Tenant::Claimant(claim));
-        holding.ports.extend(claim.ports.iter().map(|port| (*port, claim.consumer)));
         if let Some(sharing) = sharing {
+            holding.ports.extend(claim.ports.iter().map(|port| (*port, claim.consumer)));
             let shared = self.shared.entry(sharing).or_default();
             shared.addresses.insert(address);
             for port in &claim.ports {

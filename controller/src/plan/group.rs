@@ -8,7 +8,7 @@
 //! are in one group, no two groups have one name; and the name stays while its Service does, so that neither a second
 //! family nor a sharer who comes or goes moves an address to another node.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use ferrolb_config::api::{Consumer, VirtualIPSpec};
@@ -20,64 +20,67 @@ pub(super) fn assign(
     virtual_ips: &mut BTreeMap<IpAddr, VirtualIPSpec>,
     recorded: &BTreeMap<IpAddr, VirtualIPSpec>,
 ) {
-    let names: Vec<_> = components(virtual_ips)
-        .into_iter()
-        .map(|component| {
-            let name = name(&component, virtual_ips, recorded);
-            (component, name)
-        })
-        .collect();
-    for (component, name) in names {
-        for address in component {
-            if let Some(spec) = virtual_ips.get_mut(&address) {
-                spec.group.clone_from(&name);
-            }
-        }
+    let groups = groups(virtual_ips, recorded);
+    for (spec, group) in virtual_ips.values_mut().zip(groups) {
+        spec.group = group;
     }
 }
 
-/// The addresses that are linked by common consumers, each component ascending.
-fn components(virtual_ips: &BTreeMap<IpAddr, VirtualIPSpec>) -> Vec<BTreeSet<IpAddr>> {
-    let mut held_by: BTreeMap<Name<'_>, Vec<IpAddr>> = BTreeMap::new();
-    for (address, spec) in virtual_ips {
-        for consumer in &spec.consumers {
-            held_by.entry(name_of(consumer)).or_default().push(*address);
-        }
-    }
-    let mut seen = BTreeSet::new();
-    let mut components = Vec::new();
-    for start in virtual_ips.keys() {
-        if seen.contains(start) {
-            continue;
-        }
-        let mut component = BTreeSet::new();
-        let mut open = vec![*start];
-        while let Some(address) = open.pop() {
-            if !seen.insert(address) {
-                continue;
-            }
-            component.insert(address);
-            let consumers = virtual_ips.get(&address).into_iter().flat_map(|spec| &spec.consumers);
-            open.extend(consumers.filter_map(|consumer| held_by.get(&name_of(consumer))).flatten());
-        }
-        components.push(component);
-    }
-    components
-}
-
-fn name(
-    component: &BTreeSet<IpAddr>,
+/// The group of each address, in the order of the addresses.
+fn groups(
     virtual_ips: &BTreeMap<IpAddr, VirtualIPSpec>,
     recorded: &BTreeMap<IpAddr, VirtualIPSpec>,
-) -> Option<String> {
-    let consumers =
-        || component.iter().filter_map(|address| virtual_ips.get(address)).flat_map(|spec| &spec.consumers);
-    let kept = component.iter().find_map(|address| {
-        let group = recorded.get(address)?.group.as_deref()?;
-        let (namespace, name) = group.split_once('/')?;
-        consumers().any(|consumer| name_of(consumer) == (namespace, name)).then(|| group.to_owned())
-    });
-    kept.or_else(|| consumers().next().map(|oldest| format!("{}/{}", oldest.namespace, oldest.name)))
+) -> Vec<Option<String>> {
+    let mut links = Links((0..virtual_ips.len()).collect());
+    let mut first_of: HashMap<Name<'_>, usize> = HashMap::new();
+    for (place, spec) in virtual_ips.values().enumerate() {
+        for consumer in &spec.consumers {
+            let first = *first_of.entry(name_of(consumer)).or_insert(place);
+            links.link(first, place);
+        }
+    }
+    // A recorded name that still fits counts before a new one, and the lower address before the higher.
+    let mut names: HashMap<usize, String> = HashMap::new();
+    for (place, address) in virtual_ips.keys().enumerate() {
+        let group = recorded.get(address).and_then(|spec| spec.group.as_deref());
+        let member = group.and_then(|group| first_of.get(&group.split_once('/')?));
+        if let (Some(group), Some(member)) = (group, member)
+            && links.root(*member) == links.root(place)
+        {
+            names.entry(links.root(place)).or_insert_with(|| group.to_owned());
+        }
+    }
+    virtual_ips
+        .values()
+        .enumerate()
+        .map(|(place, spec)| {
+            let oldest = spec.consumers.first()?;
+            let name = names
+                .entry(links.root(place))
+                .or_insert_with(|| format!("{}/{}", oldest.namespace, oldest.name));
+            Some(name.clone())
+        })
+        .collect()
+}
+
+/// Who is linked with whom: each place points to a lower one of its group, the lowest to itself.
+struct Links(Vec<usize>);
+
+impl Links {
+    fn root(&self, place: usize) -> usize {
+        let mut place = place;
+        while let Some(next) = self.0.get(place).filter(|next| **next != place) {
+            place = *next;
+        }
+        place
+    }
+
+    fn link(&mut self, one: usize, other: usize) {
+        let (one, other) = (self.root(one), self.root(other));
+        if let Some(higher) = self.0.get_mut(one.max(other)) {
+            *higher = one.min(other);
+        }
+    }
 }
 
 fn name_of(consumer: &Consumer) -> Name<'_> {
