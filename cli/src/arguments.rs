@@ -29,9 +29,10 @@ pub struct Arguments {
 const EXAMPLES: &str = "\
 Examples:
   ferrolb validate /etc/ferrolb               look for mistakes before anything is used
-  ferrolb run --source /etc/ferrolb           one machine: hand out addresses and carry them
-  ferrolb status --source /etc/ferrolb        who carries what, since when, and why
+  ferrolb run                                 one machine: hand out addresses and carry them
+  ferrolb status                              who carries what, since when, and why
 
+Manifests are read from /etc/ferrolb unless --source names another folder.
 Results go to standard output, log lines to standard error.
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage.";
 
@@ -41,14 +42,14 @@ pub enum Command {
     /// Give Services their addresses (one for all nodes)
     #[command(after_help = "\
 Example:
-  ferrolb controller --source /etc/ferrolb --state /var/lib/ferrolb")]
+  ferrolb controller --source ./manifests --state ./state")]
     Controller(Folders),
 
     /// Carry addresses on this node (one on every node)
     #[command(after_help = "\
 Examples:
-  ferrolb speaker --node-name n1 --source /etc/ferrolb --state /var/lib/ferrolb
-  NODE_NAME=n1 ferrolb speaker --source /etc/ferrolb --hello-key-file /etc/ferrolb.key
+  ferrolb speaker --node-name n1 --source ./manifests --state ./state
+  NODE_NAME=n1 ferrolb speaker --hello-key-file /etc/ferrolb/hello.key
 
 SIGTERM hands every address over to another node before the process ends; a second signal ends it at once.")]
     Speaker(SpeakerArguments),
@@ -56,15 +57,15 @@ SIGTERM hands every address over to another node before the process ends; a seco
     /// Controller and speaker in one process, for a single machine
     #[command(after_help = "\
 Example:
-  ferrolb run --source /etc/ferrolb")]
+  ferrolb run --source ./manifests")]
     Run(SpeakerArguments),
 
     /// Say who carries which address, since when, and why
     #[command(after_help = "\
 Examples:
-  ferrolb status --source /etc/ferrolb
-  ferrolb status --source /etc/ferrolb -o wide
-  ferrolb status --source /etc/ferrolb -o json | jq '.addresses[] | {address, carriers}'")]
+  ferrolb status
+  ferrolb status --source ./manifests --state ./state -o wide
+  ferrolb status -o json | jq '.addresses[] | {address, carriers}'")]
     Status(StatusArguments),
 
     /// Find every mistake in manifests; exit code 1 if anything is refused
@@ -106,7 +107,7 @@ impl Command {
 #[derive(Args, Debug, Clone)]
 pub struct Folders {
     /// The folder of manifests (*.yaml, *.yml, *.json)
-    #[arg(long, value_name = "DIR", env = "FERROLB_SOURCE")]
+    #[arg(long, value_name = "DIR", env = "FERROLB_SOURCE", default_value = "/etc/ferrolb")]
     pub source: PathBuf,
 
     /// The folder of what was decided and observed; not inside the source
@@ -207,6 +208,7 @@ mod tests {
         let parsed =
             Arguments::try_parse_from(["ferrolb", "controller", "--source", "/etc/ferrolb"]).unwrap();
         let Command::Controller(folders) = parsed.command else { panic!("{parsed:?}") };
+        assert_eq!(folders.source, PathBuf::from("/etc/ferrolb"));
         assert_eq!(folders.state, PathBuf::from("/var/lib/ferrolb"));
     }
 }

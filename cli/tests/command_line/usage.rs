@@ -44,8 +44,8 @@ fn the_definitions_are_a_stream_of_documents_one_for_each_kind() {
 
 #[test]
 fn wrong_usage_exits_with_2_and_says_so_on_standard_error() {
-    let wrong: [&[&str]; 6] =
-        [&[], &["stauts"], &["status", "-o", "xml"], &["validate"], &["controller"], &["--no-such-flag"]];
+    let wrong: [&[&str]; 5] =
+        [&[], &["stauts"], &["status", "-o", "xml"], &["validate"], &["--no-such-flag"]];
     for wrong in wrong {
         let ended = ferrolb(wrong);
         assert_eq!(ended.code, Some(2), "{wrong:?}");
