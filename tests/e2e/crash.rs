@@ -13,7 +13,7 @@ use ferrolb_lab::rights::within;
 use ferrolb_lab::trial::{self, Contender};
 
 use crate::cluster::quickstart;
-use crate::patience::{SOON, eventually};
+use crate::patience::{SLOWLY, SOON, eventually};
 
 #[test]
 fn the_death_of_the_carrying_node_is_survived() {
@@ -89,7 +89,7 @@ fn both_families_of_a_service_are_carried_by_one_node_and_move_together() {
         );
         // A third of the pods went with the node: ask until another one is chosen.
         for address in families {
-            eventually("a living pod answers", SOON * 3, || ask(&lab.client, SocketAddr::new(address, 80)))?;
+            eventually("a living pod answers", SLOWLY, || ask(&lab.client, SocketAddr::new(address, 80)))?;
         }
         Ok(())
     });

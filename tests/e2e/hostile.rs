@@ -14,12 +14,10 @@ use ferrolb_lab::storm;
 use ferrolb_lab::trial::{self, Contender};
 
 use crate::cluster::quickstart;
-use crate::patience::{SOON, eventually};
+use crate::patience::{SLOWLY, SOON, eventually};
 
 /// Where hellos go.
 const HELLO_PORT: u16 = 7948;
-/// Counters are written at the latest this long after they changed.
-const COUNTED: Duration = Duration::from_secs(20);
 
 #[test]
 fn replayed_forged_and_damaged_hellos_change_nothing_and_are_counted() {
@@ -36,7 +34,7 @@ fn replayed_forged_and_damaged_hellos_change_nothing_and_are_counted() {
         assert!(new.presences().keys().all(|mac| *mac == owner.mac()), "{:?}\n{logs}", new.presences());
         assert_eq!(trial::settled_owner(&ferrolb)?, owner);
         for kind in ["wrong_key", "truncated"] {
-            eventually("the refused packets are counted", COUNTED, || {
+            eventually("the refused packets are counted", SLOWLY, || {
                 counted(&ferrolb.installation, "n1", kind)
             })?;
         }
@@ -62,7 +60,7 @@ fn a_speaker_with_another_key_is_noticed_and_harms_no_cached_client() {
             "{probe:?}\n{}",
             ferrolb.installation.logs()
         );
-        eventually("the others count its hellos", COUNTED, || {
+        eventually("the others count its hellos", SLOWLY, || {
             counted(&ferrolb.installation, &owner.name(), "wrong_key")
         })
     });

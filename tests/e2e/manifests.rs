@@ -12,7 +12,7 @@ use ferrolb_lab::trial::{self, Contender};
 use ferrolb_lab::{Place, quickstart as example};
 
 use crate::cluster::quickstart;
-use crate::patience::{SOON, eventually, expect};
+use crate::patience::{SLOWLY, eventually, expect};
 
 #[test]
 fn a_folder_of_manifests_becomes_traffic() {
@@ -63,20 +63,20 @@ fn edits_are_followed() {
         let ferrolb = quickstart(3)?;
         let (installation, client) = (&ferrolb.installation, &ferrolb.lab().client);
         installation.write("another.yaml", ANOTHER)?;
-        let address = eventually("the new Service has an address", SOON, || {
+        let address = eventually("the new Service has an address", SLOWLY, || {
             installation.address_of("default/another", true)
         })?;
         let answers = |pod: &str| -> Result<()> {
             expect(&ask(client, SocketAddr::new(address, 8000))?.0, &pod.to_owned())
         };
-        eventually("the new Service is served", SOON * 2, || answers("n2"))?;
+        eventually("the new Service is served", SLOWLY, || answers("n2"))?;
 
         installation
             .write("another.yaml", &ANOTHER.replace("10.244.2.10", "10.244.3.10").replace("n2", "n3"))?;
-        eventually("its new endpoint answers", SOON, || answers("n3"))?;
+        eventually("its new endpoint answers", SLOWLY, || answers("n3"))?;
 
         installation.write("another.yaml", "")?;
-        eventually("its address is free again", SOON, || {
+        eventually("its address is free again", SLOWLY, || {
             ensure!(installation.address_of("default/another", true).is_err(), "{:?}", installation.status());
             ensure!(ask(client, SocketAddr::new(address, 8000)).is_err(), "{address} still answers");
             Ok(())
@@ -95,7 +95,7 @@ fn a_file_that_stops_parsing_keeps_its_last_good_form_and_is_named() {
         let good = good.context("the quickstart has a services.yaml")?;
 
         installation.write("services.yaml", &format!("{good}---\nkind: [unclosed\n"))?;
-        eventually("the broken file is named", SOON, || {
+        eventually("the broken file is named", SLOWLY, || {
             let said = installation.status_text()?;
             ensure!(said.contains("services.yaml"), "{said}");
             Ok(())
@@ -104,7 +104,7 @@ fn a_file_that_stops_parsing_keeps_its_last_good_form_and_is_named() {
         ask(&ferrolb.lab().client, SocketAddr::new(installation.address_of("default/web", true)?, 80))?;
 
         installation.write("services.yaml", good)?;
-        eventually("the mended file is no longer named", SOON, || {
+        eventually("the mended file is no longer named", SLOWLY, || {
             let said = installation.status_text()?;
             ensure!(!said.contains("services.yaml"), "{said}");
             Ok(())

@@ -12,6 +12,9 @@ use anyhow::{Result, bail};
 /// A fault is survived within this on any machine, however busy.
 pub(crate) const SOON: Duration = Duration::from_secs(3);
 
+/// What passes through files takes longer where other programs wait for the same disk.
+pub(crate) const SLOWLY: Duration = Duration::from_secs(30);
+
 /// Waits until `look` finds what it looks for.
 pub(crate) fn eventually<T>(
     what: &str,

@@ -14,7 +14,7 @@ use ferrolb_lab::trial::{self, Contender, Event};
 use ferrolb_lab::{Lab, quickstart as example};
 
 use crate::cluster::{binary, quickstart};
-use crate::patience::{SOON, eventually};
+use crate::patience::{SLOWLY, SOON, eventually};
 
 #[test]
 fn a_planned_move_loses_no_probe() {
@@ -63,7 +63,7 @@ fn lone() -> Result<Contestant> {
     let manifests: Vec<(&str, &str)> = manifests.iter().map(|(name, text)| (*name, text.as_str())).collect();
     let mut installation = Installation::prepare(Lab::build(1)?, binary(), &manifests)?;
     installation.launch()?;
-    eventually("the Service has an address", SOON, || installation.address_of(example::ECHO, true))?;
+    eventually("the Service has an address", SLOWLY, || installation.address_of(example::ECHO, true))?;
     let ferrolb = installation.contend(example::ECHO, example::ECHO_UDP)?;
     trial::settled_owner(&ferrolb)?;
     Ok(ferrolb)
