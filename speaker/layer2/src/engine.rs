@@ -31,6 +31,7 @@ use crate::{
     membership::Membership,
     news::News,
     output::{Cause, Event, Output, PeerDownCause},
+    peer::Absence,
     proof::Proof,
     punctuality::Punctuality,
     sent::SentLog,
@@ -255,7 +256,7 @@ impl Segment {
         self.decide(now, |e, s| e.drop_all(Cause::LinkDown, false, s.now));
         let up: Vec<NodeId> = self.members.all_alive().map(|(node, _)| node).collect();
         for node in up {
-            self.members.bury(node, now);
+            self.members.bury(node, Absence::Silent, now);
             self.event(Event::PeerDown(node, PeerDownCause::LinkDown));
             self.decide(now, |e, s| e.peer_down(node, Cause::Silence(node), s));
         }

@@ -13,7 +13,7 @@ use crate::{
     agenda::Agenda,
     hello::{Echo, Hello, MAX_ECHOES, UpTo},
     identity::{MacAddr, NodeId},
-    peer::{Judgement, Life, Peer, Reception},
+    peer::{Absence, Judgement, Life, Peer, Reception},
     rank::Candidate,
     timing::Timing,
 };
@@ -103,8 +103,8 @@ impl Membership {
     }
 
     /// Takes one peer for dead; whether it was up.
-    pub(crate) fn bury(&mut self, node: NodeId, now: Instant) -> bool {
-        self.peers.get_mut(&node).is_some_and(|peer| peer.bury(now))
+    pub(crate) fn bury(&mut self, node: NodeId, absence: Absence, now: Instant) -> bool {
+        self.peers.get_mut(&node).is_some_and(|peer| peer.bury(absence, now))
     }
 
     /// What third parties heard counts for peers that we know.

@@ -56,7 +56,18 @@ pub(crate) struct Life {
 enum Pulse {
     Alive,
     Suspect { asked: u8, next: Instant },
-    Down { since: Instant, deaf: bool },
+    Down { since: Instant, absence: Absence },
+}
+
+/// Why a peer is down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Absence {
+    /// Nothing was heard of it.
+    Silent,
+    /// It spoke, but heard nobody.
+    Deaf,
+    /// It said good-bye.
+    Left,
 }
 
 /// A process that has not yet shown that it hears us, and so may be a recording.
@@ -79,8 +90,23 @@ pub(crate) enum Reception {
     Duplicate { proved: bool },
     /// From a peer that was up already.
     Known,
-    /// The peer is up with this hello; `restarted` if a new process replaced one whose claims are void now.
-    Up { restarted: bool },
+    /// The peer is up with this hello.
+    Up(Return),
+}
+
+/// What a peer that comes up was before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Return {
+    /// Unknown.
+    First,
+    /// Up, by another process: what that one claimed is void.
+    Replaced,
+    /// Absent, perhaps because the segment was split: both halves may have had owners.
+    Healed,
+    /// Absent likewise, and a new process came back: what the old one claimed is void.
+    Reborn,
+    /// Gone with a good-bye.
+    Rejoined,
 }
 
 /// What a look at the clock says about a peer.
@@ -182,10 +208,15 @@ impl Peer {
         if let Some(old) = self.life.as_ref().filter(|life| life.is_up() && life.heard > first) {
             return Reception::Duplicate { proved: old.heard.saturating_duration_since(first) > timing.dead };
         }
-        let restarted = self.life.is_some();
+        let before = match self.life.as_ref().map(|life| life.pulse) {
+            None => Return::First,
+            Some(Pulse::Alive | Pulse::Suspect { .. }) => Return::Replaced,
+            Some(Pulse::Down { absence: Absence::Left, .. }) => Return::Rejoined,
+            Some(Pulse::Down { absence: Absence::Silent | Absence::Deaf, .. }) => Return::Reborn,
+        };
         self.life = Some(Life::begin(hello, source, received, timing));
         self.stranger = None;
-        Reception::Up { restarted }
+        Reception::Up(before)
     }
 
     /// A third party heard the believed process' hello `seq` at `heard`.
@@ -206,10 +237,10 @@ impl Peer {
     }
 
     /// Takes the believed process for dead; whether it was up before.
-    pub(crate) fn bury(&mut self, now: Instant) -> bool {
+    pub(crate) fn bury(&mut self, absence: Absence, now: Instant) -> bool {
         match &mut self.life {
             Some(life) if life.is_up() => {
-                life.pulse = Pulse::Down { since: now, deaf: false };
+                life.pulse = Pulse::Down { since: now, absence };
                 true
             }
             _ => false,
@@ -279,7 +310,7 @@ impl Life {
             return Reception::Replayed;
         }
         // Late by a little, it is taken at its word; after a long absence its hellos might be recordings of that time.
-        let deaf = matches!(self.pulse, Pulse::Down { deaf: true, .. });
+        let deaf = matches!(self.pulse, Pulse::Down { absence: Absence::Deaf, .. });
         let silence = received.saturating_duration_since(self.silent_since);
         let in_time = !deaf && silence <= self.dead_after * 2;
         self.seq = hello.seq;
@@ -295,7 +326,7 @@ impl Life {
             self.hears = self.hears.max(received);
         }
         self.sign_of_life(received);
-        if was_up { Reception::Known } else { Reception::Up { restarted: false } }
+        if was_up { Reception::Known } else { Reception::Up(Return::Healed) }
     }
 
     fn sign_of_life(&mut self, at: Instant) {
@@ -317,7 +348,8 @@ impl Life {
             Pulse::Down { since, .. } => Judgement::Fine { next: since + timing.forget },
             _ if now >= dies || (in_company && self.is_deaf()) => {
                 let deaf = now < dies;
-                self.pulse = Pulse::Down { since: now, deaf };
+                let absence = if deaf { Absence::Deaf } else { Absence::Silent };
+                self.pulse = Pulse::Down { since: now, absence };
                 Judgement::Died { next: now + timing.forget, deaf }
             }
             _ if now < suspected => {

@@ -9,6 +9,7 @@ use crate::{
     hello::{Delta, Flags},
     identity::{ClusterId, Incarnation, Term},
     output::Cause,
+    peer::Absence,
 };
 
 const MS: Duration = Duration::from_millis(1);
@@ -80,7 +81,7 @@ impl Hall {
     }
 
     fn bury(&mut self, number: u8) -> Vec<Effect> {
-        self.members.bury(node(number), self.now);
+        self.members.bury(node(number), Absence::Silent, self.now);
         self.decide(|e, s| e.peer_down(node(number), Cause::Silence(node(number)), s))
     }
 

@@ -10,7 +10,7 @@ use crate::{
     hello::{Echo, Hello},
     identity::NodeId,
     output::{Cause, Event, PeerDownCause},
-    peer::Reception,
+    peer::{Absence, Reception, Return},
     rejection::Rejection,
 };
 
@@ -44,18 +44,36 @@ impl Segment {
                 }
             }
             Reception::Known => self.believe(&hello, echoed, received, now),
-            Reception::Up { restarted } => {
-                if restarted {
-                    self.event(Event::PeerDown(hello.node, PeerDownCause::Restarted));
-                    self.decide(now, |e, s| e.peer_void(hello.node, Cause::Restarted(hello.node), s));
-                }
-                self.event(Event::PeerUp(hello.node));
-                self.news.courtesy(now);
-                // Its answer tells its MAC, by which it is told from strangers.
-                self.probe(source, now);
-                self.believe(&hello, echoed, received, now);
-                self.decide(now, |e, s| e.peer_up(hello.node, s));
-            }
+            Reception::Up(before) => self.welcome(&hello, before, source, echoed, received, now),
+        }
+    }
+
+    fn welcome(
+        &mut self,
+        hello: &Hello,
+        before: Return,
+        source: IpAddr,
+        echoed: Option<Instant>,
+        received: Instant,
+        now: Instant,
+    ) {
+        let node = hello.node;
+        if before == Return::Replaced {
+            self.event(Event::PeerDown(node, PeerDownCause::Restarted));
+        }
+        if matches!(before, Return::Replaced | Return::Reborn) {
+            self.decide(now, |e, s| e.peer_void(node, Cause::Restarted(node), s));
+        }
+        self.event(Event::PeerUp(node));
+        self.news.courtesy(now);
+        // Its answer tells its MAC, by which it is told from strangers.
+        self.probe(source, now);
+        self.believe(hello, echoed, received, now);
+        self.decide(now, |e, s| e.peer_up(node, s));
+        if matches!(before, Return::Healed | Return::Reborn) {
+            // Clients in the other half of a segment that was split may have been led elsewhere, and an owner there that
+            // heard of us first says no more what it had claimed.
+            self.announce_again(now);
         }
     }
 
@@ -113,7 +131,7 @@ impl Segment {
     /// It said good-bye: nothing is its any more, and it need not be silent for long to be gone.
     fn part(&mut self, hello: &Hello, received: Instant, now: Instant) {
         self.decide(now, |e, s| e.hear(hello, received, s));
-        self.members.bury(hello.node, now);
+        self.members.bury(hello.node, Absence::Left, now);
         self.event(Event::PeerDown(hello.node, PeerDownCause::Left));
         self.decide(now, |e, s| e.peer_void(hello.node, Cause::Resigned(hello.node), s));
     }

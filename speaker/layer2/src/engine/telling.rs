@@ -66,7 +66,7 @@ impl Segment {
         }
     }
 
-    /// Our MAC changed: everybody who has the old one must learn the new one.
+    /// Everybody who may have another MAC than ours for what we own must learn ours.
     pub(super) fn announce_again(&mut self, now: Instant) {
         let loud = self
             .election

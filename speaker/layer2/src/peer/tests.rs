@@ -34,7 +34,7 @@ fn hear(peer: &mut Peer, hello: &Hello, at: Instant, echoes_us: bool) -> Recepti
 /// A peer heard at `at`.
 fn up(at: Instant) -> Peer {
     let mut peer = Peer::new();
-    assert_eq!(hear(&mut peer, &hello(1, 10), at, true), Reception::Up { restarted: false });
+    assert_eq!(hear(&mut peer, &hello(1, 10), at, true), Reception::Up(Return::First));
     peer
 }
 
@@ -93,7 +93,7 @@ fn a_third_party_vouches_for_newer_hellos_of_the_same_process_only() {
     let mut peer = up(start);
     peer.vouch(Incarnation::from_random(1), 11, start + MS * 100);
     assert_eq!(judgements(&mut peer, start, true).last(), Some(&(375, "died")));
-    assert_eq!(hear(&mut peer, &hello(1, 11), start + MS * 380, true), Reception::Up { restarted: false });
+    assert_eq!(hear(&mut peer, &hello(1, 11), start + MS * 380, true), Reception::Up(Return::Healed));
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn who_comes_back_a_little_late_is_taken_at_its_word_and_later_only_with_an_echo
         judgements(&mut peer, start, true);
         (hear(&mut peer, &hello(1, 11), at, false), hear(&mut peer, &hello(1, 12), at, true))
     };
-    let up_again = Reception::Up { restarted: false };
+    let up_again = Reception::Up(Return::Healed);
     assert_eq!(dead(start + MS * 300), (up_again, Reception::Known));
     assert_eq!(dead(start + MS * 600), (Reception::Unbelieved, up_again));
 }
@@ -123,7 +123,7 @@ fn a_new_process_replaces_a_silent_one_at_once_and_a_speaking_one_never() {
     let start = Instant::now();
     let mut peer = up(start);
     assert_eq!(hear(&mut peer, &hello(2, 1), start + MS * 50, false), Reception::Unbelieved);
-    assert_eq!(hear(&mut peer, &hello(2, 2), start + MS * 55, true), Reception::Up { restarted: true });
+    assert_eq!(hear(&mut peer, &hello(2, 2), start + MS * 55, true), Reception::Up(Return::Replaced));
 
     let mut peer = up(start);
     hear(&mut peer, &hello(2, 1), start + MS * 50, false);
@@ -135,18 +135,19 @@ fn a_new_process_replaces_a_silent_one_at_once_and_a_speaking_one_never() {
     assert_eq!(peer.alive().unwrap().incarnation, Incarnation::from_random(1));
     judgements(&mut peer, start + MS * 400, true);
     let third = hear(&mut peer, &hello(2, 4), start + MS * 700, true);
-    assert_eq!(third, Reception::Up { restarted: true }, "once the first is dead");
+    assert_eq!(third, Reception::Up(Return::Reborn), "once the first is dead");
 }
 
 #[test]
 fn the_repetition_of_a_good_bye_does_not_revive() {
     let start = Instant::now();
     let mut peer = up(start);
-    peer.bury(start + MS);
+    peer.bury(Absence::Left, start + MS);
     let mut bye = hello(1, 11);
     bye.flags.leaving = true;
     assert_eq!(hear(&mut peer, &bye, start + MS * 2, true), Reception::Replayed);
     assert!(peer.alive().is_none());
+    assert_eq!(hear(&mut peer, &hello(2, 1), start + MS * 500, true), Reception::Up(Return::Rejoined));
 }
 
 #[test]
@@ -169,5 +170,5 @@ fn who_speaks_but_echoes_nobody_in_company_is_deaf_until_it_echoes_us() {
     let judgement = peer.judge(start + MS * 600, true, &T);
     assert!(matches!(judgement, Judgement::Died { deaf: true, .. }), "{judgement:?}");
     assert_eq!(speak(&mut peer, start + MS * 675, 19, None), Reception::Unbelieved);
-    assert_eq!(hear(&mut peer, &hello(1, 20), start + MS * 700, true), Reception::Up { restarted: false });
+    assert_eq!(hear(&mut peer, &hello(1, 20), start + MS * 700, true), Reception::Up(Return::Healed));
 }
