@@ -204,9 +204,8 @@ mod tests {
     }
 
     #[test]
-    fn the_state_folder_has_the_documented_default() {
-        let parsed =
-            Arguments::try_parse_from(["ferrolb", "controller", "--source", "/etc/ferrolb"]).unwrap();
+    fn the_folders_have_the_documented_defaults() {
+        let parsed = Arguments::try_parse_from(["ferrolb", "controller"]).unwrap();
         let Command::Controller(folders) = parsed.command else { panic!("{parsed:?}") };
         assert_eq!(folders.source, PathBuf::from("/etc/ferrolb"));
         assert_eq!(folders.state, PathBuf::from("/var/lib/ferrolb"));
