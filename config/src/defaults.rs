@@ -3,6 +3,8 @@
 
 //! What the Kubernetes API server would fill in, for objects that come from files.
 
+use std::sync::Arc;
+
 use k8s_openapi::api::core::v1::{Namespace, Service, ServicePort};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -37,7 +39,7 @@ pub fn complete(objects: &mut Objects) {
             let metadata = ObjectMeta { name, uid: Some(stable_uid(&reference)), ..ObjectMeta::default() };
             let mut namespace = Namespace { metadata, ..Namespace::default() };
             label_namespace(&mut namespace);
-            namespace
+            Arc::new(namespace)
         });
     }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{Namespace, Node, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -144,25 +145,26 @@ impl Object {
 /// The namespace of a manifest that names none.
 pub const DEFAULT_NAMESPACE: &str = "default";
 
-/// Every object of a source, unvalidated, by name. Cloned on change only; shared as `Arc<Objects>`.
+/// Every object of a source, unvalidated, by name. Each object is shared: a copy of the whole, made on every change,
+/// copies names and pointers only.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Objects {
     /// AddressPools.
-    pub pools: BTreeMap<String, AddressPool>,
+    pub pools: BTreeMap<String, Arc<AddressPool>>,
     /// L2Advertisements.
-    pub l2_advertisements: BTreeMap<String, L2Advertisement>,
+    pub l2_advertisements: BTreeMap<String, Arc<L2Advertisement>>,
     /// VirtualIPs: the controller's records, with the owners' status merged in.
-    pub virtual_ips: BTreeMap<String, VirtualIP>,
+    pub virtual_ips: BTreeMap<String, Arc<VirtualIP>>,
     /// Speakers.
-    pub speakers: BTreeMap<String, Speaker>,
+    pub speakers: BTreeMap<String, Arc<Speaker>>,
     /// Services.
-    pub services: BTreeMap<ServiceName, Service>,
+    pub services: BTreeMap<ServiceName, Arc<Service>>,
     /// EndpointSlices.
-    pub endpoint_slices: BTreeMap<ServiceName, EndpointSlice>,
+    pub endpoint_slices: BTreeMap<ServiceName, Arc<EndpointSlice>>,
     /// Nodes.
-    pub nodes: BTreeMap<String, Node>,
+    pub nodes: BTreeMap<String, Arc<Node>>,
     /// Namespaces.
-    pub namespaces: BTreeMap<String, Namespace>,
+    pub namespaces: BTreeMap<String, Arc<Namespace>>,
     /// What the source itself could not use: an unreadable document, an object given twice.
     pub refused: Vec<Refusal>,
 }
@@ -173,14 +175,16 @@ impl Objects {
         let ObjectRef { namespace, name, .. } = object.reference();
         let namespaced = |name| ServiceName { namespace: namespace.unwrap_or_default(), name };
         match object {
-            Object::AddressPool(object) => drop(self.pools.insert(name, *object)),
-            Object::L2Advertisement(object) => drop(self.l2_advertisements.insert(name, *object)),
-            Object::VirtualIP(object) => drop(self.virtual_ips.insert(name, *object)),
-            Object::Speaker(object) => drop(self.speakers.insert(name, *object)),
-            Object::Service(object) => drop(self.services.insert(namespaced(name), *object)),
-            Object::EndpointSlice(object) => drop(self.endpoint_slices.insert(namespaced(name), *object)),
-            Object::Node(object) => drop(self.nodes.insert(name, *object)),
-            Object::Namespace(object) => drop(self.namespaces.insert(name, *object)),
+            Object::AddressPool(object) => drop(self.pools.insert(name, Arc::from(object))),
+            Object::L2Advertisement(object) => drop(self.l2_advertisements.insert(name, Arc::from(object))),
+            Object::VirtualIP(object) => drop(self.virtual_ips.insert(name, Arc::from(object))),
+            Object::Speaker(object) => drop(self.speakers.insert(name, Arc::from(object))),
+            Object::Service(object) => drop(self.services.insert(namespaced(name), Arc::from(object))),
+            Object::EndpointSlice(object) => {
+                drop(self.endpoint_slices.insert(namespaced(name), Arc::from(object)))
+            }
+            Object::Node(object) => drop(self.nodes.insert(name, Arc::from(object))),
+            Object::Namespace(object) => drop(self.namespaces.insert(name, Arc::from(object))),
         }
     }
 }

@@ -6,6 +6,7 @@
 //! gives the same figures as an idle one.
 
 use std::fs;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ferrolb_config::api::{AddressPool, AddressPoolSpec, VirtualIP};
@@ -86,7 +87,7 @@ fn objects(pools: usize, edit: impl Fn(usize, &mut Service)) -> Objects {
             avoid_buggy_ips: true,
         };
         let name = format!("pool-{number:04}");
-        objects.pools.insert(name.clone(), AddressPool::new(&name, spec));
+        objects.pools.insert(name.clone(), AddressPool::new(&name, spec).into());
     }
     for number in 0..SERVICES {
         let name =
@@ -98,7 +99,7 @@ fn objects(pools: usize, edit: impl Fn(usize, &mut Service)) -> Objects {
         spec.type_ = Some("LoadBalancer".to_owned());
         spec.ports = Some(vec![ServicePort { port: 443, ..ServicePort::default() }]);
         edit(number, &mut service);
-        objects.services.insert(name, service);
+        objects.services.insert(name, service.into());
     }
     objects
 }
@@ -112,7 +113,7 @@ fn settled(mut objects: Objects) -> Objects {
     let Plan { virtual_ips, services, .. } = plan(&Snapshot::build(&objects));
     for (ip, spec) in virtual_ips {
         let name = address::virtual_ip_name(ip);
-        objects.virtual_ips.insert(name.clone(), VirtualIP::new(&name, spec));
+        objects.virtual_ips.insert(name.clone(), VirtualIP::new(&name, spec).into());
     }
     for (name, service) in services {
         let (ServicePlan::Ours { addresses, .. }, Some(object)) = (service, objects.services.get_mut(&name))
@@ -122,7 +123,7 @@ fn settled(mut objects: Objects) -> Objects {
         let entry =
             |ip: &std::net::IpAddr| LoadBalancerIngress { ip: Some(ip.to_string()), ..Default::default() };
         let ingress = Some(addresses.iter().map(entry).collect());
-        object.status =
+        Arc::make_mut(object).status =
             Some(ServiceStatus { load_balancer: Some(LoadBalancerStatus { ingress }), conditions: None });
     }
     objects

@@ -86,7 +86,7 @@ fn services(objects: &Objects, snapshot: &Snapshot) -> Vec<ServiceStatus> {
             given.get(&(name.namespace.as_str(), name.name.as_str())).cloned().unwrap_or_default();
         let pending = refusal
             .map(refused)
-            .or_else(|| objects.services.get(name).and_then(failed_condition))
+            .or_else(|| objects.services.get(name).and_then(|service| failed_condition(service)))
             .or_else(|| addresses.is_empty().then(no_decision));
         ServiceStatus { namespace: name.namespace.clone(), name: name.name.clone(), addresses, pending }
     };

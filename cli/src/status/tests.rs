@@ -3,6 +3,8 @@
 
 //! The report, and every form that it is shown in, for one small cluster with most of what can be wrong.
 
+use std::sync::Arc;
+
 use ferrolb_config::{Objects, ServiceName, Snapshot};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
@@ -15,8 +17,8 @@ fn now() -> Timestamp {
     "2026-11-21T12:00:00Z".parse().unwrap()
 }
 
-fn read<T: serde::de::DeserializeOwned>(object: Value) -> T {
-    serde_json::from_value(object).unwrap()
+fn read<T: serde::de::DeserializeOwned>(object: Value) -> Arc<T> {
+    Arc::new(serde_json::from_value(object).unwrap())
 }
 
 fn service(objects: &mut Objects, name: &str, status: Value) {

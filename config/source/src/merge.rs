@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ferrolb_config::api::{Layer2Owner, SILENT_AFTER, Speaker, VirtualIP, VirtualIPStatus};
@@ -130,7 +131,7 @@ impl<'a> Recorded<'a> {
         for virtual_ip in self.virtual_ips {
             // A record that people distribute with the rest stands above what a controller here once wrote.
             let name = virtual_ip.metadata.name.clone().unwrap_or_default();
-            objects.virtual_ips.entry(name).or_insert_with(|| virtual_ip.clone());
+            objects.virtual_ips.entry(name).or_insert_with(|| Arc::new(virtual_ip.clone()));
         }
         for object in self.statuses {
             add_status(objects, object);
@@ -139,7 +140,7 @@ impl<'a> Recorded<'a> {
         let mut owners: BTreeMap<(String, String), Layer2Owner> = BTreeMap::new();
         for (node, observed) in self.speakers {
             let Some(speaker) = observed.speaker else { continue };
-            objects.speakers.insert(node.clone(), speaker.clone());
+            objects.speakers.insert(node.clone(), Arc::new(speaker.clone()));
             let Some(left) = time_to_live(speaker, now) else { continue };
             expires = Some(expires.map_or(left, |other| other.min(left)));
             for virtual_ip in observed.virtual_ips {
@@ -148,6 +149,7 @@ impl<'a> Recorded<'a> {
         }
         for ((name, _), owner) in owners {
             if let Some(virtual_ip) = objects.virtual_ips.get_mut(&name) {
+                let virtual_ip = Arc::make_mut(virtual_ip);
                 virtual_ip.status.get_or_insert_with(VirtualIPStatus::default).layer2.push(owner);
             }
         }
@@ -180,18 +182,18 @@ fn add_status(objects: &mut Objects, recorded: &Object) {
     match recorded {
         Object::AddressPool(recorded) => {
             if let Some(pool) = objects.pools.get_mut(&name) {
-                pool.status.clone_from(&recorded.status);
+                Arc::make_mut(pool).status.clone_from(&recorded.status);
             }
         }
         Object::L2Advertisement(recorded) => {
             if let Some(advertisement) = objects.l2_advertisements.get_mut(&name) {
-                advertisement.status.clone_from(&recorded.status);
+                Arc::make_mut(advertisement).status.clone_from(&recorded.status);
             }
         }
         Object::Service(recorded) => {
             let name = ferrolb_config::ServiceName { namespace: namespace.unwrap_or_default(), name };
             if let Some(service) = objects.services.get_mut(&name) {
-                service.status.clone_from(&recorded.status);
+                Arc::make_mut(service).status.clone_from(&recorded.status);
             }
         }
         _ => {}

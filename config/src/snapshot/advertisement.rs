@@ -4,6 +4,7 @@
 //! L2Advertisements with their selectors read.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
@@ -54,7 +55,7 @@ fn any_or_empty(selectors: &[Selector], labels: &BTreeMap<String, String>) -> bo
 }
 
 pub(super) fn build(
-    objects: &BTreeMap<String, L2Advertisement>,
+    objects: &BTreeMap<String, Arc<L2Advertisement>>,
     refused: &mut Vec<Refusal>,
 ) -> BTreeMap<String, Advertisement> {
     let mut advertisements = BTreeMap::new();

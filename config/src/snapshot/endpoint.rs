@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 
@@ -44,7 +45,7 @@ pub struct EndpointPort {
 }
 
 pub(super) fn build(
-    slices: &BTreeMap<ServiceName, EndpointSlice>,
+    slices: &BTreeMap<ServiceName, Arc<EndpointSlice>>,
     refused: &mut Vec<Refusal>,
 ) -> BTreeMap<ServiceName, Vec<Endpoint>> {
     let mut by_slice = Vec::with_capacity(slices.len());

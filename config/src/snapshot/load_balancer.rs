@@ -8,6 +8,7 @@ mod read;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use k8s_openapi::api::core::v1::Service;
@@ -150,10 +151,10 @@ pub enum TargetPort {
 }
 
 pub(super) fn build(
-    services: &BTreeMap<ServiceName, Service>,
+    services: &BTreeMap<ServiceName, Arc<Service>>,
     refused: &mut Vec<Refusal>,
 ) -> BTreeMap<ServiceName, LoadBalancer> {
-    let read = |(name, service): (&ServiceName, &Service)| {
+    let read = |(name, service): (&ServiceName, &Arc<Service>)| {
         let spec = service.spec.as_ref().filter(|spec| spec.type_.as_deref() == Some("LoadBalancer"))?;
         if let Some(class) = spec.load_balancer_class.as_deref().filter(|class| *class != LOAD_BALANCER_CLASS)
         {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Node;
 
@@ -41,8 +42,8 @@ pub enum Away {
     OutOfService,
 }
 
-pub(super) fn build(nodes: &BTreeMap<String, Node>) -> BTreeMap<String, NodeInfo> {
-    nodes.iter().map(|(name, node)| (name.clone(), NodeInfo::from(node))).collect()
+pub(super) fn build(nodes: &BTreeMap<String, Arc<Node>>) -> BTreeMap<String, NodeInfo> {
+    nodes.iter().map(|(name, node)| (name.clone(), NodeInfo::from(node.as_ref()))).collect()
 }
 
 impl From<&Node> for NodeInfo {

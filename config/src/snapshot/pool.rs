@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::overlap::{self, Bid};
 use crate::address::{Family, LastOctet, Range, RangeSet};
@@ -58,7 +59,7 @@ impl Pool {
 }
 
 pub(super) fn build(
-    objects: &BTreeMap<String, AddressPool>,
+    objects: &BTreeMap<String, Arc<AddressPool>>,
     refused: &mut Vec<Refusal>,
 ) -> BTreeMap<String, Pool> {
     let mut invalid: BTreeMap<&str, Refusal> = BTreeMap::new();

@@ -2,6 +2,7 @@
 // Copyright The FerroLB Authors
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::*;
@@ -188,7 +189,7 @@ fn a_selector_with_a_mistake_leaves_the_accepted_form_in_force() {
     let wrong = "spec: {nodeSelectors: [{matchExpressions: [{key: rack, operator: Near}]}]}\n";
     let mut objects = objects(&format!("{L2}{wrong}"));
     assert_eq!(Snapshot::build(&objects).advertisements, BTreeMap::new());
-    let advertisement = objects.l2_advertisements.get_mut("adv").unwrap();
+    let advertisement = Arc::make_mut(objects.l2_advertisements.get_mut("adv").unwrap());
     let mut accepted = advertisement.spec.clone();
     accepted.node_selectors.clear();
     advertisement.status =
@@ -203,7 +204,7 @@ fn an_invalid_pool_keeps_its_accepted_ranges_and_takes_nobody_new() {
     let mut objects = objects(&format!("{POOL}spec: {{addresses: [192.0.2.20-192.0.2.10]}}\n"));
     let empty = &Snapshot::build(&objects).pools["web"];
     assert!(empty.ranges.is_empty() && empty.accepting.is_err());
-    objects.pools.get_mut("web").unwrap().status = Some(AddressPoolStatus {
+    Arc::make_mut(objects.pools.get_mut("web").unwrap()).status = Some(AddressPoolStatus {
         accepted_addresses: vec!["192.0.2.10-192.0.2.20".to_owned()],
         ..AddressPoolStatus::default()
     });
@@ -244,11 +245,12 @@ fn ten_thousand_services_are_a_matter_of_milliseconds() {
     for number in 0..10_000 {
         let name = ServiceName { namespace: "default".to_owned(), name: format!("web-{number}") };
         let mut service = one.services.values().next().unwrap().clone();
-        service.metadata.name = Some(name.name.clone());
-        objects.services.insert(name.clone(), service);
+        Arc::make_mut(&mut service).metadata.name = Some(name.name.clone());
+        objects.services.insert(name.clone(), service.into());
         let mut slice = one.endpoint_slices.values().next().unwrap().clone();
-        slice.metadata.labels = Some([("kubernetes.io/service-name".to_owned(), name.name.clone())].into());
-        objects.endpoint_slices.insert(name, slice);
+        Arc::make_mut(&mut slice).metadata.labels =
+            Some([("kubernetes.io/service-name".to_owned(), name.name.clone())].into());
+        objects.endpoint_slices.insert(name, slice.into());
     }
     let started = Instant::now();
     let snapshot = Snapshot::build(&objects);

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::address::{parse_virtual_ip_name, virtual_ip_name};
 use crate::api::{VirtualIP, VirtualIPSpec};
@@ -12,7 +13,7 @@ use crate::objects::ObjectRef;
 use crate::reason::{Reason, Refusal};
 
 pub(super) fn build(
-    objects: &BTreeMap<String, VirtualIP>,
+    objects: &BTreeMap<String, Arc<VirtualIP>>,
     refused: &mut Vec<Refusal>,
 ) -> BTreeMap<IpAddr, VirtualIPSpec> {
     let mut by_address = BTreeMap::new();

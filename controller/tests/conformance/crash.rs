@@ -134,7 +134,7 @@ fn record(world: &mut World, address: &str, pool: &str, name: &str) {
         group: None,
     };
     let name = virtual_ip_name(ip);
-    world.objects.virtual_ips.insert(name.clone(), VirtualIP::new(&name, spec));
+    world.objects.virtual_ips.insert(name.clone(), VirtualIP::new(&name, spec).into());
 }
 
 #[test]

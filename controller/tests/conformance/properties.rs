@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ferrolb_config::reason::Reason;
 use ferrolb_config::snapshot::TrafficPolicy;
@@ -105,12 +106,12 @@ fn edit(world: &mut World, change: &Change) {
             world.objects.pools.remove(POOLS[*pool]);
         }
         Change::AutoAssign(pool, on) => {
-            if let Some(pool) = world.objects.pools.get_mut(POOLS[*pool]) {
+            if let Some(pool) = world.objects.pools.get_mut(POOLS[*pool]).map(Arc::make_mut) {
                 pool.spec.auto_assign = *on;
             }
         }
         Change::AvoidBuggy(pool, on) => {
-            if let Some(pool) = world.objects.pools.get_mut(POOLS[*pool]) {
+            if let Some(pool) = world.objects.pools.get_mut(POOLS[*pool]).map(Arc::make_mut) {
                 pool.spec.avoid_buggy_ips = *on;
             }
         }

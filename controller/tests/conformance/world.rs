@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ferrolb_config::address::virtual_ip_name;
 use ferrolb_config::api::{AddressPool, AddressPoolSpec};
@@ -120,8 +121,9 @@ impl World {
     pub fn pool(&mut self, name: &str, ranges: &[&str]) -> &mut AddressPool {
         let pool = self.objects.pools.entry(name.to_owned()).or_insert_with(|| {
             let spec = AddressPoolSpec { addresses: Vec::new(), auto_assign: true, avoid_buggy_ips: false };
-            AddressPool::new(name, spec)
+            Arc::new(AddressPool::new(name, spec))
         });
+        let pool = Arc::make_mut(pool);
         pool.spec.addresses = ranges.iter().map(|range| (*range).to_owned()).collect();
         pool
     }
@@ -129,14 +131,15 @@ impl World {
     /// Creates a Service of type LoadBalancer with the port TCP 80, or finds it.
     pub fn service(&mut self, name: &str) -> &mut Service {
         let name = service_name(name);
-        self.objects.services.entry(name.clone()).or_insert_with(|| {
+        let service = self.objects.services.entry(name.clone()).or_insert_with(|| {
             let mut service = Service::default();
             service.metadata.namespace = Some(name.namespace);
             service.metadata.name = Some(name.name);
             service.spec().type_ = Some("LoadBalancer".to_owned());
             service.ports(&[tcp(80)]);
-            service
-        })
+            Arc::new(service)
+        });
+        Arc::make_mut(service)
     }
 
     pub fn delete(&mut self, name: &str) {
@@ -178,7 +181,7 @@ impl World {
         let objects = &mut self.objects;
         match write.clone() {
             Write::PutVirtualIP(object) => {
-                objects.virtual_ips.insert(object.metadata.name.clone().unwrap(), *object);
+                objects.virtual_ips.insert(object.metadata.name.clone().unwrap(), Arc::from(object));
             }
             Write::DeleteVirtualIP(name) => {
                 objects.virtual_ips.remove(&name).unwrap();
@@ -186,19 +189,20 @@ impl World {
             Write::PutServiceStatus(object) => {
                 let name =
                     format!("{}/{}", object.metadata.namespace.unwrap(), object.metadata.name.unwrap());
-                objects.services.get_mut(&service_name(&name)).unwrap().status = object.status;
+                Arc::make_mut(objects.services.get_mut(&service_name(&name)).unwrap()).status = object.status;
             }
             Write::DeleteServiceStatus(name) => {
-                if let Some(object) = objects.services.get_mut(&name) {
+                if let Some(object) = objects.services.get_mut(&name).map(Arc::make_mut) {
                     object.status = None;
                 }
             }
             Write::PutPoolStatus(object) => {
-                objects.pools.get_mut(&object.metadata.name.unwrap()).unwrap().status = object.status;
+                Arc::make_mut(objects.pools.get_mut(&object.metadata.name.unwrap()).unwrap()).status =
+                    object.status;
             }
             Write::PutL2AdvertisementStatus(object) => {
                 let name = object.metadata.name.unwrap();
-                objects.l2_advertisements.get_mut(&name).unwrap().status = object.status;
+                Arc::make_mut(objects.l2_advertisements.get_mut(&name).unwrap()).status = object.status;
             }
             Write::DeletePoolStatus(_) | Write::DeleteL2AdvertisementStatus(_) => {}
         }

@@ -6,6 +6,7 @@ use ferrolb_config::api::{
     Layer2Owner, Speaker, SpeakerSpec, SpeakerStatus, VirtualIP, VirtualIPSpec, VirtualIPStatus,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use std::sync::Arc;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
@@ -304,7 +305,7 @@ fn statuses_return_to_their_objects_and_unfinished_files_are_passed_over() {
     let folders = Folders::new();
     folders.write("web.yaml", WEB);
     let mut objects = Directory::read(&folders.source(), &folders.state()).unwrap();
-    let web = objects.services.get_mut(&service("web")).unwrap();
+    let web = Arc::make_mut(objects.services.get_mut(&service("web")).unwrap());
     let status = StateFile::Status {
         resource: "services".to_owned(),
         namespace: Some("default".to_owned()),
