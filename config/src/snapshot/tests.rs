@@ -246,11 +246,11 @@ fn ten_thousand_services_are_a_matter_of_milliseconds() {
         let name = ServiceName { namespace: "default".to_owned(), name: format!("web-{number}") };
         let mut service = one.services.values().next().unwrap().clone();
         Arc::make_mut(&mut service).metadata.name = Some(name.name.clone());
-        objects.services.insert(name.clone(), service.into());
+        objects.services.insert(name.clone(), service);
         let mut slice = one.endpoint_slices.values().next().unwrap().clone();
         Arc::make_mut(&mut slice).metadata.labels =
             Some([("kubernetes.io/service-name".to_owned(), name.name.clone())].into());
-        objects.endpoint_slices.insert(name, slice.into());
+        objects.endpoint_slices.insert(name, slice);
     }
     let started = Instant::now();
     let snapshot = Snapshot::build(&objects);
