@@ -22,6 +22,7 @@ demo: ## three nodes, a client and a node's death, live in network namespaces (r
 
 test: ## every test: units, properties, simulator, and end to end in network namespaces
 	@.ci/install-tools
+	@tests/control-plane/build >/dev/null
 	.ci/run-tests --workspace --locked --no-fail-fast $(ARGS)
 
 check: ## format, clippy, documentation without warnings; licences and sources of dependencies

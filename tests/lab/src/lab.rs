@@ -6,19 +6,13 @@
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result};
-use tempfile::TempDir;
 
 use crate::addresses::{
     Place, SEGMENT_V4_LENGTH, SEGMENT_V6_LENGTH, pod_gateway_v4, pod_gateway_v6, pod_v4, pod_v6,
 };
-use crate::leftovers::{self, LabName};
-use crate::{Namespace, Process, rights, shell};
-
-/// Labs made by this process so far.
-static LABS: AtomicU32 = AtomicU32::new(0);
+use crate::{Namespace, Process, Site, rights, shell};
 
 /// A node of the lab with the pod behind it.
 #[derive(Clone, Debug)]
@@ -49,8 +43,7 @@ impl Node {
 /// what a killed run left is removed when the next lab is built.
 #[derive(Debug)]
 pub struct Lab {
-    name: LabName,
-    folder: TempDir,
+    site: Site,
     pub(crate) switch: Namespace,
     /// The nodes, `n1` first.
     pub nodes: Vec<Node>,
@@ -68,16 +61,11 @@ impl Lab {
     pub fn build(count: u8) -> Result<Self> {
         anyhow::ensure!((1..=32).contains(&count), "a lab has 1 to 32 nodes, not {count}");
         rights::check()?;
-        leftovers::remove_dead()?;
-        let name = LabName::own(LABS.fetch_add(1, Ordering::Relaxed))?;
-        let built = Self::build_named(&name, count);
-        if built.is_err() {
-            leftovers::remove(|lab| *lab == name)?;
-        }
-        built.context("building the lab")
+        Self::build_at(Site::open()?, count).context("building the lab")
     }
 
-    fn build_named(name: &LabName, count: u8) -> Result<Self> {
+    fn build_at(site: Site, count: u8) -> Result<Self> {
+        let name = site.name();
         let full = |short: &str| format!("{name}-{short}");
         let nodes = || (1..=count).map(|index| (index, Place::Node(index).name()));
 
@@ -90,11 +78,6 @@ impl Lab {
 
         let open = |short: &str| Namespace::open(&full(short));
         let lab = Self {
-            name: name.clone(),
-            folder: tempfile::Builder::new()
-                .prefix(&format!("{name}-"))
-                .tempdir()
-                .context("making the lab's folder")?,
             switch: open("sw")?,
             nodes: nodes()
                 .map(|(index, name)| {
@@ -104,6 +87,7 @@ impl Lab {
                 .collect::<Result<_>>()?,
             client: open("client")?,
             newcomer: open("newcomer")?,
+            site,
         };
         lab.wire()?;
         Ok(lab)
@@ -176,12 +160,17 @@ impl Lab {
 
     /// The lab's name, with which the full names of its namespaces begin.
     pub fn name(&self) -> String {
-        self.name.to_string()
+        self.site.name()
     }
 
     /// A folder of the lab's own for configuration, state and logs; removed with it.
     pub fn folder(&self) -> &Path {
-        self.folder.path()
+        self.site.folder()
+    }
+
+    /// Where its processes live.
+    pub fn site(&self) -> &Site {
+        &self.site
     }
 
     /// The node called `name`.
@@ -209,7 +198,7 @@ impl Lab {
     /// # Errors
     /// It cannot be started.
     pub fn start(&self, name: &str, namespace: Option<&Namespace>, command: Command) -> Result<Process> {
-        Process::start(name, namespace, command, &self.name.to_string(), self.folder.path())
+        self.site.start(name, namespace, command)
     }
 
     /// Runs `command` inside `namespace` to its end and returns what it printed.
@@ -222,14 +211,6 @@ impl Lab {
             format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         anyhow::ensure!(output.status.success(), "{command:?} failed: {text}");
         Ok(text)
-    }
-}
-
-impl Drop for Lab {
-    fn drop(&mut self) {
-        if let Err(error) = leftovers::remove(|lab| *lab == self.name) {
-            eprintln!("lab: {error:#}");
-        }
     }
 }
 
@@ -260,6 +241,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+    use crate::leftovers;
 
     #[test]
     fn a_lab_stands_within_seconds_and_leaves_nothing_behind() {

@@ -37,6 +37,7 @@ pub mod process;
 pub mod quickstart;
 pub mod rights;
 mod shell;
+mod site;
 
 pub mod storm;
 pub mod trial;
@@ -47,3 +48,4 @@ pub use fault::Direction;
 pub use lab::{Lab, Node};
 pub use namespace::Namespace;
 pub use process::Process;
+pub use site::Site;

@@ -97,7 +97,7 @@ impl Namespace {
         })
     }
 
-    fn enter(&self) -> Result<()> {
+    pub(crate) fn enter(&self) -> Result<()> {
         setns(&*self.handle, CloneFlags::CLONE_NEWNET)
             .with_context(|| format!("entering the network namespace {}", self.name))
     }

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
 
-//! A process of the lab: started inside a namespace, its output in a file, gone when the lab is.
+//! A process of the lab: started inside a namespace, its output in a file, gone when the lab or its maker is.
 
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal, killpg};
 use nix::unistd::Pid;
@@ -19,12 +20,14 @@ use crate::Namespace;
 use crate::leftovers::MARK;
 use crate::shell;
 
-/// A running process, the leader of a process group of its own. Killed when dropped.
+/// A running process, the leader of a process group of its own. Killed when dropped, and by the kernel when this process dies first.
 #[derive(Debug)]
 pub struct Process {
     name: String,
     child: Child,
     log: PathBuf,
+    // Dropped last: the end of the thread that started it is what the kernel kills it for.
+    _keeper: mpsc::Sender<()>,
 }
 
 impl Process {
@@ -32,7 +35,7 @@ impl Process {
     pub(crate) fn start(
         name: &str,
         namespace: Option<&Namespace>,
-        mut command: Command,
+        command: Command,
         lab: &str,
         folder: &Path,
     ) -> Result<Self> {
@@ -42,6 +45,7 @@ impl Process {
             .append(true)
             .open(&log)
             .with_context(|| format!("opening the log {}", log.display()))?;
+        let mut command = mortal(&command)?;
         command
             .env(MARK, lab)
             .env("PATH", shell::search_path())
@@ -50,18 +54,26 @@ impl Process {
             .stderr(output.try_clone()?)
             .stdout(output)
             .process_group(0);
-        let program = command.get_program().to_string_lossy().into_owned();
-        let spawn = move || {
+        let (keeper, kept) = mpsc::channel::<()>();
+        let (started, starts) = mpsc::sync_channel(1);
+        let namespace = namespace.cloned();
+        let mut start = move || {
+            if let Some(namespace) = &namespace {
+                namespace.enter()?;
+            }
             // A process inherits the blocked signals of the thread that starts it; see `interrupt`.
             SigSet::all().thread_unblock()?;
-            command.spawn().with_context(|| format!("starting {program}"))
+            Ok(command.spawn()?)
         };
-        let child = match namespace {
-            Some(namespace) => namespace.run(spawn)?,
-            None => thread::scope(|scope| scope.spawn(spawn).join())
-                .map_err(|_| anyhow!("a thread panicked"))??,
-        };
-        Ok(Self { name: name.to_owned(), child, log })
+        thread::Builder::new().name(name.to_owned()).stack_size(256 * 1024).spawn(move || {
+            // Nobody waits for the outcome only if the thread that does has panicked.
+            if started.send(start()).is_ok() {
+                kept.recv().ok();
+            }
+        })?;
+        let child: Result<Child> = starts.recv().context("a thread panicked")?;
+        let child = child.with_context(|| format!("starting {name}"))?;
+        Ok(Self { name: name.to_owned(), child, log, _keeper: keeper })
     }
 
     /// What it is called in the lab.
@@ -158,6 +170,23 @@ impl Process {
             after.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
         Ok(Duration::from_millis(ticks * 10))
     }
+}
+
+/// `command`, to be killed by the kernel when the thread that starts it ends. (`PR_SET_PDEATHSIG` of prctl(2), set by a program in between,
+/// since Rust has no safe way to run code between fork and exec.)
+fn mortal(command: &Command) -> Result<Command> {
+    let mut mortal = Command::new("setpriv");
+    mortal
+        .args(["--pdeathsig", "KILL", "--"])
+        .arg(shell::find(command.get_program())?)
+        .args(command.get_args());
+    for (key, value) in command.get_envs() {
+        match value {
+            Some(value) => mortal.env(key, value),
+            None => mortal.env_remove(key),
+        };
+    }
+    Ok(mortal)
 }
 
 impl Drop for Process {

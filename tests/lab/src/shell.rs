@@ -3,7 +3,9 @@
 
 //! Running the tools that build the lab, and saying which one is missing.
 
+use std::ffi::OsStr;
 use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -35,6 +37,22 @@ pub(crate) fn feed(tool: &str, args: &[&str], script: &str) -> Result<String> {
         bail!("{tool} {} failed: {}", args.join(" "), String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The file that `program` is: itself if it names a folder, otherwise looked for in [`search_path`].
+///
+/// # Errors
+/// There is none.
+pub(crate) fn find(program: &OsStr) -> Result<PathBuf> {
+    if Path::new(program).components().count() > 1 {
+        let exists = Path::new(program).exists();
+        anyhow::ensure!(exists, "there is no program {}", Path::new(program).display());
+        return Ok(std::path::absolute(program)?);
+    }
+    std::env::split_paths(&search_path())
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
+        .with_context(|| format!("`{}` is not installed", Path::new(program).display()))
 }
 
 /// `PATH` with the folders of system tools, which an ordinary user's often lacks.
