@@ -9,7 +9,7 @@ mod conditions;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ferrolb_config::address::virtual_ip_name;
@@ -114,13 +114,16 @@ impl Reporter {
 
     fn owned(&mut self, scene: &Scene<'_>, now: Timestamp) -> Vec<VirtualIP> {
         let mut owners: BTreeMap<IpAddr, Vec<Layer2Owner>> = BTreeMap::new();
-        for (segment, group) in owned_groups(scene) {
-            let key = (segment.to_owned(), group.id, group.term);
+        for (interface, group) in owned_groups(scene) {
+            let link = scene.links.named(interface);
+            let segment = |address| link.and_then(|link: &Link| link.segment_of(address));
+            let key = (interface.to_owned(), group.id, group.term);
             let since = *self.claimed.entry(key).or_insert(now);
             let cause = group.cause.map(|cause| scene.names.cause(cause)).unwrap_or_default();
             for address in &group.addresses {
                 owners.entry(*address).or_default().push(Layer2Owner {
-                    segment: segment.to_owned(),
+                    segment: segment(*address).map_or_else(|| interface.to_owned(), |net| net.to_string()),
+                    interface: interface.to_owned(),
                     node: scene.node.to_owned(),
                     term: group.term.0,
                     since: Time(since),
@@ -137,9 +140,9 @@ impl Reporter {
     }
 
     fn forget_old_claims(&mut self, scene: &Scene<'_>) {
-        let owned: Vec<_> =
-            owned_groups(scene).map(|(segment, group)| (segment, group.id, group.term)).collect();
-        self.claimed.retain(|(segment, id, term), _| owned.contains(&(segment.as_str(), *id, *term)));
+        let owned: BTreeSet<_> =
+            owned_groups(scene).map(|(interface, group)| (interface, group.id, group.term)).collect();
+        self.claimed.retain(|(interface, id, term), _| owned.contains(&(interface.as_str(), *id, *term)));
     }
 }
 

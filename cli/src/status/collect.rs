@@ -67,6 +67,7 @@ fn carrier(owner: &Layer2Owner, stale: bool) -> Carrier {
     Carrier {
         node: owner.node.clone(),
         segment: owner.segment.clone(),
+        interface: owner.interface.clone(),
         since: owner.since.clone(),
         term: owner.term,
         why: owner.cause.clone(),

@@ -57,8 +57,10 @@ pub struct AddressStatus {
 pub struct Carrier {
     /// The node's name.
     pub node: String,
-    /// The segment, named by its interface on that node.
+    /// The segment, named by the on-link prefix that its nodes share.
     pub segment: String,
+    /// The interface by which the node is on the segment.
+    pub interface: String,
     /// When it took the address.
     pub since: Time,
     /// The claim's term; it grows with every move.

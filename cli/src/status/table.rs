@@ -45,25 +45,26 @@ pub fn write(report: &StatusReport, width: Width, out: &mut dyn Write) -> io::Re
 fn addresses(report: &StatusReport, width: Width) -> Columns {
     let mut titles = vec!["ADDRESS", "SERVICE", "POOL", "NODE", "SEGMENT", "SINCE", "TERM"];
     if width == Width::Wide {
-        titles.extend(["PORTS", "GROUP"]);
+        titles.extend(["INTERFACE", "PORTS", "GROUP"]);
     }
     titles.push("WHY");
     let mut columns = Columns::new(titles);
     for vip in &report.addresses {
-        let mut row = |carrier: [String; 4], why: String| {
+        let mut row = |carrier: [String; 4], interface: &str, why: String| {
             let mut cells = vec![vip.address.clone(), vip.services.join(","), vip.pool.clone()];
             cells.extend(carrier);
             if width == Width::Wide {
-                cells.extend([vip.ports.join(","), vip.group.clone().unwrap_or_default()]);
+                let group = vip.group.clone().unwrap_or_default();
+                cells.extend([interface.to_owned(), vip.ports.join(","), group]);
             }
             cells.push(why);
             columns.push(cells);
         };
         if vip.carriers.is_empty() {
-            row(["nobody", "", "", ""].map(str::to_owned), why_nobody(vip, report));
+            row(["nobody", "", "", ""].map(str::to_owned), "", why_nobody(vip, report));
         }
         for carrier in &vip.carriers {
-            row(carried(carrier, &report.read_at), carrier.why.clone());
+            row(carried(carrier, &report.read_at), &carrier.interface, carrier.why.clone());
         }
     }
     columns

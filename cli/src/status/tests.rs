@@ -34,7 +34,7 @@ fn virtual_ip(objects: &mut Objects, name: &str, address: &str, service: &str, o
     let layer2: Vec<Value> = owner
         .iter()
         .map(|(node, term)| {
-            json!({ "segment": "eth0", "node": node, "term": term, "since": "2026-11-21T11:55:00Z",
+            json!({ "segment": "198.51.100.0/24", "interface": "eth0", "node": node, "term": term, "since": "2026-11-21T11:55:00Z",
                     "cause": "silence of n2" })
         })
         .collect();

@@ -51,7 +51,7 @@ fn owned(node: &str, term: u64) -> String {
     format!(
         "{VIRTUAL_IP}
 status:
-  layer2: [{{segment: eth0, node: {node}, term: {term}, since: 2026-11-21T12:00:00Z, cause: nobody answered}}]
+  layer2: [{{segment: 198.51.100.0/24, interface: eth0, node: {node}, term: {term}, since: 2026-11-21T12:00:00Z, cause: nobody answered}}]
 "
     )
 }
@@ -88,7 +88,10 @@ fn the_table_says_who_carries_what_and_what_is_pending() {
     assert_eq!((ended.code, ended.complaint.as_str()), (Some(0), ""));
     let line = |start: &str| ended.answer.lines().find(|line| line.starts_with(start)).unwrap_or_default();
     let words = |start: &str| line(start).split_whitespace().collect::<Vec<_>>();
-    assert_eq!(words("198.51.100.100")[..5], ["198.51.100.100", "default/web", "quickstart", "n2", "eth0"]);
+    assert_eq!(
+        words("198.51.100.100")[..5],
+        ["198.51.100.100", "default/web", "quickstart", "n2", "198.51.100.0/24"]
+    );
     assert!(line("198.51.100.100").ends_with("nobody answered"), "{}", ended.answer);
     assert!(line("default/dual").contains("PoolExhausted"), "{}", ended.answer);
     assert_eq!(words("n1")[1], "SILENT");

@@ -108,8 +108,12 @@ pub struct VirtualIPStatus {
 #[derive(Serialize, Deserialize, schemars::JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Layer2Owner {
-    /// The segment, named by its interface on the owner.
+    /// The segment, named by the on-link prefix that its nodes share, `198.51.100.0/24`: their interfaces may be called
+    /// differently. The interface's name where it has no prefix.
     pub segment: String,
+    /// The interface by which the owner is on the segment.
+    #[serde(default)]
+    pub interface: String,
     /// The owner's node name.
     pub node: String,
     /// The claim's term: of two entries for one segment the higher term is the newer one.

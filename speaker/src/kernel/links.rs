@@ -47,18 +47,37 @@ impl Link {
         !self.loopback && self.resolves_neighbours && self.master.is_none() && self.mac.is_some()
     }
 
-    /// The length of the longest prefix of this interface's own addresses that `address` lies in, so that hosts of this
-    /// segment resolve it themselves. A prefix of full length names a host, not a segment.
+    /// The longest of this interface's own prefixes that `address` lies in, so that hosts of this segment resolve it
+    /// themselves.
     #[must_use]
-    pub fn on_link_prefix(&self, address: IpAddr) -> Option<u8> {
-        let segments = self.addresses.iter().filter(|net| net.prefix_len() < net.max_prefix_len());
-        segments.filter(|net| net.contains(&address)).map(IpNet::prefix_len).max()
+    pub fn on_link(&self, address: IpAddr) -> Option<IpNet> {
+        self.prefixes().filter(|net| net.contains(&address)).max_by_key(IpNet::prefix_len)
     }
 
-    /// Whether [`Link::on_link_prefix`] finds one.
+    /// The prefix that names the segment on which this interface announces `address`: all nodes there call it the same,
+    /// whatever their interfaces are called. It is the one that holds the address or, where an advertisement names the
+    /// interface and none does, the first of the address's family, or of the other.
+    #[must_use]
+    pub fn segment_of(&self, address: IpAddr) -> Option<IpNet> {
+        let link_local = |net: &IpNet| match net {
+            IpNet::V4(net) => net.network().is_link_local(),
+            IpNet::V6(net) => net.network().is_unicast_link_local(),
+        };
+        let other_family = |net: &IpNet| net.network().is_ipv4() != address.is_ipv4();
+        self.on_link(address).or_else(|| {
+            self.prefixes().filter(|net| !link_local(net)).min_by_key(|net| (other_family(net), *net))
+        })
+    }
+
+    /// The networks of its addresses. A prefix of full length names a host, not a segment.
+    fn prefixes(&self) -> impl Iterator<Item = IpNet> {
+        self.addresses.iter().filter(|net| net.prefix_len() < net.max_prefix_len()).map(IpNet::trunc)
+    }
+
+    /// Whether [`Link::on_link`] finds one.
     #[must_use]
     pub fn is_on_link(&self, address: IpAddr) -> bool {
-        self.on_link_prefix(address).is_some()
+        self.on_link(address).is_some()
     }
 }
 

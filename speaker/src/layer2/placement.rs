@@ -162,7 +162,7 @@ fn carriers<'a>(address: IpAddr, rule: &Interfaces, links: &'a Links) -> Result<
 /// Two of them on one segment would be two stations in the name of one node.
 fn on_its_segment<'a>(address: IpAddr, links: impl Iterator<Item = &'a Link>) -> Option<&'a Link> {
     links
-        .filter_map(|link| Some(((link.on_link_prefix(address)?, link.up, Reverse(link.index)), link)))
+        .filter_map(|link| Some(((link.on_link(address)?.prefix_len(), link.up, Reverse(link.index)), link)))
         .max_by_key(|(preference, _)| *preference)
         .map(|(_, link)| link)
 }
@@ -300,6 +300,19 @@ mod tests {
         let placement = place(&Wanted::from([(ip("192.0.2.10"), vip("web", rule))]), &links);
         assert_eq!(carried(&placement, 2), [ip("192.0.2.10")]);
         assert!(carried(&placement, 3).is_empty());
+    }
+
+    #[test]
+    fn a_segment_has_the_name_of_its_prefix_also_where_no_prefix_holds_the_address() {
+        let eth0 = link(2, "eth0", &["fe80::1/64", "198.51.100.7/24", "198.51.100.9/25", "2001:db8::7/64"]);
+        let name = |address: &str| eth0.segment_of(ip(address)).map(|net| net.to_string());
+        assert_eq!(name("198.51.100.200").as_deref(), Some("198.51.100.0/24"));
+        assert_eq!(name("198.51.100.100").as_deref(), Some("198.51.100.0/25"));
+        assert_eq!(name("203.0.113.1").as_deref(), Some("198.51.100.0/24"));
+        assert_eq!(name("2001:db8:9::1").as_deref(), Some("2001:db8::/64"));
+        let one_family = link(2, "eth0", &["198.51.100.7/24", "192.0.2.9/32"]);
+        assert_eq!(one_family.segment_of(ip("2001:db8::1")), one_family.segment_of(ip("203.0.113.1")));
+        assert_eq!(link(2, "eth0", &[]).segment_of(ip("203.0.113.1")), None);
     }
 
     #[test]

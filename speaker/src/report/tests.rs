@@ -18,6 +18,21 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).expect("a time")
 }
 
+fn link(name: &str, addresses: &[&str]) -> Link {
+    Link {
+        index: 2,
+        name: name.to_owned(),
+        mac: None,
+        up: true,
+        loopback: false,
+        resolves_neighbours: true,
+        master: None,
+        kind: None,
+        addresses: addresses.iter().map(|net| net.parse().expect("a prefix")).collect(),
+        gateways: Vec::new(),
+    }
+}
+
 fn names() -> Names {
     Names::new("prod", &[NODE.to_owned(), "n2".to_owned()], &["default/web".to_owned()])
 }
@@ -102,11 +117,21 @@ fn an_owner_tells_of_each_address_of_the_group_with_term_time_and_cause() {
     for vip in &report.owned {
         let status = vip.status.as_ref().expect("a status");
         let [owner] = status.layer2.as_slice() else { panic!("one segment") };
-        assert_eq!((owner.node.as_str(), owner.segment.as_str(), owner.term), (NODE, "eth0", 7));
+        assert_eq!((owner.node.as_str(), owner.interface.as_str(), owner.term), (NODE, "eth0", 7));
         assert_eq!(owner.since, Time(at(5)));
         assert_eq!(owner.cause, "silence of n2");
     }
     assert_eq!(report.speaker.segments[0].owned, 1);
+}
+
+#[test]
+fn a_segment_is_named_by_the_prefix_that_holds_the_address_whatever_the_interface_is_called() {
+    let mut setting = Setting::new(segment_of(NODE, 7, 0));
+    setting.links = Links::from_iter([link("eth0", &["192.0.2.1/24", "2001:db8::1/64", "fe80::1/64"])]);
+    let report = Reporter::new(at(0)).report(&setting.scene(), at(5));
+    let owners = report.owned.iter().flat_map(|vip| vip.status.iter().flat_map(|status| &status.layer2));
+    let segments: Vec<_> = owners.map(|owner| owner.segment.as_str()).collect();
+    assert_eq!(segments, ["192.0.2.0/24", "2001:db8::/64"]);
 }
 
 #[test]

@@ -230,7 +230,8 @@ fn virtual_ip(owner: Option<(&str, u64)>) -> VirtualIP {
         group: None,
     };
     let owner = owner.map(|(node, term)| Layer2Owner {
-        segment: "eth0".to_owned(),
+        segment: "198.51.100.0/24".to_owned(),
+        interface: "eth0".to_owned(),
         node: node.to_owned(),
         term,
         since: Time(Timestamp::UNIX_EPOCH),
