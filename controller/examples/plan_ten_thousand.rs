@@ -12,7 +12,7 @@ use std::time::Duration;
 use ferrolb_config::api::{AddressPool, AddressPoolSpec, VirtualIP};
 use ferrolb_config::snapshot::Snapshot;
 use ferrolb_config::{Objects, ServiceName, address};
-use ferrolb_controller::apply::{Written, steps};
+use ferrolb_controller::apply::{Target, Written, steps};
 use ferrolb_controller::plan::{Plan, ServicePlan, plan};
 use k8s_openapi::api::core::v1::{
     LoadBalancerIngress, LoadBalancerStatus, Service, ServicePort, ServiceStatus,
@@ -54,7 +54,8 @@ fn measure(what: &str, objects: &Objects) {
         let built = on_processor();
         let plan = plan(&snapshot);
         let planned = on_processor();
-        let steps = steps(&plan, objects, &Written::default(), &Time(jiff::Timestamp::UNIX_EPOCH));
+        let steps =
+            steps(&plan, objects, Target::Directory(&Written::default()), &Time(jiff::Timestamp::UNIX_EPOCH));
         let ordered = on_processor();
         for (part, took) in parts.iter_mut().zip([built - start, planned - built, ordered - planned]) {
             part.push(took);

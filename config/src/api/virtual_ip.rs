@@ -7,6 +7,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
+/// The finalizer of a VirtualIP that is in use: whoever deletes the object takes nothing away.
+pub const IN_USE: &str = "ferrolb.io/in-use";
+
 /// One address in use: the durable record of an allocation, and the lock on the address, since its name is the
 /// address.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]

@@ -3,18 +3,18 @@
 
 //! The order of the writes.
 //!
-//! The accepted configuration comes first. An address is recorded for a Service before the Service shows it, and stays
-//! recorded until the Service shows it no more. Where Services hand addresses on to each other in a circle, one of them
-//! first shows less.
+//! The accepted configuration comes first, and how full the pools are last. An address is recorded for a Service before
+//! the Service shows it, and stays recorded until the Service shows it no more. Where Services hand addresses on to each
+//! other in a circle, one of them first shows less.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
-use ferrolb_config::api::VirtualIPSpec;
 use ferrolb_config::{Objects, ServiceName, address};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{Write, Written, render};
+use super::reach::consumers;
+use super::{Target, Write, render};
 use crate::ipam::Unread;
 use crate::plan::{Plan, ServicePlan};
 
@@ -25,24 +25,39 @@ pub struct Step {
     pub write: Write,
     /// Positions of earlier steps in the same list.
     pub after: Vec<usize>,
+    /// Whether it may wait.
+    pub haste: Haste,
+}
+
+/// Whether a write may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Haste {
+    /// It is made as soon as it is possible.
+    AtOnce,
+    /// It tells what changes all the time: it may be made now and then, for all the changes between.
+    Gathered,
 }
 
 /// What separates `objects` from `plan`, in an order in which it is safe to stop after any step.
-pub fn steps(plan: &Plan, objects: &Objects, written: &Written, now: &Time) -> Vec<Step> {
+pub fn steps(plan: &Plan, objects: &Objects, target: Target<'_>, now: &Time) -> Vec<Step> {
     let unread = Unread::new(&objects.refused);
-    let mut draft = Draft::new(plan, objects, render::services(plan, objects, written, &unread, now));
+    let services = render::services(plan, objects, target, &unread, now);
+    let mut draft = Draft::new(plan, objects, services, render::records(plan, objects, target));
     // What is accepted comes first: an address must not be given from ranges that a restart would judge anew.
-    let configuration = render::configuration(plan, objects, written, &unread, now);
-    draft.steps.extend(configuration.into_iter().map(|write| Step { write, after: Vec::new() }));
+    let configuration = render::configuration(plan, objects, target, &unread, now);
+    let step = |haste| move |write| Step { write, after: Vec::new(), haste };
+    draft.steps.extend(configuration.verdicts.into_iter().map(step(Haste::AtOnce)));
     draft.order();
+    draft.steps.extend(configuration.usage.into_iter().map(step(Haste::Gathered)));
     draft.steps
 }
 
 /// A write that waits for its turn.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Node {
-    Address(IpAddr),
+    // Services first: they finish what was begun.
     Service(ServiceName),
+    Address(IpAddr),
 }
 
 struct Draft<'a> {
@@ -58,11 +73,15 @@ struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    fn new(plan: &'a Plan, objects: &'a Objects, services: BTreeMap<ServiceName, Write>) -> Self {
+    fn new(
+        plan: &'a Plan,
+        objects: &'a Objects,
+        services: BTreeMap<ServiceName, Write>,
+        records: BTreeMap<IpAddr, Write>,
+    ) -> Self {
         let mut writes: BTreeMap<_, _> =
             services.into_iter().map(|(name, write)| (Node::Service(name), write)).collect();
-        let addresses = render::virtual_ips(plan, objects);
-        writes.extend(addresses.into_iter().map(|(ip, write)| (Node::Address(ip), write)));
+        writes.extend(records.into_iter().map(|(ip, write)| (Node::Address(ip), write)));
         let mut draft = Self {
             plan,
             objects,
@@ -138,7 +157,7 @@ impl<'a> Draft<'a> {
 
     fn emit(&mut self, node: &Node, write: Write) {
         let after = self.positions.remove(node).unwrap_or_default();
-        self.steps.push(Step { write, after });
+        self.steps.push(Step { write, after, haste: Haste::AtOnce });
     }
 
     /// Lets those go on who waited for the step that was just emitted for `node`.
@@ -150,17 +169,10 @@ impl<'a> Draft<'a> {
                 waits.remove(node);
                 if waits.is_empty() {
                     self.waits.remove(&later);
-                    ready.push_back(later);
+                    // Next, so that a Service is done with before another one is begun.
+                    ready.push_front(later);
                 }
             }
         }
     }
-}
-
-fn consumers(spec: &VirtualIPSpec) -> BTreeSet<ServiceName> {
-    let name = |consumer: &ferrolb_config::api::Consumer| ServiceName {
-        namespace: consumer.namespace.clone(),
-        name: consumer.name.clone(),
-    };
-    spec.consumers.iter().map(name).collect()
 }

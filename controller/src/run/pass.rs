@@ -3,14 +3,16 @@
 
 //! One pass: snapshot, plan, writes.
 
+use ferrolb_config::api::{AddressPool, L2Advertisement, VirtualIP};
 use ferrolb_config::{Objects, ServiceName, Snapshot};
 use ferrolb_source::{StateError, StateFile, StateWriter};
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use tracing::{debug, error};
 
 use super::told::Told;
-use crate::apply::{Write, Written, carry_out, steps};
+use crate::apply::{Target, Write, Written, carry_out, steps};
 use crate::plan::plan;
 
 const SERVICES: &str = "services";
@@ -67,7 +69,7 @@ impl Worker {
         let started = std::time::Instant::now();
         let snapshot = Snapshot::build(objects);
         let plan = plan(&snapshot);
-        let steps = steps(&plan, objects, &self.written, &now());
+        let steps = steps(&plan, objects, Target::Directory(&self.written), &now());
         let planned = started.elapsed();
         let outcome = carry_out(steps, |write| {
             if is_stopped() {
@@ -111,32 +113,49 @@ fn now() -> Time {
 }
 
 fn put(writer: &StateWriter, write: &Write) -> Result<(), StateError> {
-    let status = |resource: &str, namespace: Option<String>, name: Option<String>| StateFile::Status {
+    let status = |resource: &str, metadata: &ObjectMeta| StateFile::Status {
         resource: resource.to_owned(),
-        namespace,
-        name: name.unwrap_or_default(),
+        namespace: metadata.namespace.clone(),
+        name: metadata.name.clone().unwrap_or_default(),
     };
-    let virtual_ip = |name: Option<String>| StateFile::VirtualIp(name.unwrap_or_default());
+    let cluster_status = |resource: &str, name: &str| StateFile::Status {
+        resource: resource.to_owned(),
+        namespace: None,
+        name: name.to_owned(),
+    };
+    let virtual_ip =
+        |object: &VirtualIP| StateFile::VirtualIp(object.metadata.name.clone().unwrap_or_default());
     let written = match write {
-        Write::PutVirtualIP(object) => writer.put(&virtual_ip(object.metadata.name.clone()), &[object]),
-        Write::DeleteVirtualIP(name) => writer.delete(&virtual_ip(Some(name.clone()))),
+        Write::PutVirtualIP(object) => writer.put(&virtual_ip(object), &[object]),
+        Write::DeleteVirtualIP(object) => writer.delete(&virtual_ip(object)),
         Write::PutServiceStatus(object) => {
-            let metadata = &object.metadata;
-            writer.put(&status(SERVICES, metadata.namespace.clone(), metadata.name.clone()), &[object])
+            let file = status(SERVICES, &object.metadata);
+            writer.put(&file, &[Service { metadata: identity(&object.metadata), ..object.as_ref().clone() }])
         }
         Write::DeleteServiceStatus(name) => {
-            writer.delete(&status(SERVICES, Some(name.namespace.clone()), Some(name.name.clone())))
+            let namespace = Some(name.namespace.clone());
+            let metadata = ObjectMeta { namespace, name: Some(name.name.clone()), ..ObjectMeta::default() };
+            writer.delete(&status(SERVICES, &metadata))
         }
         Write::PutPoolStatus(object) => {
-            writer.put(&status(POOLS, None, object.metadata.name.clone()), &[object])
+            let file = status(POOLS, &object.metadata);
+            writer.put(
+                &file,
+                &[AddressPool { metadata: identity(&object.metadata), ..object.as_ref().clone() }],
+            )
         }
-        Write::DeletePoolStatus(name) => writer.delete(&status(POOLS, None, Some(name.clone()))),
+        Write::DeletePoolStatus(name) => writer.delete(&cluster_status(POOLS, name)),
         Write::PutL2AdvertisementStatus(object) => {
-            writer.put(&status(L2_ADVERTISEMENTS, None, object.metadata.name.clone()), &[object])
+            let file = status(L2_ADVERTISEMENTS, &object.metadata);
+            let metadata = identity(&object.metadata);
+            writer.put(&file, &[L2Advertisement { metadata, ..object.as_ref().clone() }])
         }
-        Write::DeleteL2AdvertisementStatus(name) => {
-            writer.delete(&status(L2_ADVERTISEMENTS, None, Some(name.clone())))
-        }
+        Write::DeleteL2AdvertisementStatus(name) => writer.delete(&cluster_status(L2_ADVERTISEMENTS, name)),
     };
     written.map(drop)
+}
+
+/// Namespace and name: the rest stands in the manifest, and a status file says nothing about it.
+fn identity(metadata: &ObjectMeta) -> ObjectMeta {
+    ObjectMeta { namespace: metadata.namespace.clone(), name: metadata.name.clone(), ..ObjectMeta::default() }
 }

@@ -11,7 +11,7 @@ use ferrolb_config::address::virtual_ip_name;
 use ferrolb_config::api::{AddressPool, AddressPoolSpec};
 use ferrolb_config::reason::Reason;
 use ferrolb_config::{Objects, ServiceName, Snapshot};
-use ferrolb_controller::apply::{Write, Written, carry_out, steps};
+use ferrolb_controller::apply::{Target, Write, Written, carry_out, steps};
 use ferrolb_controller::plan::ServicePlan;
 use ferrolb_controller::{Plan, plan};
 use k8s_openapi::api::core::v1::{
@@ -159,7 +159,8 @@ impl World {
     /// One pass of a controller that is killed after `most` writes. Returns how many writes it made.
     pub fn pass(&mut self, most: usize) -> usize {
         self.plan = plan(&Snapshot::build(&self.objects));
-        let steps = steps(&self.plan, &self.objects, &self.written, &Time(Timestamp::UNIX_EPOCH));
+        let steps =
+            steps(&self.plan, &self.objects, Target::Directory(&self.written), &Time(Timestamp::UNIX_EPOCH));
         let mut writes = 0;
         let outcome = carry_out(steps, |write| {
             if writes == most {
@@ -183,8 +184,8 @@ impl World {
             Write::PutVirtualIP(object) => {
                 objects.virtual_ips.insert(object.metadata.name.clone().unwrap(), Arc::from(object));
             }
-            Write::DeleteVirtualIP(name) => {
-                objects.virtual_ips.remove(&name).unwrap();
+            Write::DeleteVirtualIP(object) => {
+                objects.virtual_ips.remove(object.metadata.name.as_ref().unwrap()).unwrap();
             }
             Write::PutServiceStatus(object) => {
                 let name =

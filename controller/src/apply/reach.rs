@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! What a write changes and what it was decided upon, so that a newer plan starts nothing that a write still under way
+//! could make wrong.
+//!
+//! A resourceVersion guards one object. The rule that each address shown is recorded spans two: a status is written
+//! because the record is there. While the removal of that record is under way, the view still shows it, and a plan made
+//! from the view may want the status. Such a write waits.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::net::IpAddr;
+
+use ferrolb_config::api::VirtualIPSpec;
+use ferrolb_config::{ObjectRef, Objects, ServiceName, address};
+
+use super::{Write, render};
+
+/// One thing that writes change or are decided upon.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Thing {
+    Service(ServiceName),
+    Address(IpAddr),
+    Other(ObjectRef),
+}
+
+/// What one write changes, and what it was decided upon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reach {
+    changes: Thing,
+    relies_on: BTreeSet<Thing>,
+}
+
+impl Reach {
+    /// The reach of `write`, decided upon `objects`.
+    pub fn of(write: &Write, objects: &Objects) -> Self {
+        match write {
+            Write::PutVirtualIP(object) => {
+                let base = object.metadata.name.as_ref().and_then(|name| objects.virtual_ips.get(name));
+                let before = base.into_iter().flat_map(|base| consumers(&base.spec));
+                Self::of_record(write, &object.spec, consumers(&object.spec).into_iter().chain(before))
+            }
+            Write::DeleteVirtualIP(object) => {
+                Self::of_record(write, &object.spec, consumers(&object.spec).into_iter())
+            }
+            Write::PutServiceStatus(object) => {
+                let name = render::service_name(object);
+                let base = name.as_ref().and_then(|name| objects.services.get(name));
+                let mut addresses = render::shown(object);
+                addresses.extend(base.into_iter().flat_map(|base| render::shown(base)));
+                Self {
+                    changes: name.map_or_else(|| Thing::Other(write.object()), Thing::Service),
+                    relies_on: addresses.into_iter().map(Thing::Address).collect(),
+                }
+            }
+            Write::DeleteServiceStatus(_)
+            | Write::PutPoolStatus(_)
+            | Write::DeletePoolStatus(_)
+            | Write::PutL2AdvertisementStatus(_)
+            | Write::DeleteL2AdvertisementStatus(_) => {
+                Self { changes: Thing::Other(write.object()), relies_on: BTreeSet::new() }
+            }
+        }
+    }
+
+    fn of_record(write: &Write, spec: &VirtualIPSpec, consumers: impl Iterator<Item = ServiceName>) -> Self {
+        let address = address::parse_virtual_ip_name(&write.object().name)
+            .or_else(|| spec.address.parse().ok())
+            .map_or_else(|| Thing::Other(write.object()), Thing::Address);
+        Self { changes: address, relies_on: consumers.map(Thing::Service).collect() }
+    }
+}
+
+/// The Services that a record is for.
+pub(super) fn consumers(spec: &VirtualIPSpec) -> BTreeSet<ServiceName> {
+    let name = |consumer: &ferrolb_config::api::Consumer| ServiceName {
+        namespace: consumer.namespace.clone(),
+        name: consumer.name.clone(),
+    };
+    spec.consumers.iter().map(name).collect()
+}
+
+/// The reaches of all writes under way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UnderWay {
+    changing: HashSet<Thing>,
+    /// How many writes rely on each thing.
+    relied_on: HashMap<Thing, usize>,
+}
+
+impl UnderWay {
+    /// Whether a write of this reach must wait for one that is under way.
+    pub fn blocks(&self, reach: &Reach) -> bool {
+        self.changing.contains(&reach.changes)
+            || self.relied_on.contains_key(&reach.changes)
+            || reach.relies_on.iter().any(|thing| self.changing.contains(thing))
+    }
+
+    /// Whether no write is under way.
+    pub fn is_empty(&self) -> bool {
+        self.changing.is_empty()
+    }
+
+    /// A write starts.
+    pub fn begin(&mut self, reach: &Reach) {
+        self.changing.insert(reach.changes.clone());
+        for thing in &reach.relies_on {
+            *self.relied_on.entry(thing.clone()).or_default() += 1;
+        }
+    }
+
+    /// A write ended, however it ended.
+    pub fn end(&mut self, reach: &Reach) {
+        self.changing.remove(&reach.changes);
+        for thing in &reach.relies_on {
+            if let Some(writes) = self.relied_on.get_mut(thing) {
+                *writes -= 1;
+                if *writes == 0 {
+                    self.relied_on.remove(thing);
+                }
+            }
+        }
+    }
+}

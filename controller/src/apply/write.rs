@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! One write, with the object as it is sent.
+
+use std::sync::Arc;
+
+use ferrolb_config::api::{AddressPool, L2Advertisement, VirtualIP};
+use ferrolb_config::{ObjectRef, Objects, ServiceName};
+use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use super::render;
+
+/// One write. Carrying it out twice does no harm.
+///
+/// An object to be written has the metadata of the object that it was derived from. Its resourceVersion says what the
+/// decision was based on, and an API server refuses the write if the object has changed since.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Write {
+    /// Records an address. Without a resourceVersion it is a new object.
+    PutVirtualIP(Box<VirtualIP>),
+    /// Removes the record of an address.
+    DeleteVirtualIP(Arc<VirtualIP>),
+    /// Writes the status of a Service.
+    PutServiceStatus(Box<Service>),
+    /// Removes the status of a Service that is not ours any more, where statuses are files.
+    DeleteServiceStatus(ServiceName),
+    /// Writes the status of a pool.
+    PutPoolStatus(Box<AddressPool>),
+    /// Removes the status of a pool that is gone, where statuses are files.
+    DeletePoolStatus(String),
+    /// Writes the status of an advertisement.
+    PutL2AdvertisementStatus(Box<L2Advertisement>),
+    /// Removes the status of an advertisement that is gone, where statuses are files.
+    DeleteL2AdvertisementStatus(String),
+}
+
+impl Write {
+    /// The object that is written.
+    pub fn object(&self) -> ObjectRef {
+        let named = |kind: &str, metadata: &ObjectMeta| ObjectRef {
+            kind: kind.to_owned(),
+            namespace: metadata.namespace.clone(),
+            name: metadata.name.clone().unwrap_or_default(),
+        };
+        match self {
+            Self::PutVirtualIP(object) => named("VirtualIP", &object.metadata),
+            Self::DeleteVirtualIP(object) => named("VirtualIP", &object.metadata),
+            Self::PutServiceStatus(object) => named("Service", &object.metadata),
+            Self::DeleteServiceStatus(name) => ObjectRef::namespaced("Service", name),
+            Self::PutPoolStatus(object) => named("AddressPool", &object.metadata),
+            Self::DeletePoolStatus(name) => ObjectRef::cluster("AddressPool", name.clone()),
+            Self::PutL2AdvertisementStatus(object) => named("L2Advertisement", &object.metadata),
+            Self::DeleteL2AdvertisementStatus(name) => ObjectRef::cluster("L2Advertisement", name.clone()),
+        }
+    }
+
+    /// The resourceVersion of the object that the write was derived from; `None` for a new one, and where there are
+    /// no versions.
+    pub fn version(&self) -> Option<&str> {
+        let metadata = match self {
+            Self::PutVirtualIP(object) => &object.metadata,
+            Self::DeleteVirtualIP(object) => &object.metadata,
+            Self::PutServiceStatus(object) => &object.metadata,
+            Self::PutPoolStatus(object) => &object.metadata,
+            Self::PutL2AdvertisementStatus(object) => &object.metadata,
+            Self::DeleteServiceStatus(_)
+            | Self::DeletePoolStatus(_)
+            | Self::DeleteL2AdvertisementStatus(_) => return None,
+        };
+        metadata.resource_version.as_deref()
+    }
+
+    /// Whether `objects` show the write. Until they do, they are older than it, and to plan from them would be to
+    /// forget it. The status of an object that is gone shows nowhere and counts as shown.
+    pub fn is_visible_in(&self, objects: &Objects) -> bool {
+        match self {
+            Self::PutVirtualIP(written) => written.metadata.name.as_ref().is_none_or(|name| {
+                objects.virtual_ips.get(name).is_some_and(|object| object.spec == written.spec)
+            }),
+            Self::DeleteVirtualIP(written) => {
+                written.metadata.name.as_ref().is_none_or(|name| !objects.virtual_ips.contains_key(name))
+            }
+            Self::PutServiceStatus(written) => {
+                let shown = render::service_name(written).and_then(|name| objects.services.get(&name));
+                shown.is_none_or(|object| object.status == written.status)
+            }
+            Self::PutPoolStatus(written) => {
+                let shown = written.metadata.name.as_ref().and_then(|name| objects.pools.get(name));
+                shown.is_none_or(|object| object.status == written.status)
+            }
+            Self::PutL2AdvertisementStatus(written) => {
+                let shown =
+                    written.metadata.name.as_ref().and_then(|name| objects.l2_advertisements.get(name));
+                shown.is_none_or(|object| object.status == written.status)
+            }
+            Self::DeleteServiceStatus(name) => {
+                let shown = objects.services.get(name).and_then(|object| object.status.as_ref());
+                shown.is_none_or(|status| !render::has_our_condition(status))
+            }
+            // The status of what is gone shows nowhere.
+            Self::DeletePoolStatus(_) | Self::DeleteL2AdvertisementStatus(_) => true,
+        }
+    }
+}
