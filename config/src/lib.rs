@@ -19,6 +19,6 @@ pub mod selector;
 pub mod snapshot;
 mod validate;
 
-pub use objects::{Object, ObjectRef, Objects, ServiceName};
+pub use objects::{Freshness, Object, ObjectRef, Objects, ServiceName};
 pub use snapshot::Snapshot;
 pub use validate::validate;

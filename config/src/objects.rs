@@ -3,10 +3,11 @@
 
 //! Every object that a source delivers, as it came.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, Node, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -167,6 +168,26 @@ pub struct Objects {
     pub namespaces: BTreeMap<String, Arc<Namespace>>,
     /// What the source itself could not use: an unreadable document, an object given twice.
     pub refused: Vec<Refusal>,
+    /// How far the view can be trusted to be current and whole.
+    pub freshness: Freshness,
+}
+
+/// How far a view can be trusted. The default, which a folder always has: current and whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Freshness {
+    /// Since when the source has been out of reach for at least one kind: the view is the last one known, maybe from
+    /// another life of the process. `None`: it follows the source.
+    pub stale_since: Option<Timestamp>,
+    /// Kinds of which nothing could be read yet, as `kind:` spells them. That the view holds none of them says
+    /// nothing, so nobody may give or take an address because of it.
+    pub unknown: BTreeSet<&'static str>,
+}
+
+impl Freshness {
+    /// Whether the view is current and holds every kind.
+    pub fn is_whole(&self) -> bool {
+        self.stale_since.is_none() && self.unknown.is_empty()
+    }
 }
 
 impl Objects {

@@ -72,6 +72,10 @@ pub enum Reason {
     SharingConflict,
     /// A port's protocol that the data path cannot translate.
     UnsupportedProtocol,
+    /// The API server does not know the kind: its CustomResourceDefinition is not installed.
+    KindNotInstalled,
+    /// The API server refuses what FerroLB asks of it: a right is missing.
+    Forbidden,
 }
 
 impl fmt::Display for Reason {

@@ -5,10 +5,11 @@
 //!
 //! Without a cluster, [`Directory`] follows a folder of manifests and the state folder, and delivers every change as
 //! one [`Objects`](ferrolb_config::Objects). [`StateWriter`] writes the state folder: one writer a file, and every
-//! write is whole or not there.
+//! write is whole or not there. In a cluster, [`kube`] does both.
 
 mod directory;
 mod files;
+pub mod kube;
 mod merge;
 pub mod state;
 

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! A Kubernetes cluster as a source.
+//!
+//! [`Cluster::watch`] follows the kinds that a program needs and delivers them as [`Objects`], each object pruned to
+//! what is read of it. [`ClusterWriter`] writes, and what it wrote shows in the view at once: a watch event older than
+//! our own write is not taken. With the API away the last view stays, marked by
+//! [`Freshness`](ferrolb_config::Freshness).
+
+mod connection;
+mod decode;
+mod kind;
+mod lines;
+mod prune;
+mod publish;
+mod reflect;
+mod store;
+mod trouble;
+mod writer;
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use ferrolb_config::Objects;
+use tokio::sync::{mpsc, watch};
+
+pub use connection::ConnectError;
+pub use writer::{ClusterWriter, FIELD_MANAGER, StatusOf, WriteError};
+
+use connection::Connection;
+use kind::{Kind, Scope};
+use publish::{Message, publish};
+use reflect::reflect;
+use store::Store;
+
+/// How many messages of watches and writers may wait for the task that owns the view.
+const QUEUE: usize = 1024;
+
+/// The namespace that FerroLB is installed in, unless told otherwise.
+pub const DEFAULT_NAMESPACE: &str = "ferrolb-system";
+
+/// Which cluster, and as whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KubeOptions {
+    /// A kubeconfig file. `None`: the service account of the pod that the process runs in.
+    pub kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig; `None`: its current one.
+    pub context: Option<String>,
+    /// The namespace that FerroLB is installed in; its Lease and Secrets live there.
+    pub namespace: String,
+    /// Where the last view is kept for a start with the API away; `None`: nowhere.
+    pub state: Option<PathBuf>,
+}
+
+impl Default for KubeOptions {
+    fn default() -> Self {
+        Self { kubeconfig: None, context: None, namespace: DEFAULT_NAMESPACE.to_owned(), state: None }
+    }
+}
+
+/// Who watches, which says what is watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Interest {
+    /// The controller: every kind.
+    Controller,
+    /// The speaker of the node with this name: every kind but Speakers of other nodes.
+    Speaker {
+        /// The node's name.
+        node: String,
+    },
+}
+
+/// A cluster that can be watched and written to.
+///
+/// One task owns the view; it lives until the last receiver is gone.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    connection: Arc<Connection>,
+    options: Arc<KubeOptions>,
+    /// The way to the task that owns the view, once there is one.
+    view: Arc<OnceLock<mpsc::Sender<Message>>>,
+}
+
+impl Cluster {
+    /// Reads how to reach the cluster. Does not wait for the API server: it may be away for now.
+    ///
+    /// # Errors
+    /// When the kubeconfig or the service account cannot be read or used.
+    pub async fn connect(options: KubeOptions) -> Result<Self, ConnectError> {
+        let connection = Arc::new(Connection::open(&options).await?);
+        Ok(Self { connection, options: Arc::new(options), view: Arc::default() })
+    }
+
+    /// The options that the cluster was connected with.
+    pub fn options(&self) -> &KubeOptions {
+        &self.options
+    }
+
+    /// Follows the kinds of `interest` until the last receiver is gone. Comes back with the first view: when every
+    /// kind has been listed, or is known not to be readable for now (see
+    /// [`Freshness::unknown`](ferrolb_config::Freshness)).
+    ///
+    /// # Errors
+    /// [`ConnectError::Watched`]: a cluster is watched once; clone the receiver for more.
+    pub async fn watch(&self, interest: Interest) -> Result<watch::Receiver<Arc<Objects>>, ConnectError> {
+        let (messages, inbox) = mpsc::channel(QUEUE);
+        self.view.set(messages.clone()).map_err(|_| ConnectError::Watched)?;
+        let (sender, mut receiver) = watch::channel(Arc::new(Objects::default()));
+        let kinds = Kind::of(&interest);
+        for kind in &kinds {
+            let scope = Scope::of(*kind, &interest);
+            tokio::spawn(reflect(*kind, scope, Arc::clone(&self.connection), messages.clone()));
+        }
+        tokio::spawn(publish(Store::new(&kinds), inbox, sender));
+        receiver.changed().await.map_err(|_| ConnectError::Ended)?;
+        receiver.mark_changed();
+        Ok(receiver)
+    }
+
+    /// Writes to this cluster; what it writes shows in the view of [`Cluster::watch`].
+    pub fn writer(&self) -> ClusterWriter {
+        ClusterWriter::new(Arc::clone(&self.connection), Arc::clone(&self.view))
+    }
+}

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! The kinds that are watched: where the API server has them, and how they are told apart in a view.
+
+use ::kube::Resource;
+use ferrolb_config::api::{AddressPool, L2Advertisement, Speaker, VirtualIP};
+use ferrolb_config::{Object, Objects, ServiceName};
+use k8s_openapi::api::core::v1::{Namespace, Node, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+
+use super::Interest;
+
+/// A kind that is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Kind {
+    AddressPool,
+    L2Advertisement,
+    VirtualIP,
+    Speaker,
+    Service,
+    EndpointSlice,
+    Node,
+    Namespace,
+}
+
+impl Kind {
+    /// Every kind.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::AddressPool,
+        Self::L2Advertisement,
+        Self::VirtualIP,
+        Self::Speaker,
+        Self::Service,
+        Self::EndpointSlice,
+        Self::Node,
+        Self::Namespace,
+    ];
+
+    /// The kinds that `interest` needs.
+    pub(crate) fn of(interest: &Interest) -> Vec<Self> {
+        match interest {
+            Interest::Controller | Interest::Speaker { .. } => Self::ALL.to_vec(),
+        }
+    }
+
+    /// As `kind:` spells it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::AddressPool => "AddressPool",
+            Self::L2Advertisement => "L2Advertisement",
+            Self::VirtualIP => "VirtualIP",
+            Self::Speaker => "Speaker",
+            Self::Service => "Service",
+            Self::EndpointSlice => "EndpointSlice",
+            Self::Node => "Node",
+            Self::Namespace => "Namespace",
+        }
+    }
+
+    /// The resource's plural name, as RBAC spells it.
+    pub(crate) fn plural(self) -> &'static str {
+        match self {
+            Self::AddressPool => "addresspools",
+            Self::L2Advertisement => "l2advertisements",
+            Self::VirtualIP => "virtualips",
+            Self::Speaker => "speakers",
+            Self::Service => "services",
+            Self::EndpointSlice => "endpointslices",
+            Self::Node => "nodes",
+            Self::Namespace => "namespaces",
+        }
+    }
+
+    /// Where the API server lists the kind, over all namespaces.
+    pub(crate) fn path(self) -> String {
+        fn of<K: Resource<DynamicType = ()>>() -> String {
+            K::url_path(&(), None)
+        }
+        match self {
+            Self::AddressPool => of::<AddressPool>(),
+            Self::L2Advertisement => of::<L2Advertisement>(),
+            Self::VirtualIP => of::<VirtualIP>(),
+            Self::Speaker => of::<Speaker>(),
+            Self::Service => of::<Service>(),
+            Self::EndpointSlice => of::<EndpointSlice>(),
+            Self::Node => of::<Node>(),
+            Self::Namespace => of::<Namespace>(),
+        }
+    }
+
+    /// Whether a CustomResourceDefinition of ours makes the kind.
+    pub(crate) fn is_own(self) -> bool {
+        matches!(self, Self::AddressPool | Self::L2Advertisement | Self::VirtualIP | Self::Speaker)
+    }
+
+    /// Whether objects of the kind live in a namespace.
+    pub(crate) fn is_namespaced(self) -> bool {
+        matches!(self, Self::Service | Self::EndpointSlice)
+    }
+
+    /// Whether FerroLB never writes objects of the kind, so that their resourceVersion is of no use.
+    pub(crate) fn is_read_only(self) -> bool {
+        matches!(self, Self::EndpointSlice | Self::Node | Self::Namespace)
+    }
+
+    /// The kind of `object`.
+    pub(crate) fn of_object(object: &Object) -> Self {
+        match object {
+            Object::AddressPool(_) => Self::AddressPool,
+            Object::L2Advertisement(_) => Self::L2Advertisement,
+            Object::VirtualIP(_) => Self::VirtualIP,
+            Object::Speaker(_) => Self::Speaker,
+            Object::Service(_) => Self::Service,
+            Object::EndpointSlice(_) => Self::EndpointSlice,
+            Object::Node(_) => Self::Node,
+            Object::Namespace(_) => Self::Namespace,
+        }
+    }
+}
+
+/// Which objects of a kind are asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// All of them.
+    All,
+    /// The one with this name.
+    Named(String),
+}
+
+impl Scope {
+    /// What `interest` needs of `kind`.
+    pub(crate) fn of(kind: Kind, interest: &Interest) -> Self {
+        match (kind, interest) {
+            (Kind::Speaker, Interest::Speaker { node }) => Self::Named(node.clone()),
+            _ => Self::All,
+        }
+    }
+}
+
+/// The name of one object among those of its kind.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Name {
+    /// Empty for an object of a cluster-scoped kind.
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+}
+
+impl Name {
+    /// The name of `object`.
+    pub(crate) fn of(object: &Object) -> Self {
+        let reference = object.reference();
+        Self { namespace: reference.namespace.unwrap_or_default(), name: reference.name }
+    }
+
+    fn service_name(&self) -> ServiceName {
+        ServiceName { namespace: self.namespace.clone(), name: self.name.clone() }
+    }
+}
+
+/// What tells two forms of one object apart.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    pub(crate) uid: Option<String>,
+    pub(crate) version: Option<String>,
+}
+
+/// The stamp of the object of that kind and name in `objects`, if there is one.
+pub(crate) fn stamp(objects: &Objects, kind: Kind, name: &Name) -> Option<Stamp> {
+    let metadata = match kind {
+        Kind::AddressPool => &objects.pools.get(&name.name)?.metadata,
+        Kind::L2Advertisement => &objects.l2_advertisements.get(&name.name)?.metadata,
+        Kind::VirtualIP => &objects.virtual_ips.get(&name.name)?.metadata,
+        Kind::Speaker => &objects.speakers.get(&name.name)?.metadata,
+        Kind::Service => &objects.services.get(&name.service_name())?.metadata,
+        Kind::EndpointSlice => &objects.endpoint_slices.get(&name.service_name())?.metadata,
+        Kind::Node => &objects.nodes.get(&name.name)?.metadata,
+        Kind::Namespace => &objects.namespaces.get(&name.name)?.metadata,
+    };
+    Some(Stamp { uid: metadata.uid.clone(), version: metadata.resource_version.clone() })
+}
+
+/// Takes one object out of `objects`; `false` if it was not there.
+pub(crate) fn remove(objects: &mut Objects, kind: Kind, name: &Name) -> bool {
+    match kind {
+        Kind::AddressPool => objects.pools.remove(&name.name).is_some(),
+        Kind::L2Advertisement => objects.l2_advertisements.remove(&name.name).is_some(),
+        Kind::VirtualIP => objects.virtual_ips.remove(&name.name).is_some(),
+        Kind::Speaker => objects.speakers.remove(&name.name).is_some(),
+        Kind::Service => objects.services.remove(&name.service_name()).is_some(),
+        Kind::EndpointSlice => objects.endpoint_slices.remove(&name.service_name()).is_some(),
+        Kind::Node => objects.nodes.remove(&name.name).is_some(),
+        Kind::Namespace => objects.namespaces.remove(&name.name).is_some(),
+    }
+}
+
+/// Copies one object, or its absence, from one view to another.
+pub(crate) fn copy(from: &Objects, to: &mut Objects, kind: Kind, name: &Name) {
+    fn one<K: Ord + Clone, T: Clone>(
+        from: &std::collections::BTreeMap<K, T>,
+        to: &mut std::collections::BTreeMap<K, T>,
+        key: &K,
+    ) {
+        match from.get(key) {
+            Some(object) => drop(to.insert(key.clone(), object.clone())),
+            None => drop(to.remove(key)),
+        }
+    }
+    match kind {
+        Kind::AddressPool => one(&from.pools, &mut to.pools, &name.name),
+        Kind::L2Advertisement => one(&from.l2_advertisements, &mut to.l2_advertisements, &name.name),
+        Kind::VirtualIP => one(&from.virtual_ips, &mut to.virtual_ips, &name.name),
+        Kind::Speaker => one(&from.speakers, &mut to.speakers, &name.name),
+        Kind::Service => one(&from.services, &mut to.services, &name.service_name()),
+        Kind::EndpointSlice => one(&from.endpoint_slices, &mut to.endpoint_slices, &name.service_name()),
+        Kind::Node => one(&from.nodes, &mut to.nodes, &name.name),
+        Kind::Namespace => one(&from.namespaces, &mut to.namespaces, &name.name),
+    }
+}
+
+/// Exchanges all objects of `kind` between two views.
+pub(crate) fn swap(one: &mut Objects, other: &mut Objects, kind: Kind) {
+    use std::mem::swap;
+    match kind {
+        Kind::AddressPool => swap(&mut one.pools, &mut other.pools),
+        Kind::L2Advertisement => swap(&mut one.l2_advertisements, &mut other.l2_advertisements),
+        Kind::VirtualIP => swap(&mut one.virtual_ips, &mut other.virtual_ips),
+        Kind::Speaker => swap(&mut one.speakers, &mut other.speakers),
+        Kind::Service => swap(&mut one.services, &mut other.services),
+        Kind::EndpointSlice => swap(&mut one.endpoint_slices, &mut other.endpoint_slices),
+        Kind::Node => swap(&mut one.nodes, &mut other.nodes),
+        Kind::Namespace => swap(&mut one.namespaces, &mut other.namespaces),
+    }
+}
+
+/// Whether two views hold the same objects of `kind`.
+pub(crate) fn is_same(one: &Objects, other: &Objects, kind: Kind) -> bool {
+    match kind {
+        Kind::AddressPool => one.pools == other.pools,
+        Kind::L2Advertisement => one.l2_advertisements == other.l2_advertisements,
+        Kind::VirtualIP => one.virtual_ips == other.virtual_ips,
+        Kind::Speaker => one.speakers == other.speakers,
+        Kind::Service => one.services == other.services,
+        Kind::EndpointSlice => one.endpoint_slices == other.endpoint_slices,
+        Kind::Node => one.nodes == other.nodes,
+        Kind::Namespace => one.namespaces == other.namespaces,
+    }
+}
+
+/// Whether `object` is what `objects` hold of it but for its resourceVersion: what was pruned away has changed.
+pub(crate) fn differs_by_version_only(objects: &Objects, object: &Object) -> bool {
+    let name = Name::of(object);
+    let mut aligned = object.clone();
+    aligned.metadata_mut().resource_version =
+        stamp(objects, Kind::of_object(object), &name).and_then(|held| held.version);
+    match &aligned {
+        Object::EndpointSlice(object) => {
+            objects.endpoint_slices.get(&name.service_name()).is_some_and(|held| **held == **object)
+        }
+        Object::Node(object) => objects.nodes.get(&name.name).is_some_and(|held| **held == **object),
+        Object::Namespace(object) => {
+            objects.namespaces.get(&name.name).is_some_and(|held| **held == **object)
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! The task that owns the view: it takes what watches and writers bring, and publishes at a pace that readers can
+//! follow.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ferrolb_config::reason::Refusal;
+use ferrolb_config::{Object, Objects};
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::sleep_until;
+use tracing::warn;
+
+use super::decode::Broken;
+use super::kind::{Kind, Name};
+use super::store::{Listing, Store};
+use super::trouble::Trouble;
+
+/// Changes that come within this time are published together.
+const GATHER: Duration = Duration::from_millis(5);
+/// A view is copied on the first change after it was published; publishing takes at most one part in this many.
+const SHARE: u32 = 8;
+/// The longest time that changes are held back because of it.
+const SLOWEST: Duration = Duration::from_millis(250);
+/// How many messages are taken in one go.
+const BATCH: usize = 256;
+
+/// What watches and writers bring.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// Everything of one kind.
+    Listed(Kind, Box<Listing>),
+    /// An object is new or has changed.
+    Changed(Object),
+    /// An object is gone.
+    Removed(Kind, Name, Option<String>),
+    /// An object came that cannot be read.
+    Broken(Kind, Box<Broken>),
+    /// The watch of a kind stands, and has come to this resourceVersion if it says so.
+    Reached(Kind, Option<String>),
+    /// A kind cannot be read at the moment.
+    Troubled(Kind, Trouble),
+    /// The API server confirmed a write of ours.
+    Wrote(Object),
+    /// The API server confirmed that an object with that uid is gone by our hand.
+    Deleted(Kind, Name, Option<String>),
+    /// Publish what came before, and say when that is done.
+    Settle(oneshot::Sender<()>),
+}
+
+/// Runs until the last receiver of `sender` is gone.
+pub(crate) async fn publish(
+    mut store: Store,
+    mut inbox: mpsc::Receiver<Message>,
+    sender: watch::Sender<Arc<Objects>>,
+) {
+    let mut pace = Pace::default();
+    let mut batch = Vec::with_capacity(BATCH);
+    let mut settling = Vec::new();
+    loop {
+        let now = Instant::now();
+        let wake = [pace.due(), store.next_deadline(now)].into_iter().flatten().min();
+        tokio::select! {
+            taken = inbox.recv_many(&mut batch, BATCH) => if taken == 0 { return },
+            () = sleep_until(wake.unwrap_or(now).into()), if wake.is_some() => {}
+            () = sender.closed() => return,
+        }
+        let now = Instant::now();
+        for message in batch.drain(..) {
+            take(&mut store, message, now, &mut settling);
+        }
+        pace.copied(now.elapsed());
+        let now = Instant::now();
+        if !store.is_ready() {
+            settling.clear();
+            continue;
+        }
+        if store.is_dirty(now) && (pace.is_due(now) || !settling.is_empty()) {
+            let before = Arc::clone(&sender.borrow());
+            let view = store.view(now);
+            tell_refused(&before.refused, &view.refused);
+            sender.send_replace(view);
+            pace.published(now);
+        }
+        for settled in settling.drain(..) {
+            // Whoever asked may have lost interest.
+            let _ = settled.send(());
+        }
+    }
+}
+
+fn take(store: &mut Store, message: Message, now: Instant, settling: &mut Vec<oneshot::Sender<()>>) {
+    match message {
+        Message::Listed(kind, listing) => store.listed(kind, *listing, now),
+        Message::Changed(object) => store.changed(object, now),
+        Message::Removed(kind, name, version) => store.removed(kind, &name, version, now),
+        Message::Broken(kind, broken) => store.broken(kind, *broken, now),
+        Message::Reached(kind, version) => store.reached(kind, version.as_ref(), now),
+        Message::Troubled(kind, trouble) => store.troubled(kind, &trouble, now, Timestamp::now()),
+        Message::Wrote(object) => store.wrote(object, now),
+        Message::Deleted(kind, name, uid) => store.deleted(kind, name, uid, now),
+        Message::Settle(settled) => settling.push(settled),
+    }
+}
+
+fn tell_refused(before: &[Refusal], now: &[Refusal]) {
+    for refusal in now.iter().filter(|refusal| !before.contains(refusal)) {
+        warn!("{refusal}");
+    }
+}
+
+/// When to publish: soon at rest, seldom enough under load.
+#[derive(Debug, Default)]
+struct Pace {
+    last: Option<Instant>,
+    /// When the first change since then came.
+    first_change: Option<Instant>,
+    /// What the copy after the last publication cost, and whether it is still to be measured.
+    cost: Duration,
+    is_fresh: bool,
+}
+
+impl Pace {
+    /// When to publish next, if there is something to publish.
+    fn due(&self) -> Option<Instant> {
+        let gathered = self.first_change? + GATHER;
+        let paced = self.last.map(|last| last + (self.cost * SHARE).min(SLOWEST));
+        Some(paced.map_or(gathered, |paced| gathered.max(paced)))
+    }
+
+    fn is_due(&mut self, now: Instant) -> bool {
+        self.first_change.get_or_insert(now);
+        self.due().is_some_and(|due| due <= now)
+    }
+
+    /// A batch was taken, which cost `cost`.
+    fn copied(&mut self, cost: Duration) {
+        if self.is_fresh {
+            (self.cost, self.is_fresh) = (cost, false);
+        }
+    }
+
+    fn published(&mut self, now: Instant) {
+        (self.last, self.first_change, self.is_fresh) = (Some(now), None, true);
+    }
+}

@@ -1,0 +1,408 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! Writes to the cluster. Each is one request, is not repeated, and shows in the view once it is confirmed.
+
+mod body;
+mod error;
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use ::kube::client::Body;
+use ferrolb_config::Object;
+use ferrolb_config::api::{AddressPool, L2Advertisement, Layer2Owner, Speaker, VirtualIP};
+use http::{Method, Request};
+use k8s_openapi::api::core::v1::{Service, ServiceStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde_json::Value;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+pub use error::WriteError;
+
+use super::connection::Connection;
+use super::decode;
+use super::kind::{Kind, Name};
+use super::publish::Message;
+use super::trouble::with_causes;
+
+/// The controller's name in managed fields: whoever wrote a Service's status is told apart by it.
+pub const FIELD_MANAGER: &str = "ferrolb-controller";
+/// The speakers' name in managed fields; for the owner of an address, with the segment behind a slash.
+const SPEAKER_MANAGER: &str = "ferrolb-speaker";
+/// How long a write may take.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// How many characters a field manager's name may have.
+const LONGEST_MANAGER: usize = 128;
+
+/// Writes to a cluster. Cheap to clone; writes of clones run side by side.
+///
+/// An object that is given must carry the metadata of the view that it was derived from: a write whose
+/// `resourceVersion` is not the newest any more is refused with [`WriteError::Conflict`], and the view has, or is about
+/// to get, the newer form.
+#[derive(Clone, Debug)]
+pub struct ClusterWriter {
+    connection: Arc<Connection>,
+    view: Arc<OnceLock<mpsc::Sender<Message>>>,
+}
+
+impl ClusterWriter {
+    pub(super) fn new(connection: Arc<Connection>, view: Arc<OnceLock<mpsc::Sender<Message>>>) -> Self {
+        Self { connection, view }
+    }
+
+    /// Creates a VirtualIP: its name is the lock on the address.
+    ///
+    /// # Errors
+    /// [`WriteError::Exists`] when somebody else was first; others as [`WriteError`] says.
+    pub async fn create_virtual_ip(&self, object: &VirtualIP) -> Result<Arc<VirtualIP>, WriteError> {
+        let body = body::of(object)?;
+        let stored = self.put(Kind::VirtualIP, Method::POST, path(Kind::VirtualIP, None, ""), body).await?;
+        virtual_ip(stored)
+    }
+
+    /// Replaces a VirtualIP. Its status stays as the speakers wrote it.
+    ///
+    /// # Errors
+    /// As [`WriteError`] says; without a resourceVersion [`WriteError::Invalid`].
+    pub async fn replace_virtual_ip(&self, object: &VirtualIP) -> Result<Arc<VirtualIP>, WriteError> {
+        version(&object.metadata)?;
+        let body = body::of(object)?;
+        let path = path(Kind::VirtualIP, None, name(&object.metadata)?);
+        virtual_ip(self.put(Kind::VirtualIP, Method::PUT, path, body).await?)
+    }
+
+    /// Deletes a VirtualIP, if it is still the one that is given. Clear our finalizer first, by
+    /// [`Self::replace_virtual_ip`], and give what that brought; with a finalizer left the object stays, marked.
+    ///
+    /// # Errors
+    /// As [`WriteError`] says; [`WriteError::NotFound`] when it is gone already, and the view then knows.
+    pub async fn delete_virtual_ip(&self, object: &VirtualIP) -> Result<(), WriteError> {
+        let metadata = &object.metadata;
+        let body = body::preconditions(metadata.uid.as_deref(), version(metadata)?);
+        let path = path(Kind::VirtualIP, None, name(metadata)?);
+        let gone = self.delete(Kind::VirtualIP, path, body, metadata).await;
+        if matches!(gone, Err(WriteError::NotFound)) {
+            let name = Name { namespace: String::new(), name: name(metadata)?.to_owned() };
+            self.tell(Message::Deleted(Kind::VirtualIP, name, metadata.uid.clone())).await;
+        }
+        gone
+    }
+
+    /// Writes the addresses and the conditions of a Service's status: `metadata` is the Service's, `None` removes both.
+    ///
+    /// # Errors
+    /// As [`WriteError`] says.
+    pub async fn patch_service_status(
+        &self,
+        metadata: &ObjectMeta,
+        status: Option<&ServiceStatus>,
+    ) -> Result<Arc<Service>, WriteError> {
+        let body = body::service_status(version(metadata)?, status)?;
+        let path = path(Kind::Service, Some(namespace(metadata)?), name(metadata)?);
+        service(self.merge(Kind::Service, &format!("{path}/status"), &body).await?)
+    }
+
+    /// Writes `spec.externalIPs` of a Service: `metadata` is the Service's.
+    ///
+    /// # Errors
+    /// As [`WriteError`] says.
+    pub async fn patch_service_external_ips(
+        &self,
+        metadata: &ObjectMeta,
+        external_ips: &[String],
+    ) -> Result<Arc<Service>, WriteError> {
+        let body = body::external_ips(version(metadata)?, external_ips);
+        let path = path(Kind::Service, Some(namespace(metadata)?), name(metadata)?);
+        service(self.merge(Kind::Service, &path, &body).await?)
+    }
+
+    /// Merges `patch` (RFC 7396) into a Service as it is given by `metadata`, for one-off changes of its spec.
+    ///
+    /// # Errors
+    /// As [`WriteError`] says.
+    pub async fn merge_service(
+        &self,
+        metadata: &ObjectMeta,
+        patch: Value,
+    ) -> Result<Arc<Service>, WriteError> {
+        let body = body::merge_with_version(version(metadata)?, patch);
+        let path = path(Kind::Service, Some(namespace(metadata)?), name(metadata)?);
+        service(self.merge(Kind::Service, &path, &body).await?)
+    }
+
+    /// Replaces the status of one of our kinds as a whole: `patch_status(&pool)`.
+    ///
+    /// # Errors
+    /// As [`WriteError`] says.
+    pub async fn patch_status<'a>(&self, of: impl Into<StatusOf<'a>>) -> Result<(), WriteError> {
+        let (kind, metadata, status) = of.into().parts()?;
+        let path = format!("{}/status", path(kind, None, name(metadata)?));
+        let body = body::whole_status(metadata.resource_version.as_deref(), status);
+        let request = Outgoing { content: JSON_PATCH, ..Outgoing::new(kind, Method::PATCH, path, body) };
+        self.send_and_absorb(request).await.map(drop)
+    }
+
+    /// Enters the owner of an address on one segment into its VirtualIP, or takes the entry out again. Whoever enters
+    /// last is shown; entries of other segments are not touched.
+    ///
+    /// # Errors
+    /// As [`WriteError`] says; [`WriteError::Conflict`] when the VirtualIP is another one than that `uid`.
+    pub async fn apply_layer2_owner(
+        &self,
+        virtual_ip: &str,
+        uid: Option<&str>,
+        segment: &str,
+        owner: Option<&Layer2Owner>,
+    ) -> Result<(), WriteError> {
+        let body = body::layer2_owner(virtual_ip, uid, owner)?;
+        let path = format!("{}/status", path(Kind::VirtualIP, None, virtual_ip));
+        let manager: String = format!("{SPEAKER_MANAGER}/{segment}").chars().take(LONGEST_MANAGER).collect();
+        self.apply(Kind::VirtualIP, path, &manager, &body).await
+    }
+
+    /// Creates the Speaker object of a node; give it an ownerReference to its Node. One that exists stays.
+    ///
+    /// # Errors
+    /// As [`WriteError`] says.
+    pub async fn create_speaker(&self, object: &Speaker) -> Result<(), WriteError> {
+        let body = body::of(object)?;
+        let request = Outgoing {
+            manager: SPEAKER_MANAGER,
+            ..Outgoing::new(Kind::Speaker, Method::POST, path(Kind::Speaker, None, ""), body)
+        };
+        match self.send_and_absorb(request).await {
+            Ok(_) | Err(WriteError::Exists) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes the status of a Speaker. What was written before and is not given any more is removed.
+    ///
+    /// # Errors
+    /// As [`WriteError`] says; [`WriteError::NotFound`] when the object has to be created first.
+    pub async fn apply_speaker_status(&self, object: &Speaker) -> Result<(), WriteError> {
+        let node = name(&object.metadata)?;
+        let body = body::speaker_status(object)?;
+        let path = format!("{}/status", path(Kind::Speaker, None, node));
+        self.apply(Kind::Speaker, path, SPEAKER_MANAGER, &body).await
+    }
+
+    /// Comes back when every write that has returned shows in the view's receivers.
+    pub async fn settle(&self) {
+        let (done, settled) = oneshot::channel();
+        self.tell(Message::Settle(done)).await;
+        // Without a view there is nothing to wait for.
+        let _ = settled.await;
+    }
+
+    async fn put(&self, kind: Kind, method: Method, path: String, body: Value) -> Result<Object, WriteError> {
+        self.send_and_absorb(Outgoing::new(kind, method, path, body)).await
+    }
+
+    async fn merge(&self, kind: Kind, path: &str, body: &Value) -> Result<Object, WriteError> {
+        let request = Outgoing::new(kind, Method::PATCH, path.to_owned(), body.clone());
+        self.send_and_absorb(Outgoing { content: MERGE_PATCH, ..request }).await
+    }
+
+    async fn apply(&self, kind: Kind, path: String, manager: &str, body: &Value) -> Result<(), WriteError> {
+        let request = Outgoing::new(kind, Method::PATCH, path, body.clone());
+        let request = Outgoing { content: APPLY_PATCH, manager, forced: true, ..request };
+        self.send_and_absorb(request).await.map(drop)
+    }
+
+    async fn delete(
+        &self,
+        kind: Kind,
+        path: String,
+        body: Value,
+        metadata: &ObjectMeta,
+    ) -> Result<(), WriteError> {
+        let answer = self.send(Outgoing::new(kind, Method::DELETE, path, body)).await?;
+        // Whoever holds another finalizer keeps the object, and the answer is the object then; else it is a Status, or
+        // the object as it was last.
+        let kept = decode::object(kind, &answer).ok().filter(|object| {
+            let metadata = object.metadata();
+            metadata.deletion_timestamp.is_some()
+                && metadata.finalizers.as_ref().is_some_and(|all| !all.is_empty())
+        });
+        let message = match kept {
+            Some(object) => Message::Wrote(object),
+            None => {
+                let namespace = metadata.namespace.clone().unwrap_or_default();
+                let name = Name { namespace, name: name(metadata)?.to_owned() };
+                Message::Deleted(kind, name, metadata.uid.clone())
+            }
+        };
+        self.tell(message).await;
+        Ok(())
+    }
+
+    async fn send_and_absorb(&self, request: Outgoing<'_>) -> Result<Object, WriteError> {
+        let kind = request.kind;
+        let answer = self.send(request).await?;
+        let object = decode::object(kind, &answer).map_err(|broken| {
+            WriteError::Unavailable(format!("the answer cannot be read: {}", broken.refusal.message))
+        })?;
+        self.tell(Message::Wrote(object.clone())).await;
+        Ok(object)
+    }
+
+    async fn send(&self, request: Outgoing<'_>) -> Result<String, WriteError> {
+        let (client, generation) = self.connection.client();
+        let request = request.build()?;
+        let answered = timeout(TIMEOUT, async {
+            let response = client.send(request).await?;
+            let (parts, body) = response.into_parts();
+            Ok::<_, ::kube::Error>((parts, body.collect_bytes().await?))
+        });
+        match answered.await {
+            Err(_) => Err(WriteError::Timeout),
+            Ok(Err(error)) => {
+                self.connection.renew(generation).await;
+                Err(WriteError::Unavailable(with_causes(&error)))
+            }
+            Ok(Ok((parts, body))) if parts.status.is_success() => String::from_utf8(body.to_vec())
+                .map_err(|_| WriteError::Unavailable("the answer is no text".to_owned())),
+            Ok(Ok((parts, body))) => {
+                let error = WriteError::of(parts.status, &parts.headers, &body);
+                if parts.status == http::StatusCode::UNAUTHORIZED {
+                    self.connection.renew(generation).await;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn tell(&self, message: Message) {
+        if let Some(view) = self.view.get() {
+            // Without a reader nobody needs the view.
+            let _ = view.send(message).await;
+        }
+    }
+}
+
+/// An object of ours whose status is to be written.
+#[derive(Clone, Copy, Debug)]
+pub enum StatusOf<'a> {
+    /// An AddressPool.
+    AddressPool(&'a AddressPool),
+    /// An L2Advertisement.
+    L2Advertisement(&'a L2Advertisement),
+    /// A VirtualIP.
+    VirtualIP(&'a VirtualIP),
+    /// A Speaker.
+    Speaker(&'a Speaker),
+}
+
+impl<'a> StatusOf<'a> {
+    fn parts(self) -> Result<(Kind, &'a ObjectMeta, Value), WriteError> {
+        Ok(match self {
+            Self::AddressPool(object) => (Kind::AddressPool, &object.metadata, body::of(&object.status)?),
+            Self::L2Advertisement(object) => {
+                (Kind::L2Advertisement, &object.metadata, body::of(&object.status)?)
+            }
+            Self::VirtualIP(object) => (Kind::VirtualIP, &object.metadata, body::of(&object.status)?),
+            Self::Speaker(object) => (Kind::Speaker, &object.metadata, body::of(&object.status)?),
+        })
+    }
+}
+
+macro_rules! status_of {
+    ($($kind:ident),+) => {$(
+        impl<'a> From<&'a $kind> for StatusOf<'a> {
+            fn from(object: &'a $kind) -> Self {
+                Self::$kind(object)
+            }
+        }
+    )+};
+}
+
+status_of!(AddressPool, L2Advertisement, VirtualIP, Speaker);
+
+const JSON: &str = "application/json";
+const JSON_PATCH: &str = "application/json-patch+json";
+const MERGE_PATCH: &str = "application/merge-patch+json";
+const APPLY_PATCH: &str = "application/apply-patch+yaml";
+
+/// One request.
+struct Outgoing<'a> {
+    kind: Kind,
+    method: Method,
+    path: String,
+    content: &'static str,
+    manager: &'a str,
+    /// Whether fields of other managers are taken over (server-side apply only).
+    forced: bool,
+    body: Value,
+}
+
+impl Outgoing<'_> {
+    fn new(kind: Kind, method: Method, path: String, body: Value) -> Self {
+        Self { kind, method, path, content: JSON, manager: FIELD_MANAGER, forced: false, body }
+    }
+
+    fn build(self) -> Result<Request<Body>, WriteError> {
+        // A segment stands in a manager's name: of what it is made of, only these mean something in a URL.
+        let manager = self.manager.replace('%', "%25").replace('/', "%2F").replace(':', "%3A");
+        let mut uri = self.path;
+        if self.method != Method::DELETE {
+            uri = format!("{uri}?fieldManager={manager}");
+        }
+        if self.forced {
+            uri.push_str("&force=true");
+        }
+        let body = serde_json::to_vec(&self.body).map_err(|error| WriteError::Invalid(error.to_string()))?;
+        Request::builder()
+            .method(self.method)
+            .uri(uri)
+            .header(http::header::CONTENT_TYPE, self.content)
+            .body(Body::from(body))
+            .map_err(|error| WriteError::Invalid(format!("no request can be made of it: {error}")))
+    }
+}
+
+/// Where the API server has an object, or all of a namespace; an empty name means all.
+fn path(kind: Kind, namespace: Option<&str>, name: &str) -> String {
+    let all = kind.path();
+    let all = match (namespace, all.rsplit_once('/')) {
+        (Some(namespace), Some((api, plural))) => format!("{api}/namespaces/{namespace}/{plural}"),
+        _ => all,
+    };
+    if name.is_empty() { all } else { format!("{all}/{name}") }
+}
+
+fn name(metadata: &ObjectMeta) -> Result<&str, WriteError> {
+    metadata.name.as_deref().filter(|name| !name.is_empty()).ok_or_else(|| incomplete("name"))
+}
+
+fn namespace(metadata: &ObjectMeta) -> Result<&str, WriteError> {
+    metadata.namespace.as_deref().ok_or_else(|| incomplete("namespace"))
+}
+
+fn version(metadata: &ObjectMeta) -> Result<&str, WriteError> {
+    metadata.resource_version.as_deref().ok_or_else(|| incomplete("resourceVersion"))
+}
+
+fn incomplete(field: &str) -> WriteError {
+    WriteError::Invalid(format!("the object has no metadata.{field}; it does not come from the cluster"))
+}
+
+fn virtual_ip(object: Object) -> Result<Arc<VirtualIP>, WriteError> {
+    match object {
+        Object::VirtualIP(object) => Ok(Arc::from(object)),
+        other => Err(foreign(&other)),
+    }
+}
+
+fn service(object: Object) -> Result<Arc<Service>, WriteError> {
+    match object {
+        Object::Service(object) => Ok(Arc::from(object)),
+        other => Err(foreign(&other)),
+    }
+}
+
+fn foreign(object: &Object) -> WriteError {
+    WriteError::Unavailable(format!("the answer is a {}", object.kind()))
+}
