@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! Where the programs are. Those that are missing are built, once for all tests of this machine.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+
+/// A program of a control plane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// What the API server keeps its objects in.
+    Etcd,
+    /// kube-apiserver.
+    ApiServer,
+    /// kubectl.
+    Kubectl,
+    /// kube-proxy.
+    KubeProxy,
+    /// kube-controller-manager.
+    ControllerManager,
+}
+
+impl Program {
+    /// Its file name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Program::Etcd => "etcd",
+            Program::ApiServer => "kube-apiserver",
+            Program::Kubectl => "kubectl",
+            Program::KubeProxy => "kube-proxy",
+            Program::ControllerManager => "kube-controller-manager",
+        }
+    }
+
+    /// Its file: in `KUBEBUILDER_ASSETS` if that has one of the name, otherwise in our own cache, where it is built if it is missing
+    /// (minutes; says so on standard error).
+    ///
+    /// # Errors
+    /// It cannot be built; the message says what to install.
+    pub fn file(self) -> Result<PathBuf> {
+        let given = std::env::var_os("KUBEBUILDER_ASSETS").map(|folder| Path::new(&folder).join(self.name()));
+        match given {
+            Some(file) if file.is_file() => Ok(file),
+            _ => Ok(folder(&[self])?.join(self.name())),
+        }
+    }
+}
+
+/// The folder of the cache that holds `programs`, those apart that `KUBEBUILDER_ASSETS` has.
+///
+/// # Errors
+/// One is missing and cannot be built; the message says what to install.
+pub fn folder(programs: &[Program]) -> Result<PathBuf> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("build");
+    let output = Command::new(&script)
+        .args(programs.iter().map(|program| program.name()))
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("starting {}", script.display()))?;
+    ensure!(
+        output.status.success(),
+        "{} has failed ({}); what it said stands above",
+        script.display(),
+        output.status
+    );
+    let text = String::from_utf8(output.stdout).context("the folder's name is no UTF-8")?;
+    Ok(PathBuf::from(text.trim_end_matches('\n')))
+}
