@@ -8,7 +8,7 @@
 //! our own write is not taken. With the API away the last view stays, marked by
 //! [`Freshness`](ferrolb_config::Freshness).
 
-mod connection;
+pub(crate) mod connection;
 mod decode;
 mod kind;
 mod lines;
@@ -16,7 +16,7 @@ mod prune;
 mod publish;
 mod reflect;
 mod store;
-mod trouble;
+pub(crate) mod trouble;
 mod writer;
 
 use std::path::PathBuf;
@@ -28,6 +28,7 @@ use tokio::sync::{mpsc, watch};
 pub use connection::ConnectError;
 pub use writer::{ClusterWriter, FIELD_MANAGER, StatusOf, WriteError};
 
+use crate::lease::{Campaign, campaign};
 use connection::Connection;
 use kind::{Kind, Scope};
 use publish::{Message, publish};
@@ -121,5 +122,11 @@ impl Cluster {
     /// Writes to this cluster; what it writes shows in the view of [`Cluster::watch`].
     pub fn writer(&self) -> ClusterWriter {
         ClusterWriter::new(Arc::clone(&self.connection), Arc::clone(&self.view))
+    }
+
+    /// Stands for the Lease `name` in the install namespace as `identity`, until `shutdown` holds `true` or its sender
+    /// is gone; then the Lease is given back. Stop writing first. Two processes must not have one identity.
+    pub fn campaign(&self, name: &str, identity: String, shutdown: watch::Receiver<bool>) -> Campaign {
+        campaign(Arc::clone(&self.connection), &self.options.namespace, name, identity, shutdown)
     }
 }

@@ -10,6 +10,7 @@
 mod directory;
 mod files;
 pub mod kube;
+pub mod lease;
 mod merge;
 pub mod state;
 

@@ -100,7 +100,7 @@ pub(crate) async fn reflect(
         let mut wait = backoff.next();
         if let Some(trouble) = trouble {
             if last.as_ref() != Some(&trouble) {
-                warn!(kind = kind.name(), ?trouble, "cannot follow; will try again");
+                warn!(kind = kind.name(), "{trouble}; will try again");
             }
             if let Trouble::Busy(Some(asked)) = &trouble {
                 wait = wait.max(*asked);

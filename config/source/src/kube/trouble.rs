@@ -4,6 +4,7 @@
 //! What can go wrong between us and the API server while a kind is read.
 
 use std::error::Error as _;
+use std::fmt;
 use std::time::Duration;
 
 use ferrolb_config::reason::{Reason, Refusal, Severity};
@@ -90,6 +91,20 @@ impl Trouble {
             remedy: Some(remedy),
             location: None,
         })
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotInstalled => f.write_str("the API server does not know the kind"),
+            Self::Forbidden(why) => write!(f, "the API server refuses it: {why}"),
+            Self::Unauthorized(why) => write!(f, "the API server does not accept the credentials: {why}"),
+            Self::Busy(_) => f.write_str("the API server is busy"),
+            Self::Expired => f.write_str("what was asked for is too old"),
+            Self::NoStreaming => f.write_str("the API server does not accept the request"),
+            Self::Unreachable(why) => write!(f, "the API server cannot be reached: {why}"),
+        }
     }
 }
 

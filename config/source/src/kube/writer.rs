@@ -26,6 +26,7 @@ use super::decode;
 use super::kind::{Kind, Name};
 use super::publish::Message;
 use super::trouble::with_causes;
+use crate::lease::Fence;
 
 /// The controller's name in managed fields: whoever wrote a Service's status is told apart by it.
 pub const FIELD_MANAGER: &str = "ferrolb-controller";
@@ -45,11 +46,18 @@ const LONGEST_MANAGER: usize = 128;
 pub struct ClusterWriter {
     connection: Arc<Connection>,
     view: Arc<OnceLock<mpsc::Sender<Message>>>,
+    fence: Option<Fence>,
 }
 
 impl ClusterWriter {
     pub(super) fn new(connection: Arc<Connection>, view: Arc<OnceLock<mpsc::Sender<Message>>>) -> Self {
-        Self { connection, view }
+        Self { connection, view, fence: None }
+    }
+
+    /// The same, but no write starts unless `fence` is open: for one who writes only while it leads.
+    #[must_use]
+    pub fn fenced(self, fence: Fence) -> Self {
+        Self { fence: Some(fence), ..self }
     }
 
     /// Creates a VirtualIP: its name is the lock on the address.
@@ -252,6 +260,9 @@ impl ClusterWriter {
     async fn send(&self, request: Outgoing<'_>) -> Result<String, WriteError> {
         let (client, generation) = self.connection.client();
         let request = request.build()?;
+        if self.fence.as_ref().is_some_and(|fence| !fence.is_open()) {
+            return Err(WriteError::NotLeading);
+        }
         let answered = timeout(TIMEOUT, async {
             let response = client.send(request).await?;
             let (parts, body) = response.into_parts();

@@ -18,6 +18,9 @@ pub enum WriteError {
     /// There is no such object, or no such kind.
     #[error("the object does not exist")]
     NotFound,
+    /// This process does not lead, or not for certain; nothing was sent.
+    #[error("this process does not lead at the moment")]
+    NotLeading,
     /// An object of that name exists.
     #[error("an object of that name exists")]
     Exists,
@@ -72,6 +75,7 @@ impl WriteError {
             Self::Conflict => "conflict",
             Self::NotFound => "not_found",
             Self::Exists => "exists",
+            Self::NotLeading => "not_leading",
             Self::Forbidden(_) => "forbidden",
             Self::TooManyRequests { .. } => "too_many_requests",
             Self::Invalid(_) => "invalid",
