@@ -7,6 +7,7 @@ use std::fs;
 
 use anyhow::Context;
 use ferrolb_speaker::Options;
+use ferrolb_speaker::datapath::Mode;
 use tokio::runtime::Runtime;
 use tracing::{error, info};
 
@@ -75,6 +76,8 @@ async fn run_speaker(arguments: SpeakerArguments, shutdown: &Shutdown) -> anyhow
         hello_key_file: arguments.hello_key_file,
         source: arguments.folders.source,
         state: arguments.folders.state,
+        mode: Mode::NFTables,
+        healthz: None,
         linger: Options::LINGER,
     };
     ferrolb_speaker::run(options, shutdown.subscribe()).await.context(doing)

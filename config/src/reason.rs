@@ -58,6 +58,12 @@ pub enum Reason {
     InterfaceNotFound,
     /// The data path is not in place: nft failed or is missing.
     DataPathNotReady,
+    /// kube-proxy says that it is unwell.
+    KubeProxyUnhealthy,
+    /// Nobody answers where kube-proxy should say how it is.
+    KubeProxySilent,
+    /// What clients send to ports that no Service uses is not refused.
+    Unguarded,
     /// Forwarding is switched off in the kernel.
     ForwardingDisabled,
     /// Another rule set drops what we forward.

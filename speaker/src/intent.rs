@@ -27,14 +27,14 @@ use ferrolb_config::{ObjectRef, ServiceName};
 
 use self::nodes::Nodes;
 use self::wish::Wish;
-use crate::datapath::{Backends, Clients, DataPath, Frontend, Protocol, Role, Source};
+use crate::datapath::{Backends, Clients, DataPath, Frontend, Mode, Protocol, Role, Source};
 
 /// What one node should do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Intent {
     /// Every virtual IP that the controller recorded.
     pub vips: BTreeMap<IpAddr, VipIntent>,
-    /// The ports of all virtual IPs, with the endpoints that this node leads to.
+    /// The ports of all virtual IPs, with the endpoints that this node leads to; none where kube-proxy leads.
     pub ports: BTreeMap<Frontend, Backends>,
     /// Parts of Services that the data path cannot serve.
     pub refused: Vec<Refusal>,
@@ -96,8 +96,8 @@ impl Intent {
     }
 }
 
-/// What `node` should do.
-pub fn intent(snapshot: &Snapshot, node: &str) -> Intent {
+/// What `node` should do. The ports are led by `mode`; where that is kube-proxy's work, none are asked of ours.
+pub fn intent(snapshot: &Snapshot, node: &str, mode: Mode) -> Intent {
     let nodes = Nodes::new(snapshot);
     let unreadable_ranges = with_unreadable_ranges(snapshot);
     let mut intent = Intent::default();
@@ -105,7 +105,7 @@ pub fn intent(snapshot: &Snapshot, node: &str) -> Intent {
         let services = consumers(snapshot, spec);
         let wishes: Vec<Wish<'_>> =
             services.map(|service| Wish::new(snapshot, &nodes, *address, spec, service)).collect();
-        for wish in &wishes {
+        for wish in wishes.iter().filter(|_| mode == Mode::NFTables) {
             let object = ObjectRef::namespaced("Service", &wish.service.name);
             add_ports(&mut intent, node, *address, wish, unreadable_ranges.contains(&object));
         }

@@ -9,6 +9,9 @@ use std::time::Duration;
 use anyhow::Context;
 use ferrolb_layer2::{KeyRing, Timing};
 
+use crate::datapath::{Healthz, Mode, Setup};
+use crate::kernel::rights::{self, Capability, MissingRights};
+
 /// What a speaker is told at its start.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -23,6 +26,10 @@ pub struct Options {
     pub source: PathBuf,
     /// The folder of what is decided and observed.
     pub state: PathBuf,
+    /// Who leads traffic into Services.
+    pub mode: Mode,
+    /// Where kube-proxy says how it is; `None`: it is not asked.
+    pub healthz: Option<Healthz>,
     /// How long clients that still send to this node after it has ended are served.
     pub linger: Duration,
 }
@@ -30,6 +37,25 @@ pub struct Options {
 impl Options {
     /// The default of [`Options::linger`]: longer than Linux keeps a neighbour entry that it does not use.
     pub const LINGER: Duration = Timing::DEFAULT.linger;
+
+    /// How the data path is to work with the rights that the process has. Where kube-proxy translates, ours only guards,
+    /// and can be done without.
+    ///
+    /// # Errors
+    /// A right is missing that nothing works without.
+    pub(crate) fn setup(&self) -> Result<Setup, MissingRights> {
+        match self.mode {
+            Mode::NFTables => {
+                rights::check(&[Capability::NetRaw, Capability::NetAdmin])?;
+                Ok(Setup::NFTables)
+            }
+            Mode::KubeProxy => {
+                rights::check(&[Capability::NetRaw])?;
+                let guarded = rights::check(&[Capability::NetAdmin]).is_ok();
+                Ok(Setup::KubeProxy { healthz: self.healthz.clone(), guarded })
+            }
+        }
+    }
 
     /// The keys that hellos are authenticated with.
     ///

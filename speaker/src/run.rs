@@ -27,7 +27,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use crate::datapath::{self, DataPath};
+use crate::datapath::{self, DataPath, Setup};
 use crate::election::wanted;
 use crate::intent::{Intent, intent};
 use crate::kernel::priority::{self, Shortcoming};
@@ -47,7 +47,7 @@ const LEAVE_AT_MOST: Duration = Duration::from_secs(1);
 /// # Errors
 /// A right, a key or a folder is missing, or a part of the speaker ended.
 pub async fn run(options: Options, mut shutdown: watch::Receiver<bool>) -> anyhow::Result<()> {
-    rights::check()?;
+    let setup = options.setup()?;
     if let Err(error) = rights::pass_on_to_tools() {
         warn!(%error, "cannot pass the network rights on to nft and conntrack");
     }
@@ -55,7 +55,7 @@ pub async fn run(options: Options, mut shutdown: watch::Receiver<bool>) -> anyho
     for shortcoming in &shortcomings {
         warn!("{shortcoming}");
     }
-    let starting = Speaker::start(options, shortcomings);
+    let starting = Speaker::start(options, setup, shortcomings);
     let speaker = tokio::select! {
         speaker = starting => speaker?,
         _ = shutdown.wait_for(|stop| *stop) => return Ok(()),
@@ -86,7 +86,7 @@ struct Decisions {
 }
 
 impl Speaker {
-    async fn start(options: Options, shortcomings: Vec<Shortcoming>) -> anyhow::Result<Self> {
+    async fn start(options: Options, setup: Setup, shortcomings: Vec<Shortcoming>) -> anyhow::Result<Self> {
         let keys = options.keys()?;
         let default_key = keys.is_default();
         let (folder, role) = (options.state.clone(), Role::Speaker(options.node_name.clone()));
@@ -100,7 +100,7 @@ impl Speaker {
         let identity = Identity { cluster, node: id, keys, timing: Timing::DEFAULT };
         let (layer2, events) = Layer2::start(identity).context("cannot start the layer-2 thread")?;
         let (data_path_sender, desired) = watch::channel(None);
-        let data_path = datapath::start(desired);
+        let data_path = datapath::start(setup, desired);
         let (wanted_sender, want) = watch::channel(None);
         let (known_sender, known) = watch::channel(Arc::default());
         let (refusals, refused) = watch::channel(Refusals::new());
@@ -186,7 +186,7 @@ async fn decide(
         let now = Arc::clone(&objects.borrow_and_update());
         let new = Snapshot::build(&now);
         if snapshot.as_ref() != Some(&new) {
-            doing = intent(&new, &options.node_name);
+            doing = intent(&new, &options.node_name, options.mode);
             set(&decisions.data_path, Some(Arc::new(doing.data_path())));
             decisions.known.send_replace(Arc::new(known(options, &new, &doing)));
             snapshot = Some(new);

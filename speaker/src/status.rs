@@ -206,12 +206,17 @@ fn refusals(
 ) -> BTreeMap<IpAddr, String> {
     let mut refusals = known.refused.clone();
     let ready = data_path.ready();
+    let not_ready = match &data_path.closed {
+        Some(condition) => told(condition.reason(), &condition.to_string()),
+        None => {
+            told(Reason::DataPathNotReady, "the rules that lead its traffic on are not in the kernel yet")
+        }
+    };
     for address in &known.candidate {
         if let Some(refusal) = no_interface.get(address) {
             refusals.insert(*address, told(refusal.reason, &refusal.message));
         } else if !ready.contains(address) {
-            let message = "the rules that lead its traffic on are not in the kernel yet";
-            refusals.insert(*address, told(Reason::DataPathNotReady, message));
+            refusals.insert(*address, not_ready.clone());
         }
     }
     refusals

@@ -34,6 +34,12 @@ pub enum Condition {
     ConntrackMissing(String),
     /// `conntrack` could not delete entries.
     ConntrackFailed(String),
+    /// kube-proxy says that it is unwell.
+    KubeProxyUnhealthy(String),
+    /// Nobody answers where kube-proxy should say how it is.
+    KubeProxySilent(String),
+    /// What nobody translates is not refused, because of this.
+    Unguarded(Box<Condition>),
 }
 
 impl Condition {
@@ -45,6 +51,18 @@ impl Condition {
             Condition::ForwardingOff { .. } => Reason::ForwardingDisabled,
             Condition::ForwardPolicyDrop { .. } => Reason::ForwardDropped,
             Condition::ConntrackMissing(_) | Condition::ConntrackFailed(_) => Reason::StaleFlows,
+            Condition::KubeProxyUnhealthy(_) => Reason::KubeProxyUnhealthy,
+            Condition::KubeProxySilent(_) => Reason::KubeProxySilent,
+            Condition::Unguarded(_) => Reason::Unguarded,
+        }
+    }
+
+    /// The type of the node's condition that does not hold because of it.
+    pub fn breaks(&self) -> &'static str {
+        match self {
+            Condition::KubeProxyUnhealthy(_) | Condition::KubeProxySilent(_) => "KubeProxyHealthy",
+            Condition::Unguarded(_) => "Guarded",
+            _ => "DataPathHealthy",
         }
     }
 }
@@ -76,6 +94,20 @@ impl fmt::Display for Condition {
                  whose endpoint is gone, are stuck until they pause for 30 s; install conntrack"
             ),
             Condition::ConntrackFailed(why) => write!(f, "conntrack could not delete stale flows: {why}"),
+            Condition::KubeProxyUnhealthy(why) => write!(
+                f,
+                "kube-proxy on this node is unwell, so that no address is carried here: {why}; look at its log"
+            ),
+            Condition::KubeProxySilent(why) => write!(
+                f,
+                "whether kube-proxy is well is not known ({why}); if the CNI plugin has taken its place, say \
+                 --kube-proxy-healthz none"
+            ),
+            Condition::Unguarded(why) => write!(
+                f,
+                "what clients send to ports that no Service uses is not refused, and may go round between this node \
+                 and a router: {why}"
+            ),
         }
     }
 }

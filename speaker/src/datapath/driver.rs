@@ -17,6 +17,7 @@ use crate::kernel::table_monitor::{TableMonitor, Tampering};
 use super::condition::Condition;
 use super::flows::Flows;
 use super::kernel_table::{self, KernelTable};
+use super::mode::Mode;
 use super::model::{DataPath, Frontend};
 use super::ruleset::{TABLE, TABLE_NAME};
 use super::{host, nft, transaction};
@@ -36,17 +37,20 @@ const SETTLE: Duration = Duration::from_secs(1);
 /// What the data path has come to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Observed {
-    /// What the kernel does: the last of the desired states that it accepted. After a failed change it is still in
-    /// force, unless somebody else deleted the table and it cannot be restored.
-    pub applied: Option<Arc<DataPath>>,
+    /// What traffic is led by. With a table of our own, the last of the desired states that the kernel accepted: after a
+    /// failed change it is still in force, unless somebody else deleted the table and it cannot be restored. With
+    /// kube-proxy the last one, unless kube-proxy is unwell.
+    pub serving: Option<Arc<DataPath>>,
+    /// Why nothing is served, where that is known.
+    pub closed: Option<Condition>,
     /// What is wrong, empty if nothing is.
     pub conditions: BTreeSet<Condition>,
 }
 
 impl Observed {
-    /// The virtual IPs that this node may carry and whose rules are in the kernel: the gate of the election.
+    /// The virtual IPs that this node may carry and whose traffic finds its way: the gate of the election.
     pub fn ready(&self) -> BTreeSet<IpAddr> {
-        self.applied.iter().flat_map(|applied| applied.candidates()).collect()
+        self.serving.iter().flat_map(|serving| serving.candidates()).collect()
     }
 }
 
@@ -61,6 +65,14 @@ pub struct Handle {
 }
 
 impl Handle {
+    pub(crate) fn new(
+        observed: watch::Receiver<Observed>,
+        exit: oneshot::Sender<Exit>,
+        task: JoinHandle<()>,
+    ) -> Self {
+        Self { observed, exit, task }
+    }
+
     /// What the data path has come to, now and in future.
     pub fn observed(&self) -> watch::Receiver<Observed> {
         self.observed.clone()
@@ -84,14 +96,15 @@ impl Handle {
 
 /// Starts to keep the table as `desired` says. While that is `None`, what shall be is not known yet, and whatever an
 /// earlier process left stays untouched.
-pub fn start(desired: watch::Receiver<Option<Arc<DataPath>>>) -> Handle {
+pub(crate) fn start_table(mode: Mode, desired: watch::Receiver<Option<Arc<DataPath>>>) -> Handle {
     let (observe, observed) = watch::channel(Observed::default());
     let (exit, exiting) = oneshot::channel();
     let task = tokio::spawn(async move {
         let mut driver = Driver {
+            mode,
             desired,
             observe,
-            table: KernelTable::default(),
+            table: KernelTable::new(mode),
             refusal: None,
             flows: Flows::default(),
             host: BTreeSet::new(),
@@ -119,9 +132,10 @@ pub async fn cleanup() -> Result<Option<BTreeSet<Frontend>>, Condition> {
     Ok(ports)
 }
 
-type Exit = (Duration, oneshot::Sender<Result<(), Condition>>);
+pub(crate) type Exit = (Duration, oneshot::Sender<Result<(), Condition>>);
 
 struct Driver {
+    mode: Mode,
     desired: watch::Receiver<Option<Arc<DataPath>>>,
     observe: watch::Sender<Observed>,
     table: KernelTable,
@@ -209,11 +223,14 @@ impl Driver {
         let stale = match self.table.apply(&desired).await {
             Ok(stale) => stale,
             Err(condition) => {
-                tracing::error!(reason = %condition.reason(), "{condition}");
+                // Tried again for as long as it takes, and told once.
+                if self.refusal.as_ref() != Some(&condition) {
+                    tracing::error!(reason = %condition.reason(), "{condition}");
+                }
                 self.refusal = Some(condition);
                 // A refused text changes nothing; but the rules of before may be gone for another reason.
                 if !self.table.is_known() && kernel_table::exists().await == Ok(false) {
-                    self.observe.send_modify(|observed| observed.applied = None);
+                    self.observe.send_modify(|observed| observed.serving = None);
                 }
                 self.publish(None);
                 return false;
@@ -234,9 +251,12 @@ impl Driver {
     async fn look_at_host(&mut self) -> bool {
         // A failure here meets the rules themselves too, and is told there.
         let quietly = |condition: Condition| tracing::debug!(reason = %condition.reason(), "{condition}");
-        match host::forward_drops().await {
-            Ok(drops) => self.host = drops,
-            Err(condition) => quietly(condition),
+        // Whoever translates sees to it that what is translated gets through.
+        if self.mode == Mode::NFTables {
+            match host::forward_drops().await {
+                Ok(drops) => self.host = drops,
+                Err(condition) => quietly(condition),
+            }
         }
         let desired = self.desired.borrow().clone();
         if let Some(desired) = desired {
@@ -259,8 +279,8 @@ impl Driver {
     fn publish(&self, applied: Option<&Arc<DataPath>>) {
         let conditions = self.host.iter().chain(&self.refusal).chain(self.flows.problem()).cloned().collect();
         self.observe.send_if_modified(|observed| {
-            let applied = applied.or(observed.applied.as_ref()).cloned();
-            let new = Observed { applied, conditions };
+            let serving = applied.or(observed.serving.as_ref()).cloned();
+            let new = Observed { serving, closed: None, conditions };
             let changed = *observed != new;
             *observed = new;
             changed

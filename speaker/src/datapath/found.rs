@@ -5,7 +5,7 @@
 //!
 //! Whatever is not understood is passed over: a listing can hold expressions of every version of nftables.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use serde_json::Value;
@@ -20,6 +20,8 @@ pub(crate) struct Leftovers {
     pub(crate) chains: BTreeMap<String, Option<String>>,
     /// The elements of maps and sets, by key.
     pub(crate) elements: BTreeMap<Container, BTreeMap<String, FoundElement>>,
+    /// The chains that the kernel calls by itself, by name.
+    pub(crate) base_chains: BTreeSet<String>,
 }
 
 /// An element of a map or set.
@@ -36,10 +38,12 @@ impl Leftovers {
     pub(crate) fn read(listing: &Value) -> Self {
         let mut found = Leftovers::default();
         for object in objects(listing) {
-            if let Some(name) = object.pointer("/chain/name").and_then(Value::as_str)
-                && is_port_chain(name)
-            {
-                found.chains.entry(name.to_owned()).or_default();
+            if let Some(name) = object.pointer("/chain/name").and_then(Value::as_str) {
+                if is_port_chain(name) {
+                    found.chains.entry(name.to_owned()).or_default();
+                } else if object.pointer("/chain/hook").is_some() {
+                    found.base_chains.insert(name.to_owned());
+                }
             }
             if let Some(digest) =
                 object.pointer("/rule/comment").and_then(Value::as_str).and_then(comment_digest)
@@ -205,7 +209,8 @@ mod tests {
                  {"goto": {"target": "port/udp/53/x"}}],
             ]}},
             {"set": {"name": "candidates6", "elem": ["::1.2.3.4"]}},
-            {"chain": {"name": "prerouting"}},
+            {"chain": {"name": "prerouting", "hook": "prerouting"}},
+            {"chain": {"name": "refuse"}},
             {"chain": {"name": "port/tcp/80/x"}},
             {"rule": {"chain": "port/tcp/80/x", "comment": "default/web 00ff"}},
             {"chain": {"name": "port/udp/53/x"}},
@@ -222,6 +227,7 @@ mod tests {
         assert_eq!(found.chains["port/tcp/80/x"].as_deref(), Some("00ff"));
         assert_eq!(found.chains["port/udp/53/x"], None);
         assert_eq!(found.chains.len(), 2);
+        assert_eq!(found.base_chains, ["prerouting".to_owned()].into());
     }
 
     #[test]

@@ -9,13 +9,15 @@ use std::time::Duration;
 use super::condition::Condition;
 use super::conntrack::{self, Stale, Translated};
 use super::found::{self, Leftovers};
+use super::mode::Mode;
 use super::model::{DataPath, Frontend};
 use super::ruleset::{Elements, Ruleset, TABLE_NAME, ruleset};
 use super::{nft, transaction};
 
 /// Knows what the table holds once it has written it itself.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct KernelTable {
+    mode: Mode,
     /// What the table holds; `None` while that is unknown, as at the start.
     holds: Option<Ruleset>,
     /// Whether somebody else changed it since this process wrote it.
@@ -27,6 +29,11 @@ pub(crate) struct KernelTable {
 }
 
 impl KernelTable {
+    /// Knows nothing yet.
+    pub(crate) fn new(mode: Mode) -> Self {
+        Self { mode, holds: None, tampered: false, writer: None, translated: Translated::new() }
+    }
+
     /// Makes the table do what `desired` says. Returns the flows that know nothing of it.
     ///
     /// # Errors
@@ -73,10 +80,10 @@ impl KernelTable {
         }
         let leftovers = found.as_ref().map(Leftovers::read).unwrap_or_default();
         let leftovers = if self.tampered { leftovers.distrusted() } else { leftovers };
-        let writer = match nft::apply(&transaction::take_over(&leftovers, wanted)).await {
+        let writer = match nft::apply(&transaction::take_over(self.mode, &leftovers, wanted)).await {
             Err(Condition::NftFailed(why)) if found.is_some() => {
                 tracing::warn!(why, "the table found has another layout; replacing it");
-                nft::apply(&transaction::rebuild(wanted)).await?
+                nft::apply(&transaction::rebuild(self.mode, wanted)).await?
             }
             other => other?,
         };

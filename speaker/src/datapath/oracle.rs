@@ -10,6 +10,7 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::found::Leftovers;
+use super::mode::Mode;
 use super::model::{Backends, Clients, DataPath, Frontend, Protocol, Role, Source};
 use super::ruleset::{Ruleset, ruleset};
 use super::{nft, transaction};
@@ -80,7 +81,7 @@ fn any_sequence_of_changes_ends_in_the_same_table() {
     in_namespace(async || {
         let mut rng = Rng::with_seed(7);
         let mut current = Ruleset::default();
-        nft::apply(&transaction::take_over(&Leftovers::default(), &current)).await.unwrap();
+        nft::apply(&transaction::take_over(Mode::NFTables, &Leftovers::default(), &current)).await.unwrap();
         for _ in 0..60 {
             let wanted = ruleset(&any_data_path(&mut rng));
             let text = transaction::update(&current, &wanted);
@@ -101,7 +102,7 @@ fn whatever_is_found_is_taken_over() {
             if rng.bool() {
                 found = found.distrusted();
             }
-            let text = transaction::take_over(&found, &wanted);
+            let text = transaction::take_over(Mode::NFTables, &found, &wanted);
             nft::apply(&text).await.unwrap_or_else(|condition| panic!("{condition} in:\n{text}"));
             assert_kernel_holds(&wanted, &text).await;
             match round % 3 {
@@ -112,7 +113,7 @@ fn whatever_is_found_is_taken_over() {
                         in_kernel().await.elements.values().flatten().all(|(_, element)| element.expires)
                     );
                 }
-                1 => drop(nft::apply(&transaction::rebuild(&wanted)).await.unwrap()),
+                1 => drop(nft::apply(&transaction::rebuild(Mode::NFTables, &wanted)).await.unwrap()),
                 _ => {}
             }
         }

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use insta::assert_snapshot;
 
+use super::fixed::fixed_chains;
 use super::found::{FoundElement, Leftovers};
+use super::mode::Mode;
 use super::model::{Backends, Clients, DataPath, Frontend, Protocol, Role, Source};
 use super::ruleset::{Container, Family, Kind, Ruleset, ruleset};
 use super::transaction;
@@ -49,6 +51,11 @@ pub(super) fn left_by(rules: &Ruleset, expires: bool) -> Leftovers {
                 (*container, elements.iter().map(|(key, target)| (key.clone(), element(target))).collect())
             })
             .collect(),
+        base_chains: fixed_chains(Mode::NFTables)
+            .into_iter()
+            .filter(|chain| chain.hook.is_some())
+            .map(|chain| chain.name.to_owned())
+            .collect(),
     }
 }
 
@@ -63,7 +70,7 @@ fn changes(text: &str) -> String {
 
 #[test]
 fn the_first_text_declares_everything() {
-    assert_snapshot!(transaction::take_over(&Leftovers::default(), &Ruleset::default()), @r#"
+    assert_snapshot!(transaction::take_over(Mode::NFTables, &Leftovers::default(), &Ruleset::default()), @r#"
     add table inet ferrolb
     add map inet ferrolb ports4 { type ipv4_addr . inet_proto . inet_service : verdict; flags timeout; }
     add map inet ferrolb ports6 { type ipv6_addr . inet_proto . inet_service : verdict; flags timeout; }
@@ -80,6 +87,12 @@ fn the_first_text_declares_everything() {
     add rule inet ferrolb refuse ct state invalid drop
     add rule inet ferrolb refuse meta l4proto tcp reject with tcp reset
     add rule inet ferrolb refuse reject
+    add chain inet ferrolb guard { type filter hook prerouting priority filter - 5; policy accept; }
+    flush chain inet ferrolb guard
+    add rule inet ferrolb guard ip daddr @candidates4 fib daddr type != local goto refuse
+    add rule inet ferrolb guard ip daddr @elsewhere4 fib daddr . iif oif exists drop
+    add rule inet ferrolb guard ip6 daddr @candidates6 fib daddr type != local goto refuse
+    add rule inet ferrolb guard ip6 daddr @elsewhere6 fib daddr . iif oif exists drop
     add chain inet ferrolb prerouting { type nat hook prerouting priority dstnat - 5; policy accept; }
     flush chain inet ferrolb prerouting
     add rule inet ferrolb prerouting ip daddr . meta l4proto . th dport vmap @ports4
@@ -96,12 +109,38 @@ fn the_first_text_declares_everything() {
     add rule inet ferrolb postrouting ct status dnat ct original ip6 daddr . meta l4proto . ip6 daddr . th dport @masquerade6 masquerade fully-random
     add rule inet ferrolb postrouting ct status dnat ip saddr . ip daddr @hairpin4 masquerade fully-random
     add rule inet ferrolb postrouting ct status dnat ip6 saddr . ip6 daddr @hairpin6 masquerade fully-random
+    "#);
+}
+
+#[test]
+fn beside_kube_proxy_there_is_the_guard_alone() {
+    let text = transaction::take_over(Mode::KubeProxy, &Leftovers::default(), &Ruleset::default());
+    let rules: Vec<&str> =
+        text.lines().filter(|line| line.contains("rule") || line.contains("hook")).collect();
+    assert_snapshot!(rules.join("\n"), @r#"
+    add rule inet ferrolb refuse ct state invalid drop
+    add rule inet ferrolb refuse meta l4proto tcp reject with tcp reset
+    add rule inet ferrolb refuse reject
     add chain inet ferrolb guard { type filter hook prerouting priority filter - 5; policy accept; }
-    flush chain inet ferrolb guard
     add rule inet ferrolb guard ip daddr @candidates4 fib daddr type != local goto refuse
     add rule inet ferrolb guard ip daddr @elsewhere4 fib daddr . iif oif exists drop
     add rule inet ferrolb guard ip6 daddr @candidates6 fib daddr type != local goto refuse
     add rule inet ferrolb guard ip6 daddr @elsewhere6 fib daddr . iif oif exists drop
+    "#);
+}
+
+#[test]
+fn what_a_process_that_translated_left_is_emptied_beside_kube_proxy() {
+    let left = left_by(&web(&["10.0.0.1:8080"]), false);
+    let text = transaction::take_over(Mode::KubeProxy, &left, &Ruleset::default());
+    let flushed: Vec<&str> = text.lines().filter(|line| line.starts_with("flush chain")).collect();
+    assert_snapshot!(flushed.join("\n"), @r#"
+    flush chain inet ferrolb refuse
+    flush chain inet ferrolb guard
+    flush chain inet ferrolb prerouting
+    flush chain inet ferrolb output
+    flush chain inet ferrolb postrouting
+    flush chain inet ferrolb port/tcp/80/192.0.2.1
     "#);
 }
 
@@ -231,12 +270,16 @@ fn elements_that_linger_already_are_not_given_more_time() {
 #[test]
 fn what_a_killed_process_left_and_is_wanted_stays_untouched() {
     let rules = web(&["10.0.0.1:8080"]);
-    assert_eq!(changes(&transaction::take_over(&left_by(&rules, false), &rules)), "");
+    assert_eq!(changes(&transaction::take_over(Mode::NFTables, &left_by(&rules, false), &rules)), "");
 }
 
 #[test]
 fn what_a_killed_process_left_and_is_not_wanted_goes() {
-    let text = transaction::take_over(&left_by(&web(&["10.0.0.1:8080"]), false), &Ruleset::default());
+    let text = transaction::take_over(
+        Mode::NFTables,
+        &left_by(&web(&["10.0.0.1:8080"]), false),
+        &Ruleset::default(),
+    );
     assert_snapshot!(changes(&text), @r#"
     delete element inet ferrolb ports4 { 192.0.2.1 . tcp . 80 }
     delete element inet ferrolb candidates4 { 192.0.2.1 }
@@ -249,7 +292,7 @@ fn what_a_killed_process_left_and_is_not_wanted_goes() {
 #[test]
 fn elements_with_a_lifetime_are_replaced() {
     let rules = web(&["10.0.0.1:8080"]);
-    assert_snapshot!(changes(&transaction::take_over(&left_by(&rules, true), &rules)), @r#"
+    assert_snapshot!(changes(&transaction::take_over(Mode::NFTables, &left_by(&rules, true), &rules)), @r#"
     flush map inet ferrolb ports4
     flush set inet ferrolb candidates4
     flush set inet ferrolb masquerade4
@@ -262,7 +305,7 @@ fn elements_with_a_lifetime_are_replaced() {
 #[test]
 fn chains_that_somebody_may_have_changed_are_written_again() {
     let rules = web(&["10.0.0.1:8080"]);
-    let text = transaction::take_over(&left_by(&rules, false).distrusted(), &rules);
+    let text = transaction::take_over(Mode::NFTables, &left_by(&rules, false).distrusted(), &rules);
     assert_snapshot!(changes(&text), @r#"
     add chain inet ferrolb port/tcp/80/192.0.2.1
     flush chain inet ferrolb port/tcp/80/192.0.2.1

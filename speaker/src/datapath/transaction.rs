@@ -8,24 +8,32 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
+use super::fixed::{fixed_chains, translating_chains};
 use super::found::Leftovers;
-use super::ruleset::{Container, Elements, Ruleset, TABLE, fixed_chains};
+use super::mode::Mode;
+use super::ruleset::{Container, Elements, Ruleset, TABLE};
 
 /// Leads from what another process left to `desired`. What is there and wanted is not touched, so that no packet can
 /// meet a table that lacks it, however shortly.
-pub(crate) fn take_over(leftovers: &Leftovers, desired: &Ruleset) -> String {
+pub(crate) fn take_over(mode: Mode, leftovers: &Leftovers, desired: &Ruleset) -> String {
     let mut text = Text::default();
     text.line(format_args!("add table {TABLE}"));
     for container in Container::all() {
         let (keyword, definition) = (container.keyword(), container.definition());
         text.line(format_args!("add {keyword} {TABLE} {container} {{ {definition} }}"));
     }
-    for chain in fixed_chains() {
+    for chain in fixed_chains(mode) {
         match chain.hook {
             Some(hook) => text.line(format_args!("add chain {TABLE} {} {{ {hook} }}", chain.name)),
             None => text.line(format_args!("add chain {TABLE} {}", chain.name)),
         }
         text.fill_chain(chain.name, &chain.rules);
+    }
+    if mode != Mode::NFTables {
+        // Left by a process of the other mode. A base chain that goes takes the translations of its connections along.
+        for name in translating_chains().filter(|name| leftovers.base_chains.contains(*name)) {
+            text.line(format_args!("flush chain {TABLE} {name}"));
+        }
     }
     for (name, chain) in &desired.chains {
         if leftovers.chains.get(name).is_none_or(|digest| digest.as_ref() != Some(&chain.digest)) {
@@ -53,8 +61,8 @@ pub(crate) fn take_over(leftovers: &Leftovers, desired: &Ruleset) -> String {
 
 /// Builds the table anew, deleting one of another layout first. Unlike [`take_over`] it registers the base
 /// chains again.
-pub(crate) fn rebuild(desired: &Ruleset) -> String {
-    let fresh = take_over(&Leftovers::default(), desired);
+pub(crate) fn rebuild(mode: Mode, desired: &Ruleset) -> String {
+    let fresh = take_over(mode, &Leftovers::default(), desired);
     // Adding first makes the deletion succeed whether or not the table exists.
     format!("add table {TABLE}\ndelete table {TABLE}\n{fresh}")
 }

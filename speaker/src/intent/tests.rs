@@ -13,7 +13,7 @@ use ferrolb_config::reason::Reason;
 use ferrolb_config::snapshot::Snapshot;
 
 use super::{Intent, InterfaceRule, VipIntent, intent};
-use crate::datapath::{Clients, Role, Source};
+use crate::datapath::{Clients, Mode, Role, Source};
 
 const NODES: &str = "
 kind: Node
@@ -100,7 +100,7 @@ fn snapshot(parts: &[&str]) -> Snapshot {
 }
 
 fn on(node: &str, parts: &[&str]) -> Intent {
-    intent(&snapshot(&[&[NODES, POOL], parts].concat()), node)
+    intent(&snapshot(&[&[NODES, POOL], parts].concat()), node, Mode::NFTables)
 }
 
 fn address(text: &str) -> IpAddr {

@@ -59,13 +59,13 @@ impl fmt::Display for MissingRights {
 
 impl std::error::Error for MissingRights {}
 
-/// Checks the rights before anything is begun.
+/// Checks these rights before anything is begun.
 ///
 /// # Errors
 /// Some are missing.
-pub fn check() -> Result<(), MissingRights> {
+pub fn check(wanted: &[Capability]) -> Result<(), MissingRights> {
     let missing: Vec<Capability> =
-        Capability::ALL.into_iter().filter(|capability| !is_granted(*capability)).collect();
+        wanted.iter().copied().filter(|capability| !is_granted(*capability)).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -195,7 +195,7 @@ mod tests {
     fn a_thread_without_rights_is_told_which_ones_it_lacks() {
         let missing = std::thread::spawn(|| {
             drop_effective();
-            check()
+            check(&Capability::ALL)
         });
         let missing = missing.join().expect("no panic").expect_err("no rights are left");
         assert_eq!(missing.missing, Capability::ALL);
@@ -204,7 +204,8 @@ mod tests {
     #[test]
     fn with_the_rights_the_tools_that_are_started_have_them_too() {
         let thread = std::thread::spawn(|| {
-            check().expect("network tests need CAP_NET_RAW and CAP_NET_ADMIN: run them as root");
+            check(&Capability::ALL)
+                .expect("network tests need CAP_NET_RAW and CAP_NET_ADMIN: run them as root");
             pass_on_to_tools().expect("own rights may be passed on");
             std::fs::read_to_string("/proc/thread-self/status").expect("procfs")
         });

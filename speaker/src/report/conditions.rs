@@ -3,6 +3,9 @@
 
 //! What is well with a speaker and what is not, as Kubernetes conditions.
 
+use std::collections::BTreeMap;
+
+use ferrolb_config::reason::Reason;
 use ferrolb_layer2::GroupState;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
@@ -56,11 +59,17 @@ fn statements(scene: &Scene<'_>) -> Vec<Statement> {
     statements
 }
 
-fn data_path(scene: &Scene<'_>) -> Option<Statement> {
-    let conditions = &scene.data_path.conditions;
-    let first = conditions.first()?;
-    let messages: Vec<String> = conditions.iter().map(ToString::to_string).collect();
-    Some(Statement::fails("DataPathHealthy", &first.reason().to_string(), messages.join("; ")))
+/// One statement for each type: what is wrong first gives the reason, and all of it the message.
+fn data_path(scene: &Scene<'_>) -> impl Iterator<Item = Statement> {
+    let mut broken: BTreeMap<&'static str, (Reason, Vec<String>)> = BTreeMap::new();
+    for condition in &scene.data_path.conditions {
+        let (_, messages) =
+            broken.entry(condition.breaks()).or_insert_with(|| (condition.reason(), Vec::new()));
+        messages.push(condition.to_string());
+    }
+    broken
+        .into_iter()
+        .map(|(type_, (reason, messages))| Statement::fails(type_, &reason.to_string(), messages.join("; ")))
 }
 
 fn segments(scene: &Scene<'_>) -> Vec<Statement> {

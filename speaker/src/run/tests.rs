@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 
 use super::*;
+use crate::datapath::Mode;
 use crate::namespace::Namespace;
 
 /// Longer than anything here takes on a busy machine.
@@ -102,6 +103,8 @@ impl Running {
             hello_key_file: None,
             source: folders.source.path().to_owned(),
             state: folders.state.path().to_owned(),
+            mode: Mode::NFTables,
+            healthz: None,
             linger: Duration::from_secs(5),
         };
         let (shutdown, wish) = watch::channel(false);

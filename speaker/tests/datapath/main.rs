@@ -8,6 +8,7 @@ mod rig;
 
 mod datapath {
     mod endings;
+    mod kube_proxy;
     mod machine;
     mod refusals;
     mod translation;

@@ -16,7 +16,7 @@ use ferrolb_lab::addresses::{POD_TCP, POD_UDP, pod_v4, pod_v6};
 use ferrolb_lab::backend::{self, Server};
 use ferrolb_lab::{Lab, Namespace, Node, Place};
 use ferrolb_speaker::datapath::{
-    self, Backends, Clients, Condition, DataPath, Frontend, Observed, Protocol, Role, Source,
+    self, Backends, Clients, Condition, DataPath, Frontend, Observed, Protocol, Role, Setup, Source,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -82,13 +82,18 @@ impl Rig {
 
     /// Starts a data path that is not told yet what to do.
     pub fn start_undecided(&self, node: &Node) -> Result<Running> {
+        self.start_as(node, Setup::NFTables)
+    }
+
+    /// The same, set up in another way.
+    pub fn start_as(&self, node: &Node, setup: Setup) -> Result<Running> {
         let (desire, desired) = watch::channel(None);
         let (end, mut ending) = mpsc::channel(1);
         let (started, starting) = std::sync::mpsc::sync_channel(1);
         let thread = node.namespace.start("datapath", move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async move {
-                let handle = datapath::start(desired);
+                let handle = datapath::start(setup, desired);
                 started.send(handle.observed())?;
                 match ending.recv().await {
                     Some(End::Linger(rest)) => Ok(handle.linger(rest).await),
@@ -140,7 +145,7 @@ impl Running {
     /// Tells it what to do and waits until that is in the kernel.
     pub fn set(&self, desired: &DataPath) -> Result<()> {
         self.desire(desired);
-        self.wait("the rules", |observed| observed.applied.as_deref() == Some(desired))
+        self.wait("the rules", |observed| observed.serving.as_deref() == Some(desired))
     }
 
     pub fn desire(&self, desired: &DataPath) {
