@@ -11,12 +11,15 @@ mod virtual_ip;
 
 pub mod annotation;
 
-pub use address_pool::{AddressPool, AddressPoolSpec, AddressPoolStatus, FamilyUsage};
+pub use address_pool::{
+    AddressPool, AddressPoolSpec, AddressPoolStatus, FamilyUsage, PoolQuota, ServiceAllocation,
+};
 pub use crd::crds;
 pub use l2_advertisement::{L2Advertisement, L2AdvertisementSpec, L2AdvertisementStatus};
 pub use speaker::{SILENT_AFTER, Speaker, SpeakerInterface, SpeakerSegment, SpeakerSpec, SpeakerStatus};
 pub use virtual_ip::{
-    Consumer, ConsumerKind, ConsumerPort, IN_USE, Layer2Owner, VirtualIP, VirtualIPSpec, VirtualIPStatus,
+    Consumer, ConsumerKind, ConsumerPort, IN_USE, Layer2Owner, Purpose, VirtualIP, VirtualIPSpec,
+    VirtualIPStatus,
 };
 
 /// The API group of every kind in this module.

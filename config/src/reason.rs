@@ -40,6 +40,22 @@ pub enum Reason {
     NoSuchFamily,
     /// The pool is refused, and gives no new address until it is mended.
     PoolNotReady,
+    /// The pool serves other namespaces or Services.
+    PoolNotAllowed,
+    /// The namespace holds as many addresses of the pool as one namespace may.
+    QuotaExceeded,
+    /// The address is kept for the Service that had it last.
+    AddressRetained,
+    /// Two wishes of one object contradict each other.
+    ContradictoryRequest,
+    /// An annotation whose name is out of date; it works.
+    DeprecatedAnnotation,
+    /// `spec.externalIPs` holds entries that FerroLB did not write; the list is left alone.
+    ExternalIPsNotOurs,
+    /// The objects of a kind cannot be read at the moment, so nothing is decided that depends on all of them.
+    KindUnreadable,
+    /// The object asks for something that FerroLB does not do yet.
+    NotYetSupported,
     /// The Service's status shows an address that FerroLB did not give; it is left alone.
     ForeignAddress,
     /// The Service's class is another controller's.

@@ -16,6 +16,7 @@ mod virtual_ip;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 pub use advertisement::Advertisement;
 pub use endpoint::{Endpoint, EndpointPort};
@@ -25,7 +26,7 @@ pub use load_balancer::{
 pub use node::{Away, NodeInfo};
 pub use pool::Pool;
 
-use crate::api::VirtualIPSpec;
+use crate::api::VirtualIP;
 use crate::objects::{Objects, ServiceName};
 use crate::reason::Refusal;
 
@@ -40,7 +41,9 @@ pub struct Snapshot {
     /// L2Advertisements by name.
     pub advertisements: BTreeMap<String, Advertisement>,
     /// The addresses in use, as the controller recorded them.
-    pub virtual_ips: BTreeMap<IpAddr, VirtualIPSpec>,
+    pub virtual_ips: BTreeMap<IpAddr, Arc<VirtualIP>>,
+    /// The addresses that nobody uses and that are kept for those who had them last (`spec.releasedAt`).
+    pub retained: BTreeMap<IpAddr, Arc<VirtualIP>>,
     /// Nodes by name.
     pub nodes: BTreeMap<String, NodeInfo>,
     /// The labels of the namespaces.
@@ -51,14 +54,37 @@ pub struct Snapshot {
     pub refused: Vec<Refusal>,
 }
 
+/// What a program was told that decides which objects are its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// `--load-balancer-class`: Services of just this class are ours. `None`: those without a class, and those of
+    /// [`LOAD_BALANCER_CLASS`].
+    pub load_balancer_class: Option<String>,
+}
+
+impl Scope {
+    /// Whether Services of `class` are ours (KEP-1959).
+    pub fn admits(&self, class: Option<&str>) -> bool {
+        match (&self.load_balancer_class, class) {
+            (Some(ours), class) => class == Some(ours),
+            (None, class) => class.is_none_or(|class| class == LOAD_BALANCER_CLASS),
+        }
+    }
+}
+
 impl Snapshot {
-    /// Validates and indexes `objects`.
+    /// Validates and indexes `objects`, for a program that was told nothing in particular.
     pub fn build(objects: &Objects) -> Self {
+        Self::build_within(objects, &Scope::default())
+    }
+
+    /// Validates and indexes those of `objects` that are within `scope`.
+    pub fn build_within(objects: &Objects, scope: &Scope) -> Self {
         let mut refused = objects.refused.clone();
         let pools = pool::build(&objects.pools, &mut refused);
         let advertisements = advertisement::build(&objects.l2_advertisements, &mut refused);
-        let load_balancers = load_balancer::build(&objects.services, &mut refused);
-        let virtual_ips = virtual_ip::build(&objects.virtual_ips, &mut refused);
+        let load_balancers = load_balancer::build(&objects.services, scope, &mut refused);
+        let (virtual_ips, retained) = virtual_ip::build(&objects.virtual_ips, &mut refused);
         let endpoints = endpoint::build(&objects.endpoint_slices, &mut refused);
         let nodes = node::build(&objects.nodes);
         let namespaces = objects
@@ -66,7 +92,17 @@ impl Snapshot {
             .iter()
             .map(|(name, namespace)| (name.clone(), namespace.metadata.labels.clone().unwrap_or_default()))
             .collect();
-        Self { pools, load_balancers, advertisements, virtual_ips, nodes, namespaces, endpoints, refused }
+        Self {
+            pools,
+            load_balancers,
+            advertisements,
+            virtual_ips,
+            retained,
+            nodes,
+            namespaces,
+            endpoints,
+            refused,
+        }
     }
 }
 

@@ -52,7 +52,7 @@ fn measure(what: &str, objects: &Objects) {
         let start = on_processor();
         let snapshot = Snapshot::build(objects);
         let built = on_processor();
-        let plan = plan(&snapshot);
+        let plan = plan(&snapshot, jiff::Timestamp::UNIX_EPOCH);
         let planned = on_processor();
         let steps =
             steps(&plan, objects, Target::Directory(&Written::default()), &Time(jiff::Timestamp::UNIX_EPOCH));
@@ -84,8 +84,8 @@ fn objects(pools: usize, edit: impl Fn(usize, &mut Service)) -> Objects {
             } else {
                 vec![format!("10.{}.{}.0/28", number / 256, number % 256)]
             },
-            auto_assign: true,
             avoid_buggy_ips: true,
+            ..AddressPoolSpec::default()
         };
         let name = format!("pool-{number:04}");
         objects.pools.insert(name.clone(), AddressPool::new(&name, spec).into());
@@ -111,7 +111,7 @@ fn annotate(service: &mut Service, key: &str, value: &str) {
 
 /// The same objects after the plan was carried out.
 fn settled(mut objects: Objects) -> Objects {
-    let Plan { virtual_ips, services, .. } = plan(&Snapshot::build(&objects));
+    let Plan { virtual_ips, services, .. } = plan(&Snapshot::build(&objects), jiff::Timestamp::UNIX_EPOCH);
     for (ip, spec) in virtual_ips {
         let name = address::virtual_ip_name(ip);
         objects.virtual_ips.insert(name.clone(), VirtualIP::new(&name, spec).into());

@@ -3,7 +3,7 @@
 
 //! The plan: what every VirtualIP and every status should say, computed anew from a snapshot alone.
 //!
-//! [`plan`] is pure and total. A plan that was carried out is a fixed point: planning again from what it wrote gives
+//! [`plan`] is pure and total; the time is passed in. A plan that was carried out is a fixed point: planning again from what it wrote gives
 //! the same plan.
 
 mod group;
@@ -13,10 +13,11 @@ mod usage;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
 
-use ferrolb_config::api::{FamilyUsage, VirtualIPSpec};
+use ferrolb_config::api::{Consumer, FamilyUsage, VirtualIPSpec};
 use ferrolb_config::reason::Refusal;
 use ferrolb_config::snapshot::Snapshot;
 use ferrolb_config::{ServiceName, address};
+use k8s_openapi::jiff::Timestamp;
 
 pub use readiness::Readiness;
 pub(crate) use readiness::sentence;
@@ -34,6 +35,11 @@ pub struct Plan {
     pub pools: BTreeMap<String, PoolPlan>,
     /// What the status of each L2Advertisement should say.
     pub l2_advertisements: BTreeMap<String, Readiness>,
+    /// What `spec.externalIPs` of a Service should be. A list that is not here is left alone: it never was ours, or
+    /// holds entries that are not.
+    pub external_ips: BTreeMap<ServiceName, Vec<IpAddr>>,
+    /// When to plan again though nothing changes: an address is kept until then for who had it last.
+    pub next_deadline: Option<Timestamp>,
 }
 
 /// What the status of a Service should say.
@@ -41,6 +47,13 @@ pub struct Plan {
 pub enum ServicePlan {
     /// It is ours: these addresses, IPv4 first, and whether they are what it asks for.
     Ours {
+        /// The addresses.
+        addresses: Vec<IpAddr>,
+        /// Why something that it asks for is missing; `None`: it has all that it asks for.
+        refusal: Option<Refusal>,
+    },
+    /// It asks for external addresses and is given these, IPv4 first; its `status.loadBalancer` is none of ours.
+    External {
         /// The addresses.
         addresses: Vec<IpAddr>,
         /// Why something that it asks for is missing; `None`: it has all that it asks for.
@@ -68,8 +81,8 @@ pub struct PoolPlan {
     pub readiness: Readiness,
 }
 
-/// Plans everything from `snapshot`.
-pub fn plan(snapshot: &Snapshot) -> Plan {
+/// Plans everything from `snapshot`, at the time `now`.
+pub fn plan(snapshot: &Snapshot, _now: Timestamp) -> Plan {
     let unread = Unread::new(&snapshot.refused);
     let claims: Vec<_> = snapshot.load_balancers.values().map(Claim::of_service).collect();
     let Allocation { holdings, verdicts } =
@@ -86,7 +99,7 @@ pub fn plan(snapshot: &Snapshot) -> Plan {
     let pools = usage::pools(snapshot, &virtual_ips);
     let l2_advertisements =
         readiness::of_kind("L2Advertisement", snapshot.advertisements.keys(), &snapshot.refused);
-    Plan { virtual_ips, services, pools, l2_advertisements }
+    Plan { virtual_ips, services, pools, l2_advertisements, ..Plan::default() }
 }
 
 fn record(address: IpAddr, holding: &Holding<'_>) -> VirtualIPSpec {
@@ -96,6 +109,7 @@ fn record(address: IpAddr, holding: &Holding<'_>) -> VirtualIPSpec {
         consumers: holding.tenants.iter().map(|tenant| tenant.to_consumer()).collect(),
         sharing_key: holding.key.map(str::to_owned),
         group: None,
+        released_at: None,
     }
 }
 
@@ -110,8 +124,7 @@ fn service_plan(verdict: Verdict) -> ServicePlan {
 fn released(snapshot: &Snapshot, virtual_ips: &BTreeMap<IpAddr, VirtualIPSpec>) -> BTreeSet<ServiceName> {
     let claimants: HashSet<_> =
         snapshot.load_balancers.keys().map(|name| (name.namespace.as_str(), name.name.as_str())).collect();
-    let others = |records: &BTreeMap<IpAddr, VirtualIPSpec>| -> BTreeSet<_> {
-        let consumers = records.values().flat_map(|record| &record.consumers);
+    let others = |consumers: &mut dyn Iterator<Item = &Consumer>| -> BTreeSet<_> {
         consumers
             .filter(|consumer| !claimants.contains(&(consumer.namespace.as_str(), consumer.name.as_str())))
             .map(|consumer| ServiceName {
@@ -120,7 +133,9 @@ fn released(snapshot: &Snapshot, virtual_ips: &BTreeMap<IpAddr, VirtualIPSpec>) 
             })
             .collect()
     };
-    others(&snapshot.virtual_ips).difference(&others(virtual_ips)).cloned().collect()
+    let before = others(&mut snapshot.virtual_ips.values().flat_map(|object| &object.spec.consumers));
+    let after = others(&mut virtual_ips.values().flat_map(|spec| &spec.consumers));
+    before.difference(&after).cloned().collect()
 }
 
 impl Plan {

@@ -101,7 +101,8 @@ pub fn intent(snapshot: &Snapshot, node: &str, mode: Mode) -> Intent {
     let nodes = Nodes::new(snapshot);
     let unreadable_ranges = with_unreadable_ranges(snapshot);
     let mut intent = Intent::default();
-    for (address, spec) in &snapshot.virtual_ips {
+    for (address, object) in &snapshot.virtual_ips {
+        let spec = &object.spec;
         let services = consumers(snapshot, spec);
         let wishes: Vec<Wish<'_>> =
             services.map(|service| Wish::new(snapshot, &nodes, *address, spec, service)).collect();

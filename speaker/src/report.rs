@@ -11,6 +11,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ferrolb_config::address::virtual_ip_name;
 use ferrolb_config::api::{
@@ -35,7 +36,7 @@ pub(crate) struct Scene<'a> {
     /// The names behind identities.
     pub(crate) names: &'a Names,
     /// The addresses in use, as the controller recorded them.
-    pub(crate) virtual_ips: &'a BTreeMap<IpAddr, VirtualIPSpec>,
+    pub(crate) virtual_ips: &'a BTreeMap<IpAddr, Arc<VirtualIP>>,
     /// Addresses that this node may not or cannot carry: `reason: message`.
     pub(crate) refusals: BTreeMap<IpAddr, String>,
     /// The segments.
@@ -91,6 +92,7 @@ impl Reporter {
         let owned = self.owned(scene, now);
         self.conditions = conditions::of(scene, &self.conditions, now);
         let speaker = SpeakerStatus {
+            observed_generation: None,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started: Some(Time(self.started)),
             heartbeat: None,
@@ -133,8 +135,8 @@ impl Reporter {
         }
         let owned = owners.into_iter().filter_map(|(address, layer2)| {
             // Not recorded any more: the controller has taken it away, and layer 2 is about to.
-            let spec = scene.virtual_ips.get(&address)?;
-            Some(virtual_ip(address, spec.clone(), layer2))
+            let object = scene.virtual_ips.get(&address)?;
+            Some(virtual_ip(address, object.spec.clone(), layer2))
         });
         owned.collect()
     }
@@ -166,7 +168,8 @@ fn virtual_ip(address: IpAddr, spec: VirtualIPSpec, layer2: Vec<Layer2Owner>) ->
         last_transition_time: owner.since.clone(),
         observed_generation: None,
     });
-    object.status = Some(VirtualIPStatus { conditions: ready.into_iter().collect(), layer2 });
+    let conditions = ready.into_iter().collect();
+    object.status = Some(VirtualIPStatus { observed_generation: None, conditions, layer2 });
     object
 }
 

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ferrolb_config::api::{Speaker, SpeakerSpec, SpeakerStatus, VirtualIP, VirtualIPSpec};
+use ferrolb_config::api::{Speaker, SpeakerSpec, SpeakerStatus, VirtualIP};
 use ferrolb_config::reason::Reason;
 use ferrolb_layer2::NodeId;
 use ferrolb_source::{StateError, StateFile, StateWriter};
@@ -36,7 +36,7 @@ const GATHER: Duration = Duration::from_millis(100);
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     pub(crate) names: Names,
-    pub(crate) virtual_ips: BTreeMap<IpAddr, VirtualIPSpec>,
+    pub(crate) virtual_ips: BTreeMap<IpAddr, Arc<VirtualIP>>,
     /// Addresses that this node may carry.
     candidate: BTreeSet<IpAddr>,
     /// Addresses that it may not carry, and why.
@@ -44,7 +44,7 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    pub(crate) fn new(names: Names, virtual_ips: BTreeMap<IpAddr, VirtualIPSpec>, intent: &Intent) -> Self {
+    pub(crate) fn new(names: Names, virtual_ips: BTreeMap<IpAddr, Arc<VirtualIP>>, intent: &Intent) -> Self {
         let mut known = Self { names, virtual_ips, ..Self::default() };
         for (address, vip) in &intent.vips {
             match &vip.here {

@@ -34,7 +34,7 @@ pub fn collect(objects: &Objects, snapshot: &Snapshot, now: Timestamp) -> Status
 
 fn addresses(objects: &Objects, snapshot: &Snapshot, speakers: &[SpeakerReport]) -> Vec<AddressStatus> {
     let vips = snapshot.virtual_ips.iter();
-    vips.map(|(address, spec)| address_status(*address, spec, objects, speakers)).collect()
+    vips.map(|(address, vip)| address_status(*address, &vip.spec, objects, speakers)).collect()
 }
 
 fn address_status(
@@ -78,7 +78,7 @@ fn carrier(owner: &Layer2Owner, stale: bool) -> Carrier {
 fn services(objects: &Objects, snapshot: &Snapshot) -> Vec<ServiceStatus> {
     let mut given: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
     for (address, vip) in &snapshot.virtual_ips {
-        for user in &vip.consumers {
+        for user in &vip.spec.consumers {
             given.entry((&user.namespace, &user.name)).or_default().push(address.to_string());
         }
     }

@@ -3,12 +3,12 @@
 
 //! AddressPool: ranges of addresses, and who may draw from them.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 /// Ranges of addresses that Services may be given.
-#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(
     group = "ferrolb.io",
     version = "v1beta1",
@@ -18,9 +18,14 @@ use serde::{Deserialize, Serialize};
     category = "ferrolb",
     status = "AddressPoolStatus",
     printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,
-    printcolumn = r#"{"name":"IPv4 free","type":"string","jsonPath":".status.ipv4.available"}"#,
-    printcolumn = r#"{"name":"IPv6 free","type":"string","jsonPath":".status.ipv6.available"}"#,
+    printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].reason"}"#,
     printcolumn = r#"{"name":"Auto","type":"boolean","jsonPath":".spec.autoAssign"}"#,
+    printcolumn = r#"{"name":"IPv4 used","type":"string","jsonPath":".status.ipv4.assigned"}"#,
+    printcolumn = r#"{"name":"IPv4 free","type":"string","jsonPath":".status.ipv4.available"}"#,
+    printcolumn = r#"{"name":"IPv6 used","type":"string","jsonPath":".status.ipv6.assigned"}"#,
+    printcolumn = r#"{"name":"IPv6 free","type":"string","jsonPath":".status.ipv6.available"}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
+    printcolumn = r#"{"name":"Addresses","type":"string","jsonPath":".spec.addresses","priority":1}"#,
     derive = "PartialEq"
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -40,10 +45,73 @@ pub struct AddressPoolSpec {
     /// Leave out IPv4 addresses that end in .0 or .255, which some old equipment drops.
     #[serde(default, rename = "avoidBuggyIPs")]
     pub avoid_buggy_ips: bool,
+
+    /// Who may draw from the pool, and in which order pools are tried. Without it the pool serves everybody, after the
+    /// pools that say whom they serve.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_allocation: Option<ServiceAllocation>,
+
+    /// How much of the pool one tenant may hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota: Option<PoolQuota>,
+
+    /// How long an address is kept for the namespace and name that gave it up, `90s`, `30m`, `24h`. Whoever comes back
+    /// within that time under the same name has its address again. Default: not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 20), regex(pattern = "^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$"))]
+    pub retention: Option<String>,
+}
+
+impl Default for AddressPoolSpec {
+    /// What the API server fills in: a pool that gives addresses automatically, without any range yet.
+    fn default() -> Self {
+        Self {
+            addresses: Vec::new(),
+            auto_assign: yes(),
+            avoid_buggy_ips: false,
+            service_allocation: None,
+            quota: None,
+            retention: None,
+        }
+    }
 }
 
 fn yes() -> bool {
     true
+}
+
+/// Who may draw from a pool: Services of the namespaces named or selected, *and* with the labels selected. An empty part
+/// restricts nothing; a selector that fits nothing serves nobody, not everybody.
+#[derive(Serialize, Deserialize, schemars::JsonSchema, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ServiceAllocation {
+    /// Pools with a lower number are tried first; 0 comes last. Among equals the name decides.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 2_147_483_647))]
+    pub priority: u32,
+    /// Namespaces by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256), inner(length(min = 1, max = 63)), extend("x-kubernetes-list-type" = "set"))]
+    pub namespaces: Vec<String>,
+    /// Namespaces by their labels, in addition to those named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub namespace_selectors: Vec<LabelSelector>,
+    /// Services by their labels; any match counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub service_selectors: Vec<LabelSelector>,
+}
+
+/// How much of a pool one tenant may hold.
+#[derive(Serialize, Deserialize, schemars::JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PoolQuota {
+    /// Addresses that the Services of one namespace may hold together, those kept by `retention` included. A lower
+    /// number takes nothing away; it refuses new addresses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 2_147_483_647))]
+    pub per_namespace: Option<u32>,
 }
 
 /// What the controller reports about a pool.
@@ -53,6 +121,7 @@ pub struct AddressPoolStatus {
     /// The generation of the spec that this status speaks of.
     pub observed_generation: Option<i64>,
     /// `Ready`, with the reason when it is not.
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
     /// The last ranges that were accepted; they stay in force while a later edit is refused.
     pub accepted_addresses: Vec<String>,

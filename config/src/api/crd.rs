@@ -42,6 +42,8 @@ mod tests {
     fn find_unbounded(schema: &Value, path: &mut Vec<String>, found: &mut Vec<String>) {
         let bound = match schema["type"].as_str() {
             Some("array") => "maxItems",
+            // The API server knows how long a time can be.
+            Some("string") if schema["format"] == "date-time" => "format",
             Some("string") if schema.get("enum").is_none() => "maxLength",
             _ => "type",
         };

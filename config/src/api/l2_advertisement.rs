@@ -19,8 +19,10 @@ use serde::{Deserialize, Serialize};
     category = "ferrolb",
     status = "L2AdvertisementStatus",
     printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,
+    printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].reason"}"#,
     printcolumn = r#"{"name":"Pools","type":"string","jsonPath":".spec.addressPools"}"#,
     printcolumn = r#"{"name":"Interfaces","type":"string","jsonPath":".spec.interfaces"}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
     derive = "PartialEq"
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -54,6 +56,7 @@ pub struct L2AdvertisementStatus {
     /// The generation of the spec that this status speaks of.
     pub observed_generation: Option<i64>,
     /// `Ready`, with the reason when it is not.
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
     /// The last spec that was accepted; it stays in force while a later edit is refused.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -22,8 +22,9 @@ pub const SILENT_AFTER: SignedDuration = SignedDuration::from_secs(30);
     plural = "speakers",
     category = "ferrolb",
     status = "SpeakerStatus",
-    printcolumn = r#"{"name":"Version","type":"string","jsonPath":".status.version"}"#,
     printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,
+    printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].reason"}"#,
+    printcolumn = r#"{"name":"Version","type":"string","jsonPath":".status.version"}"#,
     printcolumn = r#"{"name":"Heartbeat","type":"date","jsonPath":".status.heartbeat"}"#,
     derive = "PartialEq"
 )]
@@ -34,6 +35,9 @@ pub struct SpeakerSpec {}
 #[derive(Serialize, Deserialize, schemars::JsonSchema, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SpeakerStatus {
+    /// The generation that this status speaks of; a Speaker has no spec, so it is that of its creation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
     /// The program's version.
     pub version: String,
     /// When the process started.
@@ -41,6 +45,7 @@ pub struct SpeakerStatus {
     /// Written every 10 s while the process lives; see [`SILENT_AFTER`].
     pub heartbeat: Option<Time>,
     /// `Ready`, and what the node lacks: rights, sysctls, tools.
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
     /// The interfaces that could carry addresses.
     pub interfaces: Vec<SpeakerInterface>,

@@ -26,8 +26,12 @@ pub const IN_USE: &str = "ferrolb.io/in-use";
     )
     .message("the name is the address: IPv6 as eight groups without leading zeros, with dashes for colons"),
     printcolumn = r#"{"name":"Pool","type":"string","jsonPath":".spec.pool"}"#,
-    printcolumn = r#"{"name":"Consumer","type":"string","jsonPath":".spec.consumers[*].name"}"#,
-    printcolumn = r#"{"name":"Node","type":"string","jsonPath":".status.layer2[*].node"}"#,
+    printcolumn = r#"{"name":"Namespace","type":"string","jsonPath":".spec.consumers[0].namespace"}"#,
+    printcolumn = r#"{"name":"Consumer","type":"string","jsonPath":".spec.consumers[0].name"}"#,
+    printcolumn = r#"{"name":"Node","type":"string","jsonPath":".status.layer2[0].node"}"#,
+    printcolumn = r#"{"name":"Since","type":"date","jsonPath":".status.layer2[0].since"}"#,
+    printcolumn = r#"{"name":"Released","type":"date","jsonPath":".spec.releasedAt"}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
     derive = "PartialEq"
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -51,6 +55,10 @@ pub struct VirtualIPSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub group: Option<String>,
+    /// When the last consumer gave the address up. From then on nobody announces it; the pool's `retention` keeps it for
+    /// the consumers named here, who were the last. Unset: the address is in use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub released_at: Option<Time>,
 }
 
 /// One user of an address. Bound by kind, namespace and name; the uid is a hint (a cluster restore changes it).
@@ -73,6 +81,32 @@ pub struct Consumer {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 1024))]
     pub ports: Vec<ConsumerPort>,
+    /// Under `externalTrafficPolicy: Local` a digest of the pods behind it, which sharers must have in common; unset
+    /// when any node can serve it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub backends: Option<String>,
+    /// What it has the address for.
+    #[serde(default, skip_serializing_if = "Purpose::is_load_balancer")]
+    pub purpose: Purpose,
+}
+
+/// What a Service has an address for: where it shows it.
+#[derive(
+    Serialize, Deserialize, schemars::JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord,
+)]
+pub enum Purpose {
+    /// The Service is of type LoadBalancer and shows the address in `status.loadBalancer`.
+    #[default]
+    LoadBalancer,
+    /// The Service asks for external addresses by annotation and shows the address in `spec.externalIPs`.
+    ExternalIP,
+}
+
+impl Purpose {
+    fn is_load_balancer(&self) -> bool {
+        *self == Self::LoadBalancer
+    }
 }
 
 /// The kinds of object that an address can be given to.
@@ -80,7 +114,7 @@ pub struct Consumer {
     Serialize, Deserialize, schemars::JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord,
 )]
 pub enum ConsumerKind {
-    /// A core/v1 Service of type LoadBalancer.
+    /// A core/v1 Service.
     Service,
 }
 
@@ -100,10 +134,15 @@ pub struct ConsumerPort {
 #[derive(Serialize, Deserialize, schemars::JsonSchema, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase", default)]
 pub struct VirtualIPStatus {
+    /// The generation of the spec that the conditions speak of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
     /// `Ready`: some node answers for the address.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
     /// Who carries the address, one entry a segment; each is written by the owner.
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["segment"]))]
     pub layer2: Vec<Layer2Owner>,
 }
 

@@ -14,11 +14,12 @@ use ipnet::IpNet;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use super::Scope;
 use crate::address::Family;
 use crate::objects::{ObjectRef, ServiceName};
 use crate::reason::{Reason, Refusal};
 
-/// The `spec.loadBalancerClass` that means us. A Service without a class is ours too.
+/// The `spec.loadBalancerClass` that means us, unless we are told another. A Service without a class is ours too then.
 pub const LOAD_BALANCER_CLASS: &str = "ferrolb.io/ferrolb";
 
 /// A Service of type LoadBalancer that is ours by its class.
@@ -152,13 +153,14 @@ pub enum TargetPort {
 
 pub(super) fn build(
     services: &BTreeMap<ServiceName, Arc<Service>>,
+    scope: &Scope,
     refused: &mut Vec<Refusal>,
 ) -> BTreeMap<ServiceName, LoadBalancer> {
     let read = |(name, service): (&ServiceName, &Arc<Service>)| {
         let spec = service.spec.as_ref().filter(|spec| spec.type_.as_deref() == Some("LoadBalancer"))?;
-        if let Some(class) = spec.load_balancer_class.as_deref().filter(|class| *class != LOAD_BALANCER_CLASS)
-        {
-            refused.push(of_other_class(name, class));
+        let class = spec.load_balancer_class.as_deref();
+        if !scope.admits(class) {
+            refused.extend(class.map(|class| of_other_class(name, class, scope)));
             return None;
         }
         let status = service.status.as_ref();
@@ -170,10 +172,11 @@ pub(super) fn build(
     services.iter().filter_map(read).collect()
 }
 
-fn of_other_class(name: &ServiceName, class: &str) -> Refusal {
+fn of_other_class(name: &ServiceName, class: &str, scope: &Scope) -> Refusal {
+    let ours = scope.load_balancer_class.as_deref().unwrap_or(LOAD_BALANCER_CLASS);
     let message = format!("the class \"{class}\" is another controller's");
     let object = ObjectRef::namespaced("Service", name);
     Refusal::warning(Reason::OtherLoadBalancerClass, object, message)
         .field("spec.loadBalancerClass")
-        .remedy(format!("Leave it to that controller, or set the class to {LOAD_BALANCER_CLASS}."))
+        .remedy(format!("Leave it to that controller, or set the class to {ours}."))
 }

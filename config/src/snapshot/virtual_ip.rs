@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
 
-//! VirtualIPs by address. One that is being deleted stays in force until it is gone.
+//! VirtualIPs by address. One in use that is being deleted stays in force until it is gone.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -12,20 +12,27 @@ use crate::api::{VirtualIP, VirtualIPSpec};
 use crate::objects::ObjectRef;
 use crate::reason::{Reason, Refusal};
 
+type ByAddress = BTreeMap<IpAddr, Arc<VirtualIP>>;
+
+/// Those in use, and those kept for who had them last. One of the latter that somebody deletes is kept no longer.
 pub(super) fn build(
     objects: &BTreeMap<String, Arc<VirtualIP>>,
     refused: &mut Vec<Refusal>,
-) -> BTreeMap<IpAddr, VirtualIPSpec> {
-    let mut by_address = BTreeMap::new();
+) -> (ByAddress, ByAddress) {
+    let (mut in_use, mut retained) = (ByAddress::new(), ByAddress::new());
     for (name, object) in objects {
         match address(name, &object.spec) {
-            Ok(address) => {
-                by_address.insert(address, object.spec.clone());
+            Ok(address) if object.spec.released_at.is_none() => {
+                in_use.insert(address, Arc::clone(object));
             }
+            Ok(address) if object.metadata.deletion_timestamp.is_none() => {
+                retained.insert(address, Arc::clone(object));
+            }
+            Ok(_) => {}
             Err(refusal) => refused.push(*refusal),
         }
     }
-    by_address
+    (in_use, retained)
 }
 
 /// The address, if name and spec agree on it. They must: the name is the lock on the address.

@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ferrolb_config::ServiceName;
-use ferrolb_config::api::VirtualIPSpec;
+use ferrolb_config::api::VirtualIP;
 use ferrolb_config::reason::{Reason, Refusal};
 use ferrolb_config::snapshot::Pool;
 
@@ -97,7 +98,7 @@ impl<'a> Case<'a> {
 pub fn allocate<'a>(
     pools: &'a BTreeMap<String, Pool>,
     claims: &'a [Claim<'a>],
-    records: &'a BTreeMap<IpAddr, VirtualIPSpec>,
+    records: &'a BTreeMap<IpAddr, Arc<VirtualIP>>,
     unread: &Unread,
 ) -> Allocation<'a> {
     let mut cases: Vec<_> = claims.iter().map(Case::new).collect();

@@ -6,10 +6,11 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ferrolb_config::ServiceName;
 use ferrolb_config::address::Family;
-use ferrolb_config::api::{Consumer, VirtualIPSpec};
+use ferrolb_config::api::{Consumer, VirtualIP, VirtualIPSpec};
 
 use super::allocator::{Case, Held};
 use super::claim::{Claim, Families, Request, Standing};
@@ -29,7 +30,7 @@ enum Right {
 /// Seats everyone who may keep what it has. `cases` are in the order of seniority.
 pub(super) fn keep<'a>(
     cases: &mut [Case<'a>],
-    records: &'a BTreeMap<IpAddr, VirtualIPSpec>,
+    records: &'a BTreeMap<IpAddr, Arc<VirtualIP>>,
     unread: &Unread,
     ground: &Ground<'a>,
     tenancy: &mut Tenancy<'a>,
@@ -42,7 +43,8 @@ pub(super) fn keep<'a>(
         })
         .collect();
     let (mut seats, mut closed) = (Vec::new(), Vec::new());
-    for (address, record) in records {
+    for (address, object) in records {
+        let record = &object.spec;
         let held = in_force(*address, record, unread, ground);
         let mut members = Vec::new();
         for consumer in &record.consumers {

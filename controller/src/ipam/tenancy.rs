@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ferrolb_config::ServiceName;
-use ferrolb_config::api::{Consumer, ConsumerKind, ConsumerPort};
+use ferrolb_config::api::{Consumer, ConsumerKind, ConsumerPort, Purpose};
 use ferrolb_config::reason::{Reason, Refusal};
 use ferrolb_config::snapshot::Protocol;
 
@@ -33,6 +33,8 @@ impl Tenant<'_> {
                 name: claim.consumer.name.clone(),
                 uid: claim.uid.map(str::to_owned),
                 ports: Self::ports_of(claim).collect(),
+                backends: None,
+                purpose: Purpose::LoadBalancer,
             },
         }
     }

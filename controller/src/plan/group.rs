@@ -10,15 +10,16 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use ferrolb_config::api::{Consumer, VirtualIPSpec};
+use ferrolb_config::api::{Consumer, VirtualIP, VirtualIPSpec};
 
 type Name<'a> = (&'a str, &'a str);
 
 /// Fills in the groups of `virtual_ips`, keeping the names in `recorded` where they still fit.
 pub(super) fn assign(
     virtual_ips: &mut BTreeMap<IpAddr, VirtualIPSpec>,
-    recorded: &BTreeMap<IpAddr, VirtualIPSpec>,
+    recorded: &BTreeMap<IpAddr, Arc<VirtualIP>>,
 ) {
     let groups = groups(virtual_ips, recorded);
     for (spec, group) in virtual_ips.values_mut().zip(groups) {
@@ -29,7 +30,7 @@ pub(super) fn assign(
 /// The group of each address, in the order of the addresses.
 fn groups(
     virtual_ips: &BTreeMap<IpAddr, VirtualIPSpec>,
-    recorded: &BTreeMap<IpAddr, VirtualIPSpec>,
+    recorded: &BTreeMap<IpAddr, Arc<VirtualIP>>,
 ) -> Vec<Option<String>> {
     let mut links = Links((0..virtual_ips.len()).collect());
     let mut first_of: HashMap<Name<'_>, usize> = HashMap::new();
@@ -42,7 +43,7 @@ fn groups(
     // A recorded name that still fits counts before a new one, and the lower address before the higher.
     let mut names: HashMap<usize, String> = HashMap::new();
     for (place, address) in virtual_ips.keys().enumerate() {
-        let group = recorded.get(address).and_then(|spec| spec.group.as_deref());
+        let group = recorded.get(address).and_then(|object| object.spec.group.as_deref());
         let member = group.and_then(|group| first_of.get(&group.split_once('/')?));
         if let (Some(group), Some(member)) = (group, member)
             && links.root(*member) == links.root(place)

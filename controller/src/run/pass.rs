@@ -68,7 +68,7 @@ impl Worker {
     pub(super) fn pass(&mut self, objects: &Objects, is_stopped: impl Fn() -> bool) -> Passed {
         let started = std::time::Instant::now();
         let snapshot = Snapshot::build(objects);
-        let plan = plan(&snapshot);
+        let plan = plan(&snapshot, Timestamp::now());
         let steps = steps(&plan, objects, Target::Directory(&self.written), &now());
         let planned = started.elapsed();
         let outcome = carry_out(steps, |write| {

@@ -28,7 +28,9 @@ impl Told {
         let mut now = BTreeMap::new();
         for (name, service) in &plan.services {
             let (addresses, refusal) = match service {
-                ServicePlan::Ours { addresses, refusal } => (addresses.clone(), refusal.as_ref()),
+                ServicePlan::Ours { addresses, refusal } | ServicePlan::External { addresses, refusal } => {
+                    (addresses.clone(), refusal.as_ref())
+                }
                 ServicePlan::Foreign { refusal } => (Vec::new(), Some(refusal)),
                 ServicePlan::Released => continue,
             };

@@ -4,7 +4,7 @@
 //! The controller may die after any write.
 
 use ferrolb_config::address::virtual_ip_name;
-use ferrolb_config::api::{Consumer, ConsumerKind, ConsumerPort, VirtualIP, VirtualIPSpec};
+use ferrolb_config::api::{Consumer, ConsumerKind, ConsumerPort, Purpose, VirtualIP, VirtualIPSpec};
 use ferrolb_config::condition::ADDRESSES_ASSIGNED;
 
 use crate::world::{Edit, World, service_name, tcp};
@@ -125,6 +125,8 @@ fn record(world: &mut World, address: &str, pool: &str, name: &str) {
         name: name.to_owned(),
         uid: None,
         ports: vec![ConsumerPort { protocol: "TCP".to_owned(), port: 80 }],
+        backends: None,
+        purpose: Purpose::LoadBalancer,
     };
     let spec = VirtualIPSpec {
         address: address.to_owned(),
@@ -132,6 +134,7 @@ fn record(world: &mut World, address: &str, pool: &str, name: &str) {
         consumers: vec![consumer],
         sharing_key: None,
         group: None,
+        released_at: None,
     };
     let name = virtual_ip_name(ip);
     world.objects.virtual_ips.insert(name.clone(), VirtualIP::new(&name, spec).into());

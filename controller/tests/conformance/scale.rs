@@ -16,7 +16,7 @@ const BOUND: Duration = Duration::from_secs(20);
 fn planned_in_time(world: &World) {
     let snapshot = Snapshot::build(&world.objects);
     let start = Instant::now();
-    let plan = plan(&snapshot);
+    let plan = plan(&snapshot, world.now);
     let took = start.elapsed();
     assert_eq!(plan.services.len(), 10_000);
     assert!(took < BOUND, "the plan took {took:?}");

@@ -105,7 +105,8 @@ fn ctrl_014_a_change_of_type_frees_the_address() {
     world.service("s1").spec().type_ = Some("NodePort".to_owned());
     let objects = world.objects.clone();
     assert_eq!(
-        ferrolb_controller::plan(&ferrolb_config::Snapshot::build(&objects)).services[&service_name("s1")],
+        ferrolb_controller::plan(&ferrolb_config::Snapshot::build(&objects), world.now).services
+            [&service_name("s1")],
         ServicePlan::Released
     );
     world.service("s2");

@@ -24,6 +24,8 @@ use k8s_openapi::jiff::Timestamp;
 pub struct World {
     pub objects: Objects,
     pub plan: Plan,
+    /// The time at which plans are made.
+    pub now: Timestamp,
     written: Written,
     /// Whether the checks after every write are left out; each looks at everything.
     pub unchecked: bool,
@@ -119,10 +121,11 @@ impl World {
 
     /// Creates the pool, or edits its ranges.
     pub fn pool(&mut self, name: &str, ranges: &[&str]) -> &mut AddressPool {
-        let pool = self.objects.pools.entry(name.to_owned()).or_insert_with(|| {
-            let spec = AddressPoolSpec { addresses: Vec::new(), auto_assign: true, avoid_buggy_ips: false };
-            Arc::new(AddressPool::new(name, spec))
-        });
+        let pool = self
+            .objects
+            .pools
+            .entry(name.to_owned())
+            .or_insert_with(|| Arc::new(AddressPool::new(name, AddressPoolSpec::default())));
         let pool = Arc::make_mut(pool);
         pool.spec.addresses = ranges.iter().map(|range| (*range).to_owned()).collect();
         pool
@@ -158,9 +161,8 @@ impl World {
 
     /// One pass of a controller that is killed after `most` writes. Returns how many writes it made.
     pub fn pass(&mut self, most: usize) -> usize {
-        self.plan = plan(&Snapshot::build(&self.objects));
-        let steps =
-            steps(&self.plan, &self.objects, Target::Directory(&self.written), &Time(Timestamp::UNIX_EPOCH));
+        self.plan = plan(&Snapshot::build(&self.objects), self.now);
+        let steps = steps(&self.plan, &self.objects, Target::Directory(&self.written), &Time(self.now));
         let mut writes = 0;
         let outcome = carry_out(steps, |write| {
             if writes == most {
@@ -259,7 +261,9 @@ impl World {
     pub fn addresses(&mut self, name: &str) -> Vec<String> {
         self.settle();
         match self.plan.services.get(&service_name(name)) {
-            Some(ServicePlan::Ours { addresses, .. }) => addresses.iter().map(ToString::to_string).collect(),
+            Some(ServicePlan::Ours { addresses, .. } | ServicePlan::External { addresses, .. }) => {
+                addresses.iter().map(ToString::to_string).collect()
+            }
             _ => Vec::new(),
         }
     }
@@ -268,7 +272,9 @@ impl World {
     pub fn reason(&mut self, name: &str) -> Option<Reason> {
         self.settle();
         match self.plan.services.get(&service_name(name))? {
-            ServicePlan::Ours { refusal, .. } => refusal.as_ref().map(|refusal| refusal.reason),
+            ServicePlan::Ours { refusal, .. } | ServicePlan::External { refusal, .. } => {
+                refusal.as_ref().map(|refusal| refusal.reason)
+            }
             ServicePlan::Foreign { refusal } => Some(refusal.reason),
             ServicePlan::Released => None,
         }

@@ -63,7 +63,7 @@ fn segment_of(owner: &str, term: u64, counted: u64) -> Observed {
 
 struct Setting {
     names: Names,
-    virtual_ips: BTreeMap<IpAddr, VirtualIPSpec>,
+    virtual_ips: BTreeMap<IpAddr, Arc<VirtualIP>>,
     layer2: Observed,
     data_path: datapath::Observed,
     links: Links,
@@ -78,11 +78,15 @@ impl Setting {
             consumers: Vec::new(),
             sharing_key: None,
             group: Some("default/web".to_owned()),
+            released_at: None,
         };
         let addresses = ["192.0.2.10", "2001:db8::10"];
         Self {
             names: names(),
-            virtual_ips: addresses.into_iter().map(|text| (ip(text), spec(text))).collect(),
+            virtual_ips: addresses
+                .into_iter()
+                .map(|text| (ip(text), VirtualIP::new(text, spec(text)).into()))
+                .collect(),
             layer2,
             data_path: datapath::Observed::default(),
             links: Links::default(),

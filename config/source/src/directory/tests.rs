@@ -228,6 +228,7 @@ fn virtual_ip(owner: Option<(&str, u64)>) -> VirtualIP {
         consumers: Vec::new(),
         sharing_key: None,
         group: None,
+        released_at: None,
     };
     let owner = owner.map(|(node, term)| Layer2Owner {
         segment: "198.51.100.0/24".to_owned(),
