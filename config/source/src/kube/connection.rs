@@ -16,7 +16,7 @@ use tracing::{info, warn};
 use super::KubeOptions;
 
 /// How long to wait for a connection.
-const CONNECT: Duration = Duration::from_secs(5);
+const CONNECT: Duration = Duration::from_secs(3);
 /// How often the client is made anew at most.
 const RENEWAL: Duration = Duration::from_secs(2);
 

@@ -156,15 +156,14 @@ impl ClusterWriter {
     /// last is shown; entries of other segments are not touched.
     ///
     /// # Errors
-    /// As [`WriteError`] says; [`WriteError::Conflict`] when the VirtualIP is another one than that `uid`.
+    /// As [`WriteError`] says.
     pub async fn apply_layer2_owner(
         &self,
         virtual_ip: &str,
-        uid: Option<&str>,
         segment: &str,
         owner: Option<&Layer2Owner>,
     ) -> Result<(), WriteError> {
-        let body = body::layer2_owner(virtual_ip, uid, owner)?;
+        let body = body::layer2_owner(virtual_ip, owner)?;
         let path = format!("{}/status", path(Kind::VirtualIP, None, virtual_ip));
         let manager: String = format!("{SPEAKER_MANAGER}/{segment}").chars().take(LONGEST_MANAGER).collect();
         self.apply(Kind::VirtualIP, path, &manager, &body).await

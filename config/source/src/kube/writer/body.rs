@@ -58,15 +58,7 @@ pub(super) fn whole_status(version: Option<&str>, status: Value) -> Value {
 }
 
 /// Server-side apply of one owner. Without one, what the manager wrote before is removed.
-pub(super) fn layer2_owner(
-    name: &str,
-    uid: Option<&str>,
-    owner: Option<&Layer2Owner>,
-) -> Result<Value, WriteError> {
-    let mut metadata = json!({"name": name});
-    if let (Value::Object(fields), Some(uid)) = (&mut metadata, uid) {
-        fields.insert("uid".to_owned(), json!(uid));
-    }
+pub(super) fn layer2_owner(name: &str, owner: Option<&Layer2Owner>) -> Result<Value, WriteError> {
     let status = match owner {
         Some(owner) => json!({"layer2": [of(owner)?]}),
         None => json!({}),
@@ -74,7 +66,7 @@ pub(super) fn layer2_owner(
     Ok(json!({
         "apiVersion": format!("{GROUP}/{VERSION}"),
         "kind": "VirtualIP",
-        "metadata": metadata,
+        "metadata": {"name": name},
         "status": status,
     }))
 }

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+use anyhow::Result;
+use ferrolb_config::reason::Reason;
+
+use crate::stage::{load_balancer, service, shared, until, watched};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_view_follows_what_is_created_edited_and_deleted() -> Result<()> {
+    let plane = shared()?;
+    let (_cluster, mut objects) = watched(plane).await?;
+    assert!(objects.borrow().freshness.is_whole() && objects.borrow().refused.is_empty());
+    assert!(objects.borrow().namespaces.contains_key("kube-system"));
+
+    plane.kubectl().apply(&load_balancer("follow"))?;
+    let view =
+        until(&mut objects, "the Service", |view| view.services.contains_key(&service("follow"))).await?;
+    let metadata = &view.services[&service("follow")].metadata;
+    assert!(
+        metadata.uid.is_some() && metadata.resource_version.is_some() && metadata.managed_fields.is_none()
+    );
+    let annotations: Vec<_> = metadata.annotations.iter().flatten().collect();
+    assert_eq!(annotations.len(), 1, "{annotations:?}");
+
+    plane.kubectl().run(&["label", "service", "follow", "tier=gold"])?;
+    until(&mut objects, "the label", |view| {
+        let labels =
+            view.services.get(&service("follow")).and_then(|service| service.metadata.labels.as_ref());
+        labels.is_some_and(|labels| labels.get("tier").is_some_and(|tier| tier == "gold"))
+    })
+    .await?;
+
+    plane.kubectl().run(&["delete", "service", "follow"])?;
+    until(&mut objects, "no Service", |view| !view.services.contains_key(&service("follow"))).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kind_that_is_not_installed_is_refused_and_the_others_are_followed() -> Result<()> {
+    let plane = ferrolb_control_plane::ControlPlane::start(ferrolb_control_plane::Options::default())?;
+    let (_cluster, mut objects) = watched(&plane).await?;
+    let view = objects.borrow_and_update().clone();
+    let missing: Vec<&str> = view.freshness.unknown.iter().copied().collect();
+    assert_eq!(missing, ["AddressPool", "L2Advertisement", "Speaker", "VirtualIP"]);
+    assert!(
+        view.refused.iter().all(|refusal| refusal.reason == Reason::KindNotInstalled),
+        "{:?}",
+        view.refused
+    );
+    assert!(view.namespaces.contains_key("default"));
+    let crds: Vec<String> =
+        ferrolb_config::api::crds().iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
+    plane.kubectl().apply(&crds.join("\n---\n"))?;
+    until(&mut objects, "all kinds", |view| view.freshness.is_whole() && view.refused.is_empty()).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_right_that_is_missing_is_named() -> Result<()> {
+    let plane = shared()?;
+    let speaker = plane.kubeconfig(&ferrolb_control_plane::Account::speaker())?;
+    let options =
+        ferrolb_source::kube::KubeOptions { kubeconfig: Some(speaker), ..crate::stage::options(plane)? };
+    let cluster = ferrolb_source::kube::Cluster::connect(options).await?;
+    let interest = ferrolb_source::kube::Interest::Speaker { node: "n1".to_owned() };
+    let objects = cluster.watch(interest).await?;
+    let view = objects.borrow().clone();
+    let refused: Vec<String> = view.refused.iter().map(ToString::to_string).collect();
+    assert_eq!(view.freshness.unknown.len(), refused.len(), "{refused:?}");
+    let services = refused.iter().find(|text| text.contains("list and watch services"));
+    let services = services.expect("the right on services");
+    assert!(services.contains("system:serviceaccount:ferrolb-system:ferrolb-speaker"), "{services}");
+    assert!(services.ends_with("(Forbidden)"), "{services}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_cannot_be_read_keeps_its_last_good_form_and_harms_no_other() -> Result<()> {
+    let plane = crate::stage::own()?;
+    let (_cluster, mut objects) = watched(&plane).await?;
+    plane.kubectl().apply(
+        "{apiVersion: ferrolb.io/v1beta1, kind: AddressPool, metadata: {name: odd}, spec: {addresses: [192.0.2.0/24]}}",
+    )?;
+    until(&mut objects, "the pool", |view| view.pools.contains_key("odd")).await?;
+    // A later version of the kind: addresses may be anything, and there is a field that we do not know.
+    let patch = r#"[{"op":"replace","path":"/spec/versions/0/schema/openAPIV3Schema","value":{"type":"object","x-kubernetes-preserve-unknown-fields":true}}]"#;
+    plane.kubectl().run(&["patch", "crd", "addresspools.ferrolb.io", "--type=json", "-p", patch])?;
+    let edit = r#"{"spec":{"addresses":"192.0.2.0/24"}}"#;
+    let edited = tokio::time::timeout(crate::stage::PATIENCE, async {
+        while plane.kubectl().run(&["patch", "addresspool", "odd", "--type=merge", "-p", edit]).is_err() {
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        }
+    });
+    edited.await?;
+    let view = until(&mut objects, "the refusal", |view| !view.refused.is_empty()).await?;
+    assert_eq!(view.pools["odd"].spec.addresses, ["192.0.2.0/24"]);
+    assert_eq!(view.refused[0].reason, Reason::MalformedDocument);
+    assert!(view.refused[0].to_string().starts_with("AddressPool odd: "), "{}", view.refused[0]);
+    plane.kubectl().run(&["delete", "addresspool", "odd"])?;
+    until(&mut objects, "nothing refused", |view| view.refused.is_empty() && view.pools.is_empty()).await?;
+    Ok(())
+}
