@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::demo::DemoArguments;
+use crate::origin::OriginArguments;
 
 /// Addresses for Services on bare metal, kept alive when nodes die.
 #[derive(Parser, Debug)]
@@ -39,11 +40,15 @@ Exit codes: 0 done, 1 refused or failed, 2 wrong usage.";
 /// The commands.
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Give Services their addresses (one for all nodes)
+    /// Give Services their addresses
     #[command(after_help = "\
-Example:
-  ferrolb controller --source ./manifests --state ./state")]
-    Controller(Folders),
+Examples:
+  ferrolb controller                                       in a pod: the cluster that it is in
+  ferrolb controller --kubeconfig ~/.kube/config           in that cluster
+  ferrolb controller --source ./manifests --state ./state  without a cluster
+
+In a cluster several may run: one leads, the others stand by.")]
+    Controller(ControllerArguments),
 
     /// Carry addresses on this node (one on every node)
     #[command(after_help = "\
@@ -103,8 +108,15 @@ impl Command {
     }
 }
 
-/// Where manifests are read and where the program keeps what it decides and observes.
+/// What a controller needs to know.
 #[derive(Args, Debug, Clone)]
+pub struct ControllerArguments {
+    #[command(flatten)]
+    pub origin: OriginArguments,
+}
+
+/// Where manifests are read and where the program keeps what it decides and observes.
+#[derive(Args, Debug, Clone, PartialEq, Eq)]
 pub struct Folders {
     /// The folder of manifests (*.yaml, *.yml, *.json)
     #[arg(long, value_name = "DIR", env = "FERROLB_SOURCE", default_value = "/etc/ferrolb")]
@@ -205,8 +217,8 @@ mod tests {
 
     #[test]
     fn the_folders_have_the_documented_defaults() {
-        let parsed = Arguments::try_parse_from(["ferrolb", "controller"]).unwrap();
-        let Command::Controller(folders) = parsed.command else { panic!("{parsed:?}") };
+        let parsed = Arguments::try_parse_from(["ferrolb", "run"]).unwrap();
+        let Command::Run(SpeakerArguments { folders, .. }) = parsed.command else { panic!("{parsed:?}") };
         assert_eq!(folders.source, PathBuf::from("/etc/ferrolb"));
         assert_eq!(folders.state, PathBuf::from("/var/lib/ferrolb"));
     }

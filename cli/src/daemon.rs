@@ -6,23 +6,38 @@
 use std::fs;
 
 use anyhow::Context;
+use ferrolb_controller::ClusterOptions;
 use ferrolb_speaker::Options;
 use ferrolb_speaker::datapath::Mode;
 use tokio::runtime::Runtime;
 use tracing::{error, info};
 
-use crate::arguments::{Folders, SpeakerArguments};
+use crate::arguments::{ControllerArguments, Folders, SpeakerArguments};
+use crate::origin::Origin;
 use crate::shutdown::Shutdown;
 
 /// Gives Services their addresses until a signal ends it.
 ///
 /// # Errors
-/// The folders cannot be used; see [`ferrolb_controller::run`].
-pub fn controller(folders: Folders) -> anyhow::Result<()> {
+/// The folders or the cluster cannot be used; see [`ferrolb_controller::run`] and [`ferrolb_controller::in_cluster`].
+pub fn controller(arguments: ControllerArguments) -> anyhow::Result<()> {
     runtime()?.block_on(async {
         let shutdown = Shutdown::on_signal()?;
-        run_controller(folders, &shutdown).await
+        match arguments.origin.choose() {
+            Origin::Folder(folders) => run_controller(folders, &shutdown).await,
+            Origin::Cluster(kube) => {
+                let options = ClusterOptions { kube, identity: identity()? };
+                ferrolb_controller::in_cluster(options, shutdown.subscribe()).await.context("the controller")
+            }
+        }
     })
+}
+
+/// Names this process among the controllers of a cluster: in a pod its host name is the pod's name. The number tells a
+/// process from its predecessor, who may still hold the lease.
+fn identity() -> anyhow::Result<String> {
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").context("reading the host name")?;
+    Ok(format!("{}_{:08x}", host.trim(), fastrand::u32(..)))
 }
 
 /// Carries addresses on this node until a signal ends it; hands them over first.

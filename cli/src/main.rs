@@ -10,6 +10,7 @@ mod definitions;
 mod demo;
 mod finding;
 mod logging;
+mod origin;
 mod shutdown;
 mod status;
 mod validate;
@@ -41,7 +42,7 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     logging::start(arguments.log_format, arguments.verbose, arguments.command.asks())?;
     match arguments.command {
-        Command::Controller(folders) => daemon::controller(folders)?,
+        Command::Controller(arguments) => daemon::controller(arguments)?,
         Command::Speaker(speaker) => daemon::speaker(speaker)?,
         Command::Run(both) => daemon::both(both)?,
         Command::Status(question) => status::answer(&question, &mut io::stdout().lock())?,

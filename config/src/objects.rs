@@ -191,6 +191,24 @@ impl Freshness {
 }
 
 impl Objects {
+    /// The metadata of the object that `object` names, if it is there.
+    pub fn metadata(&self, object: &ObjectRef) -> Option<&ObjectMeta> {
+        let ObjectRef { kind, namespace, name } = object;
+        let namespaced =
+            || ServiceName { namespace: namespace.clone().unwrap_or_default(), name: name.clone() };
+        match kind.as_str() {
+            "AddressPool" => self.pools.get(name).map(|object| &object.metadata),
+            "L2Advertisement" => self.l2_advertisements.get(name).map(|object| &object.metadata),
+            "VirtualIP" => self.virtual_ips.get(name).map(|object| &object.metadata),
+            "Speaker" => self.speakers.get(name).map(|object| &object.metadata),
+            "Service" => self.services.get(&namespaced()).map(|object| &object.metadata),
+            "EndpointSlice" => self.endpoint_slices.get(&namespaced()).map(|object| &object.metadata),
+            "Node" => self.nodes.get(name).map(|object| &object.metadata),
+            "Namespace" => self.namespaces.get(name).map(|object| &object.metadata),
+            _ => None,
+        }
+    }
+
     /// Adds `object` under its name and namespace; one of the same kind and name is replaced.
     pub fn insert(&mut self, object: Object) {
         let ObjectRef { namespace, name, .. } = object.reference();

@@ -12,4 +12,4 @@ pub mod plan;
 mod run;
 
 pub use plan::{Plan, plan};
-pub use run::run;
+pub use run::{ClusterOptions, in_cluster, run};

@@ -84,21 +84,24 @@ pub(super) fn consumers(spec: &VirtualIPSpec) -> BTreeSet<ServiceName> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UnderWay {
     changing: HashSet<Thing>,
+    /// How many writes, of which nobody knows whether they were carried out, change each thing.
+    doubtful: HashMap<Thing, usize>,
     /// How many writes rely on each thing.
     relied_on: HashMap<Thing, usize>,
 }
 
 impl UnderWay {
-    /// Whether a write of this reach must wait for one that is under way.
+    /// Whether a write of this reach must wait for one that is under way. One that is in doubt may be tried again.
     pub fn blocks(&self, reach: &Reach) -> bool {
+        let moves = |thing| self.changing.contains(thing) || self.doubtful.contains_key(thing);
         self.changing.contains(&reach.changes)
             || self.relied_on.contains_key(&reach.changes)
-            || reach.relies_on.iter().any(|thing| self.changing.contains(thing))
+            || reach.relies_on.iter().any(moves)
     }
 
     /// Whether no write is under way.
     pub fn is_empty(&self) -> bool {
-        self.changing.is_empty()
+        self.changing.is_empty() && self.doubtful.is_empty()
     }
 
     /// A write starts.
@@ -109,16 +112,36 @@ impl UnderWay {
         }
     }
 
-    /// A write ended, however it ended.
+    /// A write ended, and nobody knows how.
+    pub fn doubt(&mut self, reach: &Reach) {
+        self.changing.remove(&reach.changes);
+        *self.doubtful.entry(reach.changes.clone()).or_default() += 1;
+    }
+
+    /// A write that was in doubt is so no longer.
+    pub fn clear(&mut self, reach: &Reach) {
+        take_one(&mut self.doubtful, &reach.changes);
+        self.forget(reach);
+    }
+
+    /// A write ended.
     pub fn end(&mut self, reach: &Reach) {
         self.changing.remove(&reach.changes);
+        self.forget(reach);
+    }
+
+    fn forget(&mut self, reach: &Reach) {
         for thing in &reach.relies_on {
-            if let Some(writes) = self.relied_on.get_mut(thing) {
-                *writes -= 1;
-                if *writes == 0 {
-                    self.relied_on.remove(thing);
-                }
-            }
+            take_one(&mut self.relied_on, thing);
+        }
+    }
+}
+
+fn take_one(counts: &mut HashMap<Thing, usize>, thing: &Thing) {
+    if let Some(count) = counts.get_mut(thing) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(thing);
         }
     }
 }

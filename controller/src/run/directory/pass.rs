@@ -8,12 +8,13 @@ use ferrolb_config::{Objects, ServiceName, Snapshot};
 use ferrolb_source::{StateError, StateFile, StateWriter};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Service;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use tracing::{debug, error};
 
 use super::told::Told;
 use crate::apply::{Target, Write, Written, carry_out, steps};
 use crate::plan::plan;
+use crate::run::now;
 
 const SERVICES: &str = "services";
 const POOLS: &str = "addresspools";
@@ -104,12 +105,6 @@ impl Worker {
         self.told.tell(&plan);
         Passed { done: outcome.done, is_complete }
     }
-}
-
-/// The time to the second, as the API's timestamps have it.
-fn now() -> Time {
-    let now = Timestamp::now();
-    Time(Timestamp::from_second(now.as_second()).unwrap_or(now))
 }
 
 fn put(writer: &StateWriter, write: &Write) -> Result<(), StateError> {

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! From a view to steps, on a thread of its own, so that writes and the lease go on meanwhile.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ferrolb_config::{Objects, Snapshot};
+use jiff::Timestamp;
+use tracing::debug;
+
+use crate::apply::{Step, Target, steps};
+use crate::plan::plan;
+use crate::run::now;
+
+/// The kinds without which nobody can tell whose an address is.
+const NEEDED: [&str; 4] = ["AddressPool", "VirtualIP", "Service", "Namespace"];
+
+/// What a view calls for.
+pub(super) struct Planned {
+    /// The view.
+    pub(super) view: Arc<Objects>,
+    /// What has to be written.
+    pub(super) steps: Vec<Step>,
+    /// In how long to plan again though nothing changes.
+    pub(super) deadline: Option<Duration>,
+    /// How long it took.
+    pub(super) took: Duration,
+}
+
+/// Plans from `view`.
+pub(super) fn planned(view: Arc<Objects>) -> Planned {
+    let start = Instant::now();
+    let snapshot = Snapshot::build(&view);
+    let clock = Timestamp::now();
+    let plan = plan(&snapshot, clock);
+    let deadline = plan.next_deadline.map(|deadline| {
+        // To the next whole second: what is compared has no smaller parts.
+        Duration::try_from(deadline.duration_since(clock)).unwrap_or_default() + Duration::from_secs(1)
+    });
+    let steps = steps(&plan, &view, Target::Cluster, &now());
+    let services = plan.services.len();
+    drop((snapshot, plan));
+    let took = start.elapsed();
+    debug!(
+        services,
+        steps = steps.len(),
+        took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        "planned"
+    );
+    Planned { view, steps, deadline, took }
+}
+
+/// Whether addresses may be given and taken by what `view` shows.
+pub(super) fn is_usable(view: &Objects) -> bool {
+    NEEDED.iter().all(|kind| !view.freshness.unknown.contains(kind))
+}
