@@ -10,7 +10,7 @@ ARGS :=
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench
+.PHONY: help demo test check bench crds
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,3 +36,7 @@ bench: ## figures beside keepalived's in the same run: crash, hand-over, memory,
 	@.ci/install-tools
 	$(CARGO) build --release --locked -p ferrolb -p ferrolb-bench
 	$(TARGET)/release/ferrolb-bench $(ARGS)
+
+crds: ## write deploy/crds from the types
+	$(CARGO) run --locked --quiet -p ferrolb -- crds > deploy/crds/ferrolb.io.yaml.new
+	mv deploy/crds/ferrolb.io.yaml.new deploy/crds/ferrolb.io.yaml

@@ -43,6 +43,13 @@ fn the_definitions_are_a_stream_of_documents_one_for_each_kind() {
 }
 
 #[test]
+fn the_definitions_that_users_install_are_those_of_the_types() {
+    let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/crds/ferrolb.io.yaml");
+    let committed = std::fs::read_to_string(committed).unwrap();
+    assert!(committed == ferrolb(&["crds"]).answer, "deploy/crds is not what the types say: run `make crds`");
+}
+
+#[test]
 fn wrong_usage_exits_with_2_and_says_so_on_standard_error() {
     let wrong: [&[&str]; 5] =
         [&[], &["stauts"], &["status", "-o", "xml"], &["validate"], &["--no-such-flag"]];

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
     kind = "AddressPool",
     plural = "addresspools",
     shortname = "pool",
+    shortname = "pools",
     category = "ferrolb",
     status = "AddressPoolStatus",
     printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,
@@ -36,6 +37,10 @@ pub struct AddressPoolSpec {
     #[x_kube(validation = Rule::new(
         "self.all(range, isCIDR(range) || isIP(range) || (range.split('-').size() == 2 && range.split('-').all(end, isIP(end.trim())) && ip(range.split('-')[0].trim()).family() == ip(range.split('-')[1].trim()).family()))"
     ).message("each range is a CIDR, an address, or two addresses of one family with a dash"))]
+    // Octet by octet, since CEL cannot compare addresses; of IPv6 ranges the controller says so in a condition.
+    #[x_kube(validation = Rule::new(
+        "self.all(range, !range.matches('^ *[0-9]{1,3}([.][0-9]{1,3}){3} *- *[0-9]{1,3}([.][0-9]{1,3}){3} *$') || [range.replace(' ', '').replace('-', '.').split('.')].all(o, int(o[0]) * 16777216 + int(o[1]) * 65536 + int(o[2]) * 256 + int(o[3]) <= int(o[4]) * 16777216 + int(o[5]) * 65536 + int(o[6]) * 256 + int(o[7])))"
+    ).message("a range begins with its lowest address: write 192.0.2.10-192.0.2.20"))]
     pub addresses: Vec<String>,
 
     /// Whether Services that name no pool may be given an address from this one.

@@ -22,7 +22,7 @@ pub const IN_USE: &str = "ferrolb.io/in-use";
     category = "ferrolb",
     status = "VirtualIPStatus",
     validation = Rule::new(
-        "ip(self.spec.address).family() == 4 ? self.metadata.name == self.spec.address : self.metadata.name.matches('^(0|[1-9a-f][0-9a-f]{0,3})(-(0|[1-9a-f][0-9a-f]{0,3})){7}$') && ip(self.metadata.name.replace('-', ':')) == ip(self.spec.address)"
+        "!isIP(self.spec.address) || (ip(self.spec.address).family() == 4 ? self.metadata.name == self.spec.address : self.metadata.name.matches('^(0|[1-9a-f][0-9a-f]{0,3})(-(0|[1-9a-f][0-9a-f]{0,3})){7}$') && ip(self.metadata.name.replace('-', ':')) == ip(self.spec.address))"
     )
     .message("the name is the address: IPv6 as eight groups without leading zeros, with dashes for colons"),
     printcolumn = r#"{"name":"Pool","type":"string","jsonPath":".spec.pool"}"#,

@@ -3,8 +3,6 @@
 
 //! Who speaks to the API server: users with a fixed token, known to it from a file.
 
-use std::fmt::Write as _;
-
 /// Where FerroLB is installed.
 pub const NAMESPACE: &str = "ferrolb-system";
 
@@ -60,13 +58,11 @@ impl Account {
 
 /// The text of kube-apiserver's `--token-auth-file`: token, user, uid, groups.
 pub(crate) fn token_file(accounts: &[Account]) -> String {
-    let mut text = String::new();
-    for account in accounts {
+    let line = |account: &Account| {
         let (token, user, groups) = (account.token(), &account.user, account.groups.join(","));
-        // Writing to a String cannot fail.
-        let _infallible = writeln!(text, "{token},{user},uid-of-{user},\"{groups}\"");
-    }
-    text
+        format!("{token},{user},uid-of-{user},\"{groups}\"\n")
+    };
+    accounts.iter().map(line).collect()
 }
 
 #[cfg(test)]
