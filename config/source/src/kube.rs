@@ -10,6 +10,8 @@
 
 pub(crate) mod connection;
 mod decode;
+mod gauges;
+mod kept;
 mod kind;
 mod lines;
 mod prune;
@@ -28,8 +30,12 @@ use tokio::sync::{mpsc, watch};
 pub use connection::ConnectError;
 pub use writer::{ClusterWriter, FIELD_MANAGER, StatusOf, WriteError};
 
+use crate::events::{Recorder, record};
 use crate::lease::{Campaign, campaign};
+use crate::metrics::Registry;
 use connection::Connection;
+use gauges::Gauges;
+use kept::Kept;
 use kind::{Kind, Scope};
 use publish::{Message, publish};
 use reflect::reflect;
@@ -81,6 +87,7 @@ pub struct Cluster {
     options: Arc<KubeOptions>,
     /// The way to the task that owns the view, once there is one.
     view: Arc<OnceLock<mpsc::Sender<Message>>>,
+    gauges: Gauges,
 }
 
 impl Cluster {
@@ -90,7 +97,8 @@ impl Cluster {
     /// When the kubeconfig or the service account cannot be read or used.
     pub async fn connect(options: KubeOptions) -> Result<Self, ConnectError> {
         let connection = Arc::new(Connection::open(&options).await?);
-        Ok(Self { connection, options: Arc::new(options), view: Arc::default() })
+        let (options, view) = (Arc::new(options), Arc::default());
+        Ok(Self { connection, options, view, gauges: Gauges::default() })
     }
 
     /// The options that the cluster was connected with.
@@ -100,7 +108,7 @@ impl Cluster {
 
     /// Follows the kinds of `interest` until the last receiver is gone. Comes back with the first view: when every
     /// kind has been listed, or is known not to be readable for now (see
-    /// [`Freshness::unknown`](ferrolb_config::Freshness)).
+    /// [`Freshness::unknown`](ferrolb_config::Freshness)). Where a view is kept on disk, that one stands in after 3 s.
     ///
     /// # Errors
     /// [`ConnectError::Watched`]: a cluster is watched once; clone the receiver for more.
@@ -113,7 +121,8 @@ impl Cluster {
             let scope = Scope::of(*kind, &interest);
             tokio::spawn(reflect(*kind, scope, Arc::clone(&self.connection), messages.clone()));
         }
-        tokio::spawn(publish(Store::new(&kinds), inbox, sender));
+        let kept = self.options.state.as_deref().map(|state| Kept::new(state, self.connection.server()));
+        tokio::spawn(publish(Store::new(&kinds), inbox, sender, kept, self.gauges.clone()));
         receiver.changed().await.map_err(|_| ConnectError::Ended)?;
         receiver.mark_changed();
         Ok(receiver)
@@ -121,12 +130,22 @@ impl Cluster {
 
     /// Writes to this cluster; what it writes shows in the view of [`Cluster::watch`].
     pub fn writer(&self) -> ClusterWriter {
-        ClusterWriter::new(Arc::clone(&self.connection), Arc::clone(&self.view))
+        ClusterWriter::new(Arc::clone(&self.connection), Arc::clone(&self.view), self.gauges.clone())
     }
 
     /// Stands for the Lease `name` in the install namespace as `identity`, until `shutdown` holds `true` or its sender
     /// is gone; then the Lease is given back. Stop writing first. Two processes must not have one identity.
     pub fn campaign(&self, name: &str, identity: String, shutdown: watch::Receiver<bool>) -> Campaign {
         campaign(Arc::clone(&self.connection), &self.options.namespace, name, identity, shutdown)
+    }
+
+    /// Tells events as `instance`, the name of the pod or host.
+    pub fn recorder(&self, instance: &str) -> Recorder {
+        record(Arc::clone(&self.connection), instance, self.gauges.events.clone())
+    }
+
+    /// Registers the metrics of watches, writes and events.
+    pub fn register(&self, registry: &mut Registry) {
+        self.gauges.register(registry);
     }
 }

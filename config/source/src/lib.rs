@@ -8,10 +8,12 @@
 //! write is whole or not there. In a cluster, [`kube`] does both.
 
 mod directory;
+pub mod events;
 mod files;
 pub mod kube;
 pub mod lease;
 mod merge;
+pub mod metrics;
 pub mod state;
 
 pub use directory::{Directory, DirectoryError};

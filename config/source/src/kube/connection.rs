@@ -83,6 +83,11 @@ impl Connection {
         Ok(Self { options: options.clone(), server, current })
     }
 
+    /// The API server's URL.
+    pub(crate) fn server(&self) -> &str {
+        &self.server
+    }
+
     /// The client, and its generation for [`Self::renew`].
     pub(crate) fn client(&self) -> (Client, u64) {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);

@@ -247,6 +247,20 @@ pub(crate) fn is_same(one: &Objects, other: &Objects, kind: Kind) -> bool {
     }
 }
 
+/// How many objects of `kind` there are.
+pub(crate) fn count(objects: &Objects, kind: Kind) -> usize {
+    match kind {
+        Kind::AddressPool => objects.pools.len(),
+        Kind::L2Advertisement => objects.l2_advertisements.len(),
+        Kind::VirtualIP => objects.virtual_ips.len(),
+        Kind::Speaker => objects.speakers.len(),
+        Kind::Service => objects.services.len(),
+        Kind::EndpointSlice => objects.endpoint_slices.len(),
+        Kind::Node => objects.nodes.len(),
+        Kind::Namespace => objects.namespaces.len(),
+    }
+}
+
 /// Whether `object` is what `objects` hold of it but for its resourceVersion: what was pruned away has changed.
 pub(crate) fn differs_by_version_only(objects: &Objects, object: &Object) -> bool {
     let name = Name::of(object);

@@ -4,20 +4,24 @@
 //! The task that owns the view: it takes what watches and writers bring, and publishes at a pace that readers can
 //! follow.
 
+mod keeper;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ferrolb_config::reason::Refusal;
 use ferrolb_config::{Object, Objects};
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::sleep_until;
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::decode::Broken;
+use super::gauges::Gauges;
+use super::kept::Kept;
 use super::kind::{Kind, Name};
 use super::store::{Listing, Store};
 use super::trouble::Trouble;
+use keeper::Keeper;
 
 /// Changes that come within this time are published together.
 const GATHER: Duration = Duration::from_millis(5);
@@ -56,13 +60,16 @@ pub(crate) async fn publish(
     mut store: Store,
     mut inbox: mpsc::Receiver<Message>,
     sender: watch::Sender<Arc<Objects>>,
+    kept: Option<Kept>,
+    gauges: Gauges,
 ) {
     let mut pace = Pace::default();
     let mut batch = Vec::with_capacity(BATCH);
     let mut settling = Vec::new();
+    let mut keeper = Keeper::new(kept, gauges.unsaved.clone(), Instant::now());
     loop {
         let now = Instant::now();
-        let wake = [pace.due(), store.next_deadline(now)].into_iter().flatten().min();
+        let wake = [pace.due(), store.next_deadline(now), keeper.next_deadline()].into_iter().flatten().min();
         tokio::select! {
             taken = inbox.recv_many(&mut batch, BATCH) => if taken == 0 { return },
             () = sleep_until(wake.unwrap_or(now).into()), if wake.is_some() => {}
@@ -73,7 +80,13 @@ pub(crate) async fn publish(
             take(&mut store, message, now, &mut settling);
         }
         pace.copied(now.elapsed());
+        if store.is_listed() {
+            keeper.need_not_load();
+        } else if let Some((objects, saved)) = keeper.load(Instant::now()).await {
+            store.take_kept(objects, Instant::now(), saved);
+        }
         let now = Instant::now();
+        store.measure(&gauges, now);
         if !store.is_ready() {
             settling.clear();
             continue;
@@ -81,10 +94,12 @@ pub(crate) async fn publish(
         if store.is_dirty(now) && (pace.is_due(now) || !settling.is_empty()) {
             let before = Arc::clone(&sender.borrow());
             let view = store.view(now);
-            tell_refused(&before.refused, &view.refused);
+            tell(&before, &view);
             sender.send_replace(view);
             pace.published(now);
+            keeper.changed(now);
         }
+        keeper.save(&sender.borrow(), now);
         for settled in settling.drain(..) {
             // Whoever asked may have lost interest.
             let _ = settled.send(());
@@ -106,9 +121,15 @@ fn take(store: &mut Store, message: Message, now: Instant, settling: &mut Vec<on
     }
 }
 
-fn tell_refused(before: &[Refusal], now: &[Refusal]) {
-    for refusal in now.iter().filter(|refusal| !before.contains(refusal)) {
+/// Logs what is new about the view as a whole.
+fn tell(before: &Objects, now: &Objects) {
+    for refusal in now.refused.iter().filter(|refusal| !before.refused.contains(refusal)) {
         warn!("{refusal}");
+    }
+    match (before.freshness.stale_since, now.freshness.stale_since) {
+        (None, Some(since)) => warn!(%since, "the API server is out of reach; what is known stays in force"),
+        (Some(_), None) => info!("the view is current again"),
+        (Some(_), Some(_)) | (None, None) => {}
     }
 }
 

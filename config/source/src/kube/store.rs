@@ -16,6 +16,7 @@ use ferrolb_config::{Freshness, Object, Objects};
 use jiff::Timestamp;
 
 use super::decode::Broken;
+use super::gauges::{Gauges, OfKind};
 use super::kind::{self, Kind, Name, Stamp};
 use super::trouble::Trouble;
 
@@ -96,7 +97,6 @@ impl Store {
         Self { objects: Arc::new(Objects::default()), states, is_dirty: true }
     }
 
-    #[expect(dead_code, reason = "the snapshot on disk comes next")]
     /// Takes what an earlier process kept, for the kinds of which nothing is known yet.
     pub(crate) fn take_kept(&mut self, mut kept: Objects, at: Instant, since: Timestamp) {
         for (kind, state) in &mut self.states {
@@ -258,6 +258,32 @@ impl Store {
     /// Whether every kind has been read, or is known not to be readable for now.
     pub(crate) fn is_ready(&self) -> bool {
         self.states.values().all(|state| state.known != Known::Nothing || state.refused.is_some())
+    }
+
+    /// Whether every kind has been listed, or is known not to be readable for now: nothing need stand in for it.
+    pub(crate) fn is_listed(&self) -> bool {
+        self.states.values().all(|state| state.known == Known::Listed || state.refused.is_some())
+    }
+
+    /// Brings the gauges up to date.
+    pub(crate) fn measure(&self, gauges: &Gauges, now: Instant) {
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let mut refused = 0;
+        for (kind, state) in &self.states {
+            let of = OfKind { kind: kind.name() };
+            gauges.objects.get_or_create(&of).set(number(kind::count(&self.objects, *kind)));
+            if let Some(heard) = state.heard {
+                let ago = jiff::SignedDuration::try_from(now.duration_since(heard)).unwrap_or_default();
+                gauges.heard.get_or_create(&of).set((Timestamp::now() - ago).as_second());
+            }
+            let lists = gauges.lists.get_or_create(&of);
+            lists.inc_by(state.lists.saturating_sub(lists.get()));
+            refused += state.broken.len() + usize::from(state.refused.is_some());
+        }
+        let freshness = self.freshness(now);
+        gauges.refused.set(number(refused));
+        gauges.stale.set(i64::from(freshness.stale_since.is_some()));
+        gauges.unknown.set(number(freshness.unknown.len()));
     }
 
     /// Whether the view differs from what [`Self::view`] gave last, at `now`.

@@ -23,6 +23,7 @@ pub use error::WriteError;
 
 use super::connection::Connection;
 use super::decode;
+use super::gauges::{Gauges, OfWrite};
 use super::kind::{Kind, Name};
 use super::publish::Message;
 use super::trouble::with_causes;
@@ -47,11 +48,16 @@ pub struct ClusterWriter {
     connection: Arc<Connection>,
     view: Arc<OnceLock<mpsc::Sender<Message>>>,
     fence: Option<Fence>,
+    gauges: Gauges,
 }
 
 impl ClusterWriter {
-    pub(super) fn new(connection: Arc<Connection>, view: Arc<OnceLock<mpsc::Sender<Message>>>) -> Self {
-        Self { connection, view, fence: None }
+    pub(super) fn new(
+        connection: Arc<Connection>,
+        view: Arc<OnceLock<mpsc::Sender<Message>>>,
+        gauges: Gauges,
+    ) -> Self {
+        Self { connection, view, fence: None, gauges }
     }
 
     /// The same, but no write starts unless `fence` is open: for one who writes only while it leads.
@@ -257,6 +263,14 @@ impl ClusterWriter {
     }
 
     async fn send(&self, request: Outgoing<'_>) -> Result<String, WriteError> {
+        let (verb, resource) = (request.verb(), request.kind.plural());
+        let sent = self.send_once(request).await;
+        let outcome = sent.as_ref().map_or_else(WriteError::outcome, |_| "done");
+        self.gauges.writes.get_or_create(&OfWrite { verb, resource, outcome }).inc();
+        sent
+    }
+
+    async fn send_once(&self, request: Outgoing<'_>) -> Result<String, WriteError> {
         let (client, generation) = self.connection.client();
         let request = request.build()?;
         if self.fence.as_ref().is_some_and(|fence| !fence.is_open()) {
@@ -351,6 +365,16 @@ struct Outgoing<'a> {
 impl Outgoing<'_> {
     fn new(kind: Kind, method: Method, path: String, body: Value) -> Self {
         Self { kind, method, path, content: JSON, manager: FIELD_MANAGER, forced: false, body }
+    }
+
+    /// The word of RBAC for it.
+    fn verb(&self) -> &'static str {
+        match self.method {
+            Method::POST => "create",
+            Method::PUT => "update",
+            Method::DELETE => "delete",
+            _ => "patch",
+        }
     }
 
     fn build(self) -> Result<Request<Body>, WriteError> {

@@ -35,7 +35,7 @@ async fn new_certificates_of_a_new_authority_are_picked_up() -> Result<()> {
     plane.rotate_certificates()?;
     plane.kubectl().apply(&load_balancer("rotated"))?;
     until(&mut objects, "the Service", |view| view.services.contains_key(&service("rotated"))).await?;
-    cluster.writer().create_virtual_ip(&crate::stage::virtual_ip("192.0.2.1")).await?;
+    cluster.writer().create_virtual_ip(&crate::stage::virtual_ip("192.0.2.1")?).await?;
     Ok(())
 }
 
@@ -45,7 +45,7 @@ async fn a_server_that_hangs_makes_writes_fail_in_time() -> Result<()> {
     let (cluster, _objects) = watched(&plane).await?;
     plane.freeze_api_server()?;
     let started = std::time::Instant::now();
-    let written = cluster.writer().create_virtual_ip(&crate::stage::virtual_ip("192.0.2.1")).await;
+    let written = cluster.writer().create_virtual_ip(&crate::stage::virtual_ip("192.0.2.1")?).await;
     let took = started.elapsed();
     plane.thaw_api_server()?;
     assert!(matches!(written, Err(WriteError::Timeout | WriteError::Unavailable(_))), "{written:?}");

@@ -85,7 +85,7 @@ async fn a_leader_that_stands_still_finds_its_fence_closed_when_it_goes_on() -> 
     eprintln!("taken over from a leader that stood still after {took:?}");
     assert!(took >= DURATION - LOOK, "{took:?}");
     assert!(!campaign.fence.is_open());
-    let written = writer.create_virtual_ip(&virtual_ip("192.0.2.50")).await;
+    let written = writer.create_virtual_ip(&virtual_ip("192.0.2.50")?).await;
     assert_eq!(written, Err(WriteError::NotLeading));
     tokio::time::timeout(PATIENCE, campaign.leadership.wait_for(|leadership| !leadership.is_leading()))
         .await??;

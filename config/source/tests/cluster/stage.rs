@@ -81,7 +81,7 @@ pub fn load_balancer(name: &str) -> String {
 }
 
 /// A VirtualIP as the controller writes it.
-pub fn virtual_ip(address: &str) -> VirtualIP {
+pub fn virtual_ip(address: &str) -> Result<VirtualIP> {
     let spec = serde_json::json!({"address": address, "pool": "a", "consumers": []});
-    VirtualIP::new(address, serde_json::from_value(spec).expect("a spec"))
+    Ok(VirtualIP::new(address, serde_json::from_value(spec)?))
 }

@@ -24,7 +24,7 @@ fn status(ip: &str) -> ServiceStatus {
 async fn a_virtual_ip_lives_and_dies_and_every_write_shows_at_once() -> Result<()> {
     let (cluster, objects) = watched(shared()?).await?;
     let writer = cluster.writer();
-    let mut wanted = virtual_ip("192.0.2.10");
+    let mut wanted = virtual_ip("192.0.2.10")?;
     wanted.metadata.finalizers = Some(vec!["ferrolb.io/in-use".to_owned()]);
     let created = writer.create_virtual_ip(&wanted).await?;
     writer.settle().await;
@@ -62,7 +62,7 @@ async fn an_address_that_is_given_back_and_given_again_is_there_at_once() -> Res
     let (cluster, objects) = watched(shared()?).await?;
     let writer = cluster.writer();
     for _ in 0..20 {
-        let created = writer.create_virtual_ip(&virtual_ip("192.0.2.11")).await?;
+        let created = writer.create_virtual_ip(&virtual_ip("192.0.2.11")?).await?;
         writer.settle().await;
         assert_eq!(objects.borrow().virtual_ips.get("192.0.2.11"), Some(&created));
         writer.delete_virtual_ip(&created).await?;
@@ -169,7 +169,7 @@ async fn a_status_of_ours_is_replaced_as_a_whole_and_only_over_the_form_that_was
 async fn owners_of_two_segments_stand_beside_each_other_and_the_last_of_one_is_shown() -> Result<()> {
     let (cluster, objects) = watched(shared()?).await?;
     let writer = cluster.writer();
-    writer.create_virtual_ip(&virtual_ip("192.0.2.40")).await?;
+    writer.create_virtual_ip(&virtual_ip("192.0.2.40")?).await?;
     let owner = |segment: &str, node: &str, term| Layer2Owner {
         segment: segment.to_owned(),
         interface: "eth0".to_owned(),
