@@ -63,6 +63,17 @@ impl Kubectl {
         self.feed(&["apply", "--server-side", "--force-conflicts", "-f", "-"], manifests)
     }
 
+    /// Changes the statuses that `manifests` hold, by server-side apply.
+    ///
+    /// # Errors
+    /// Something of it was refused.
+    pub fn apply_status(&self, manifests: &str) -> Result<Answer> {
+        self.feed(
+            &["apply", "--server-side", "--force-conflicts", "--subresource=status", "-f", "-"],
+            manifests,
+        )
+    }
+
     /// Creates what `manifests` hold.
     ///
     /// # Errors

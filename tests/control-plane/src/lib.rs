@@ -20,21 +20,26 @@
 
 mod account;
 mod binaries;
+mod cluster;
 mod etcd;
 mod kubeconfig;
 mod kubectl;
+mod node;
 mod options;
 mod patience;
 mod plane;
 mod port;
+mod proxy;
 mod requests;
 mod server;
 mod shared;
 
 pub use account::Account;
 pub use binaries::{Program, folder};
+pub use cluster::Cluster;
 pub use kubectl::{Answer, Kubectl};
 pub use options::{Options, Place};
 pub use plane::ControlPlane;
+pub use proxy::ProxyMode;
 pub use requests::{Request, Requests};
 pub use shared::shared;

@@ -43,6 +43,8 @@ pub enum Place {
     /// A station that has never heard of any virtual IP: it asks for them afresh all the time. Apart from the client, so that its
     /// questions and their answers never heal the client's cache.
     Newcomer,
+    /// The API server of a cluster; only in labs that ask for it.
+    ControlPlane,
 }
 
 impl Place {
@@ -52,6 +54,7 @@ impl Place {
             Place::Node(index) => 10 + index,
             Place::Client => 50,
             Place::Newcomer => 60,
+            Place::ControlPlane => 70,
         }
     }
 
@@ -71,18 +74,20 @@ impl Place {
         Mac([0x02, 0, 198, 51, 100, self.host()])
     }
 
-    /// What it is called in the lab: `n1`, `client`, `newcomer`.
+    /// What it is called in the lab: `n1`, `client`, `newcomer`, `plane`.
     pub fn name(self) -> String {
         match self {
             Place::Node(index) => format!("n{index}"),
             Place::Client => "client".to_owned(),
             Place::Newcomer => "newcomer".to_owned(),
+            Place::ControlPlane => "plane".to_owned(),
         }
     }
 
     /// The station with this hardware address, if it is one of the lab's.
     pub fn of_mac(mac: Mac) -> Option<Place> {
-        (1..=32).map(Place::Node).chain([Place::Client, Place::Newcomer]).find(|place| place.mac() == mac)
+        let others = [Place::Client, Place::Newcomer, Place::ControlPlane];
+        (1..=32).map(Place::Node).chain(others).find(|place| place.mac() == mac)
     }
 }
 

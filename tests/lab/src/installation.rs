@@ -268,14 +268,7 @@ impl Installation {
     /// The end of what every process printed, for a failure's message.
     pub fn logs(&self) -> String {
         let processes = self.controller.iter().chain(self.speakers.values());
-        processes
-            .map(|process| {
-                let log = process.log();
-                let lines: Vec<&str> = log.lines().collect();
-                let end = lines.get(lines.len().saturating_sub(15)..).unwrap_or_default();
-                format!("--- {}\n{}\n", process.name(), end.join("\n"))
-            })
-            .collect()
+        processes.map(|process| format!("--- {}\n{}\n", process.name(), process.log_end(15))).collect()
     }
 
     /// The address of one family that `service` (`namespace/name`) was given.

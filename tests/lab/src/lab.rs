@@ -3,7 +3,6 @@
 
 //! Building the lab and taking it down.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -108,13 +107,7 @@ impl Lab {
             String::from("link add br0 type bridge stp_state 0 mcast_snooping 0\nlink set br0 up\n");
         for (place, namespace) in stations() {
             prepare(namespace, matches!(place, Place::Node(_)))?;
-            let port = format!("p-{}", place.name());
-            writeln!(
-                ports,
-                "link add {port} type veth peer name eth0 address {} netns {}\nlink set {port} master br0 up",
-                place.mac(),
-                namespace.name(),
-            )?;
+            ports.push_str(&port(place, namespace));
         }
         self.switch.ip(&ports)?;
         for (place, namespace) in stations() {
@@ -141,6 +134,20 @@ impl Lab {
             ))?;
         }
         Ok(())
+    }
+
+    /// Adds the station of `place`, one that a lab does not have from the start.
+    ///
+    /// # Errors
+    /// It is there already, or the kernel refuses.
+    pub fn add_station(&self, place: Place) -> Result<Namespace> {
+        let name = format!("{}-{}", self.name(), place.name());
+        shell::feed("ip", &["-batch", "-"], &format!("netns add {name}\n"))?;
+        let namespace = Namespace::open(&name)?;
+        prepare(&namespace, false)?;
+        self.switch.ip(&port(place, &namespace))?;
+        namespace.ip(&format!("link set lo up\n{}", segment_addresses(place)))?;
+        Ok(namespace)
     }
 
     /// `ip -batch` lines: the ways to the pods of the other nodes.
@@ -225,6 +232,16 @@ fn prepare(namespace: &Namespace, forwards: bool) -> Result<()> {
         ("ipv4/ip_forward", forwarding),
         ("ipv6/conf/all/forwarding", forwarding),
     ])
+}
+
+/// `ip -batch` lines for the switch: a port with the station's link plugged in.
+fn port(place: Place, namespace: &Namespace) -> String {
+    let port = format!("p-{}", place.name());
+    format!(
+        "link add {port} type veth peer name eth0 address {} netns {}\nlink set {port} master br0 up\n",
+        place.mac(),
+        namespace.name(),
+    )
 }
 
 /// `ip -batch` lines: `eth0` with its addresses on the segment, up.

@@ -91,6 +91,13 @@ impl Process {
         fs::read_to_string(&self.log).unwrap_or_else(|error| format!("(no log: {error})"))
     }
 
+    /// The last lines of it, for a failure's message.
+    pub fn log_end(&self, lines: usize) -> String {
+        let log = self.log();
+        let all: Vec<&str> = log.lines().collect();
+        all.get(all.len().saturating_sub(lines)..).unwrap_or_default().join("\n")
+    }
+
     /// Sends a signal to it and to the processes it started.
     ///
     /// # Errors

@@ -26,7 +26,7 @@ fn check(kind: &str, name: &str, wanted: &[(&str, &str)]) {
 }
 
 fn report(kubectl: &ferrolb_control_plane::Kubectl, status: &str) {
-    kubectl.feed(&["apply", "--server-side", "--subresource=status", "-f", "-"], status).unwrap();
+    kubectl.apply_status(status).unwrap();
 }
 
 const READY: &str =

@@ -28,7 +28,7 @@ fn the_controller_may_do_what_it_does_and_no_more() {
         &controller(),
         &[
             ("watch", "services", "", "default"),
-            ("update", "services", "", "default"),
+            ("patch", "services", "", "default"),
             ("patch", "services", "status", "default"),
             ("watch", "endpointslices.discovery.k8s.io", "", "default"),
             ("create", "virtualips.ferrolb.io", "", "default"),
@@ -48,6 +48,7 @@ fn the_controller_may_do_what_it_does_and_no_more() {
             ("get", "secrets", "", "ferrolb-system"),
             ("list", "pods", "", "default"),
             ("create", "services", "", "default"),
+            ("update", "services", "", "default"),
             ("delete", "services", "", "default"),
             ("update", "addresspools.ferrolb.io", "", "default"),
             ("delete", "addresspools.ferrolb.io", "", "default"),
