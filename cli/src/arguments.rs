@@ -113,6 +113,11 @@ impl Command {
 pub struct ControllerArguments {
     #[command(flatten)]
     pub origin: OriginArguments,
+
+    /// In a cluster, serve just the Services of this spec.loadBalancerClass [default: those without a class and those
+    /// of ferrolb.io/ferrolb]
+    #[arg(long, value_name = "CLASS", env = "FERROLB_LOAD_BALANCER_CLASS")]
+    pub load_balancer_class: Option<String>,
 }
 
 /// Where manifests are read and where the program keeps what it decides and observes.

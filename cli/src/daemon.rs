@@ -6,6 +6,7 @@
 use std::fs;
 
 use anyhow::Context;
+use ferrolb_config::snapshot::Scope;
 use ferrolb_controller::ClusterOptions;
 use ferrolb_speaker::Options;
 use ferrolb_speaker::datapath::Mode;
@@ -26,7 +27,11 @@ pub fn controller(arguments: ControllerArguments) -> anyhow::Result<()> {
         match arguments.origin.choose() {
             Origin::Folder(folders) => run_controller(folders, &shutdown).await,
             Origin::Cluster(kube) => {
-                let options = ClusterOptions { kube, identity: identity()? };
+                let options = ClusterOptions {
+                    kube,
+                    identity: identity()?,
+                    scope: Scope { load_balancer_class: arguments.load_balancer_class },
+                };
                 ferrolb_controller::in_cluster(options, shutdown.subscribe()).await.context("the controller")
             }
         }

@@ -10,6 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
+use ferrolb_config::api::VirtualIPSpec;
 use ferrolb_config::{Objects, ServiceName, address};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -42,12 +43,15 @@ pub enum Haste {
 pub fn steps(plan: &Plan, objects: &Objects, target: Target<'_>, now: &Time) -> Vec<Step> {
     let unread = Unread::new(&objects.refused);
     let services = render::services(plan, objects, target, &unread, now);
-    let mut draft = Draft::new(plan, objects, services, render::records(plan, objects, target));
+    let external_ips = render::lists_of_external_ips(plan, objects, target);
+    let records = render::records(plan, objects, target);
+    let mut draft = Draft::new(plan, objects, services, external_ips, records);
     // What is accepted comes first: an address must not be given from ranges that a restart would judge anew.
     let configuration = render::configuration(plan, objects, target, &unread, now);
     let step = |haste| move |write| Step { write, after: Vec::new(), haste };
     draft.steps.extend(configuration.verdicts.into_iter().map(step(Haste::AtOnce)));
     draft.order();
+    draft.steps.extend(render::departed(objects, target, now).into_iter().map(step(Haste::AtOnce)));
     draft.steps.extend(configuration.usage.into_iter().map(step(Haste::Gathered)));
     draft.steps
 }
@@ -57,6 +61,7 @@ pub fn steps(plan: &Plan, objects: &Objects, target: Target<'_>, now: &Time) -> 
 enum Node {
     // Services first: they finish what was begun.
     Service(ServiceName),
+    ExternalIPs(ServiceName),
     Address(IpAddr),
 }
 
@@ -77,10 +82,12 @@ impl<'a> Draft<'a> {
         plan: &'a Plan,
         objects: &'a Objects,
         services: BTreeMap<ServiceName, Write>,
+        external_ips: BTreeMap<ServiceName, Write>,
         records: BTreeMap<IpAddr, Write>,
     ) -> Self {
         let mut writes: BTreeMap<_, _> =
             services.into_iter().map(|(name, write)| (Node::Service(name), write)).collect();
+        writes.extend(external_ips.into_iter().map(|(name, write)| (Node::ExternalIPs(name), write)));
         writes.extend(records.into_iter().map(|(ip, write)| (Node::Address(ip), write)));
         let mut draft = Self {
             plan,
@@ -97,16 +104,17 @@ impl<'a> Draft<'a> {
             .filter_map(|node| if let Node::Address(ip) = node { Some(*ip) } else { None })
             .collect();
         for ip in addresses {
-            let now =
-                objects.virtual_ips.get(&address::virtual_ip_name(ip)).map(|object| consumers(&object.spec));
-            let now = now.unwrap_or_default();
-            let then = plan.virtual_ips.get(&ip).map(consumers).unwrap_or_default();
+            let now = objects.virtual_ips.get(&address::virtual_ip_name(ip));
+            let now = now.map(|object| holders(&object.spec)).unwrap_or_default();
+            let then = plan.virtual_ips.get(&ip).map(holders).unwrap_or_default();
             for joining in then.difference(&now) {
                 draft.wait(Node::Service(joining.clone()), Node::Address(ip));
+                draft.wait(Node::ExternalIPs(joining.clone()), Node::Address(ip));
             }
             for leaving in now.difference(&then) {
                 if draft.shows(leaving, ip) {
                     draft.wait(Node::Address(ip), Node::Service(leaving.clone()));
+                    draft.wait(Node::Address(ip), Node::ExternalIPs(leaving.clone()));
                 }
             }
         }
@@ -114,7 +122,7 @@ impl<'a> Draft<'a> {
     }
 
     fn shows(&self, name: &ServiceName, ip: IpAddr) -> bool {
-        self.objects.services.get(name).is_some_and(|service| render::shown(service).contains(&ip))
+        self.objects.services.get(name).is_some_and(|service| render::in_sight(service).contains(&ip))
     }
 
     /// Lets `later` wait for `earlier`, if both are to be written.
@@ -143,15 +151,26 @@ impl<'a> Draft<'a> {
     /// A Service in a circle of moves, and the write that takes it out: it shows only what it keeps.
     fn circle(&self) -> Option<(Node, Write)> {
         self.writes.keys().find_map(|node| {
-            let Node::Service(name) = node else { return None };
             self.waited_for.get(node)?;
-            let service = self.objects.services.get(name)?;
-            let kept = match self.plan.services.get(name) {
-                Some(ServicePlan::Ours { addresses, .. }) => addresses.iter().copied().collect(),
-                _ => BTreeSet::new(),
+            let write = match node {
+                Node::Service(name) => {
+                    let service = self.objects.services.get(name)?;
+                    let kept = match self.plan.services.get(name) {
+                        Some(ServicePlan::Ours { addresses, .. }) => addresses.iter().copied().collect(),
+                        _ => BTreeSet::new(),
+                    };
+                    let kept = render::shown(service).intersection(&kept).copied().collect();
+                    render::only_addresses(service, &kept)
+                }
+                Node::ExternalIPs(name) => {
+                    let service = self.objects.services.get(name)?;
+                    let planned = self.plan.external_ips.get(name)?;
+                    let kept = render::external_ips(service).into_iter().filter(|ip| planned.contains(ip));
+                    render::put_external_ips(service, &kept.collect::<Vec<_>>())
+                }
+                Node::Address(_) => return None,
             };
-            let kept: BTreeSet<_> = render::shown(service).intersection(&kept).copied().collect();
-            Some((node.clone(), render::only_addresses(service, &kept)))
+            Some((node.clone(), write))
         })
     }
 
@@ -175,4 +194,9 @@ impl<'a> Draft<'a> {
             }
         }
     }
+}
+
+/// The Services that may show the address of a record; nobody may show one that was released.
+fn holders(spec: &VirtualIPSpec) -> BTreeSet<ServiceName> {
+    if spec.released_at.is_some() { BTreeSet::new() } else { consumers(spec) }
 }

@@ -43,17 +43,19 @@ impl Reach {
             Write::DeleteVirtualIP(object) => {
                 Self::of_record(write, &object.spec, consumers(&object.spec).into_iter())
             }
-            Write::PutServiceStatus(object) => {
+            Write::PutServiceStatus(object) | Write::PutExternalIPs(object) => {
                 let name = render::service_name(object);
                 let base = name.as_ref().and_then(|name| objects.services.get(name));
-                let mut addresses = render::shown(object);
-                addresses.extend(base.into_iter().flat_map(|base| render::shown(base)));
+                let mut addresses = render::in_sight(object);
+                addresses.extend(base.into_iter().flat_map(|base| render::in_sight(base)));
                 Self {
                     changes: name.map_or_else(|| Thing::Other(write.object()), Thing::Service),
                     relies_on: addresses.into_iter().map(Thing::Address).collect(),
                 }
             }
             Write::DeleteServiceStatus(_)
+            | Write::PutVirtualIPStatus(_)
+            | Write::PutSpeakerStatus(_)
             | Write::PutPoolStatus(_)
             | Write::DeletePoolStatus(_)
             | Write::PutL2AdvertisementStatus(_)

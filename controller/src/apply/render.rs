@@ -4,9 +4,14 @@
 //! The objects that a plan says should be there, as they are written, and only where they differ from what is there.
 
 mod configuration;
+mod departed;
+mod external;
 mod records;
 mod services;
 
 pub(super) use configuration::configuration;
+pub(super) use departed::departed;
+pub(crate) use departed::{PATIENCE, may_depart};
+pub(super) use external::{external_ips, in_sight, lists_of_external_ips, put_external_ips};
 pub(super) use records::records;
 pub(super) use services::{has_our_condition, only_addresses, service_name, services, shown};

@@ -33,7 +33,11 @@ impl Written {
     /// Takes note of a write that was carried out.
     pub fn note(&mut self, write: &Write) {
         match write {
-            Write::PutVirtualIP(_) | Write::DeleteVirtualIP(_) => {}
+            Write::PutVirtualIP(_)
+            | Write::DeleteVirtualIP(_)
+            | Write::PutExternalIPs(_)
+            | Write::PutVirtualIPStatus(_)
+            | Write::PutSpeakerStatus(_) => {}
             Write::PutServiceStatus(object) => self.services.extend(render::service_name(object)),
             Write::DeleteServiceStatus(name) => {
                 self.services.remove(name);

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use ferrolb_config::api::{AddressPool, L2Advertisement, VirtualIP};
+use ferrolb_config::api::{AddressPool, L2Advertisement, Speaker, VirtualIP};
 use ferrolb_config::{ObjectRef, Objects, ServiceName};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -24,8 +24,14 @@ pub enum Write {
     DeleteVirtualIP(Arc<VirtualIP>),
     /// Writes the status of a Service.
     PutServiceStatus(Box<Service>),
+    /// Writes `spec.externalIPs` of a Service.
+    PutExternalIPs(Box<Service>),
     /// Removes the status of a Service that is not ours any more, where statuses are files.
     DeleteServiceStatus(ServiceName),
+    /// Writes the status of an address whose owner is gone.
+    PutVirtualIPStatus(Box<VirtualIP>),
+    /// Writes the status of a speaker that is gone.
+    PutSpeakerStatus(Box<Speaker>),
     /// Writes the status of a pool.
     PutPoolStatus(Box<AddressPool>),
     /// Removes the status of a pool that is gone, where statuses are files.
@@ -47,7 +53,11 @@ impl Write {
         match self {
             Self::PutVirtualIP(object) => named("VirtualIP", &object.metadata),
             Self::DeleteVirtualIP(object) => named("VirtualIP", &object.metadata),
-            Self::PutServiceStatus(object) => named("Service", &object.metadata),
+            Self::PutServiceStatus(object) | Self::PutExternalIPs(object) => {
+                named("Service", &object.metadata)
+            }
+            Self::PutVirtualIPStatus(object) => named("VirtualIP", &object.metadata),
+            Self::PutSpeakerStatus(object) => named("Speaker", &object.metadata),
             Self::DeleteServiceStatus(name) => ObjectRef::namespaced("Service", name),
             Self::PutPoolStatus(object) => named("AddressPool", &object.metadata),
             Self::DeletePoolStatus(name) => ObjectRef::cluster("AddressPool", name.clone()),
@@ -62,7 +72,9 @@ impl Write {
         let metadata = match self {
             Self::PutVirtualIP(object) => &object.metadata,
             Self::DeleteVirtualIP(object) => &object.metadata,
-            Self::PutServiceStatus(object) => &object.metadata,
+            Self::PutServiceStatus(object) | Self::PutExternalIPs(object) => &object.metadata,
+            Self::PutVirtualIPStatus(object) => &object.metadata,
+            Self::PutSpeakerStatus(object) => &object.metadata,
             Self::PutPoolStatus(object) => &object.metadata,
             Self::PutL2AdvertisementStatus(object) => &object.metadata,
             Self::DeleteServiceStatus(_)
@@ -98,6 +110,18 @@ impl Write {
             Self::DeleteServiceStatus(name) => {
                 let shown = objects.services.get(name).and_then(|object| object.status.as_ref());
                 shown.is_none_or(|status| !render::has_our_condition(status))
+            }
+            Self::PutExternalIPs(written) => {
+                let shown = render::service_name(written).and_then(|name| objects.services.get(&name));
+                shown.is_none_or(|object| render::external_ips(object) == render::external_ips(written))
+            }
+            Self::PutVirtualIPStatus(written) => {
+                let shown = written.metadata.name.as_ref().and_then(|name| objects.virtual_ips.get(name));
+                shown.is_none_or(|object| object.status == written.status)
+            }
+            Self::PutSpeakerStatus(written) => {
+                let shown = written.metadata.name.as_ref().and_then(|name| objects.speakers.get(name));
+                shown.is_none_or(|object| object.status == written.status)
             }
             // The status of what is gone shows nowhere.
             Self::DeletePoolStatus(_) | Self::DeleteL2AdvertisementStatus(_) => true,

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use ferrolb_config::Objects;
+use ferrolb_config::snapshot::Scope;
 use ferrolb_source::kube::{Cluster, Interest, KubeOptions};
 use ferrolb_source::lease::{Campaign, Leadership};
 use tokio::sync::watch;
@@ -34,6 +35,8 @@ pub struct ClusterOptions {
     pub kube: KubeOptions,
     /// This process's name in the Lease; no other process may have it.
     pub identity: String,
+    /// Which Services are ours.
+    pub scope: Scope,
 }
 
 /// Runs the controller in a cluster until `shutdown` holds `true` or its sender is gone. Of several that run, one
@@ -48,11 +51,12 @@ pub async fn in_cluster(options: ClusterOptions, mut shutdown: watch::Receiver<b
         () = stopped(&mut shutdown) => return Ok(()),
     };
     info!(identity = options.identity, namespace = cluster.options().namespace, "the controller is running");
+    let scope = Arc::new(options.scope);
     // The Lease is given back after the last write.
     let (resign, resigned) = watch::channel(false);
     let mut campaign = cluster.campaign(LEASE, options.identity, resigned);
     let ended = tokio::select! {
-        ended = follow(&cluster, view, &mut campaign) => ended,
+        ended = follow(&cluster, view, &scope, &mut campaign) => ended,
         () = stopped(&mut shutdown) => Ok(()),
     };
     resign.send_replace(true);
@@ -67,6 +71,7 @@ pub async fn in_cluster(options: ClusterOptions, mut shutdown: watch::Receiver<b
 async fn follow(
     cluster: &Cluster,
     view: watch::Receiver<Arc<Objects>>,
+    scope: &Arc<Scope>,
     campaign: &mut Campaign,
 ) -> anyhow::Result<()> {
     let Campaign { leadership, fence } = campaign;
@@ -75,7 +80,7 @@ async fn follow(
         info!("{}", turned(leadership, true).await?);
         let writer = cluster.writer().fenced(fence.clone());
         tokio::select! {
-            ended = steering::steer(view.clone(), writer) => return ended,
+            ended = steering::steer(view.clone(), writer, scope) => return ended,
             turn = turned(&mut retirement, false) => info!("{}", turn?),
         }
     }

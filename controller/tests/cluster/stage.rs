@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use ferrolb_config::api::{AddressPool, VirtualIP, crds};
+use ferrolb_config::snapshot::Scope;
 use ferrolb_control_plane::{Account, ControlPlane, Options, Requests};
 use ferrolb_controller::{ClusterOptions, in_cluster};
 use ferrolb_source::kube::KubeOptions;
@@ -228,7 +229,7 @@ impl Controller {
     pub fn start(kubeconfig: &std::path::Path, identity: &str) -> Self {
         let (stop, stopped) = watch::channel(false);
         let kube = KubeOptions { kubeconfig: Some(kubeconfig.to_owned()), ..KubeOptions::default() };
-        let options = ClusterOptions { kube, identity: identity.to_owned() };
+        let options = ClusterOptions { kube, identity: identity.to_owned(), scope: Scope::default() };
         Self { stop, task: tokio::spawn(in_cluster(options, stopped)) }
     }
 

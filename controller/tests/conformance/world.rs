@@ -207,6 +207,9 @@ impl World {
                 let name = object.metadata.name.unwrap();
                 Arc::make_mut(objects.l2_advertisements.get_mut(&name).unwrap()).status = object.status;
             }
+            Write::PutExternalIPs(_) | Write::PutVirtualIPStatus(_) | Write::PutSpeakerStatus(_) => {
+                panic!("written in a cluster only")
+            }
             Write::DeletePoolStatus(_) | Write::DeleteL2AdvertisementStatus(_) => {}
         }
     }

@@ -49,7 +49,21 @@ pub(in crate::apply) fn services(
             writes.insert(name.clone(), put_service(object, service_status(object, addresses, verdict)));
         }
     }
-    let is_ours = |name: &ServiceName| matches!(plan.services.get(name), Some(ServicePlan::Ours { .. }));
+    for (name, service) in &plan.services {
+        let ServicePlan::External { addresses, refusal } = service else { continue };
+        let Some(object) = objects.services.get(name) else { continue };
+        let Some(verdict) = verdict(addresses, refusal.as_ref(), object.metadata.generation, now) else {
+            continue;
+        };
+        if !says(object, &verdict) {
+            let mut status = object.status.clone().unwrap_or_default();
+            condition::set(status.conditions.get_or_insert_default(), verdict);
+            writes.insert(name.clone(), put_service(object, status));
+        }
+    }
+    let is_ours = |name: &ServiceName| {
+        matches!(plan.services.get(name), Some(ServicePlan::Ours { .. } | ServicePlan::External { .. }))
+    };
     match target {
         Target::Directory(written) => {
             for name in written.services.iter().filter(|name| !is_ours(name)) {
@@ -116,17 +130,21 @@ fn put_service(object: &Service, status: ServiceStatus) -> Write {
 
 /// Whether a Service shows just these addresses and this verdict, whenever that was reached.
 fn shows(object: &Service, addresses: &[IpAddr], verdict: Option<&Condition>) -> bool {
-    let status = object.status.as_ref();
-    let load_balancer = status.and_then(|status| status.load_balancer.as_ref());
-    let conditions = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-    let condition = conditions.iter().find(|condition| condition.type_ == ADDRESSES_ASSIGNED);
-    let same = |new: &Condition| {
-        condition.is_some_and(|old| {
-            (&old.status, &old.reason, &old.message, old.observed_generation)
-                == (&new.status, &new.reason, &new.message, new.observed_generation)
-        })
-    };
-    load_balancer == Some(&ingress(addresses)) && verdict.is_none_or(same)
+    let load_balancer = object.status.as_ref().and_then(|status| status.load_balancer.as_ref());
+    // No list and a status without a list are the same.
+    let is_empty = || addresses.is_empty() && load_balancer.is_none();
+    (load_balancer == Some(&ingress(addresses)) || is_empty())
+        && verdict.is_none_or(|verdict| says(object, verdict))
+}
+
+/// Whether the condition of a Service says the same, whenever it was reached.
+fn says(object: &Service, verdict: &Condition) -> bool {
+    let conditions = object.status.as_ref().and_then(|status| status.conditions.as_deref());
+    let condition = conditions.unwrap_or_default().iter().find(|old| old.type_ == verdict.type_);
+    condition.is_some_and(|old| {
+        (&old.status, &old.reason, &old.message, old.observed_generation)
+            == (&verdict.status, &verdict.reason, &verdict.message, verdict.observed_generation)
+    })
 }
 
 fn service_status(object: &Service, addresses: &[IpAddr], verdict: Option<Condition>) -> ServiceStatus {

@@ -6,11 +6,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ferrolb_config::snapshot::Scope;
 use ferrolb_config::{Objects, Snapshot};
 use jiff::Timestamp;
 use tracing::debug;
 
-use crate::apply::{Step, Target, steps};
+use crate::apply::{PATIENCE, Step, Target, may_depart, steps};
 use crate::plan::plan;
 use crate::run::now;
 
@@ -30,15 +31,17 @@ pub(super) struct Planned {
 }
 
 /// Plans from `view`.
-pub(super) fn planned(view: Arc<Objects>) -> Planned {
+pub(super) fn planned(view: Arc<Objects>, scope: &Scope) -> Planned {
     let start = Instant::now();
-    let snapshot = Snapshot::build(&view);
+    let snapshot = Snapshot::build_within(&view, scope);
     let clock = Timestamp::now();
     let plan = plan(&snapshot, clock);
-    let deadline = plan.next_deadline.map(|deadline| {
+    let released = plan.next_deadline.map(|deadline| {
         // To the next whole second: what is compared has no smaller parts.
         Duration::try_from(deadline.duration_since(clock)).unwrap_or_default() + Duration::from_secs(1)
     });
+    let departed = may_depart(&view, &now()).then_some(PATIENCE);
+    let deadline = [released, departed].into_iter().flatten().min();
     let steps = steps(&plan, &view, Target::Cluster, &now());
     let services = plan.services.len();
     drop((snapshot, plan));

@@ -20,6 +20,12 @@ pub(super) async fn send(writer: &ClusterWriter, write: &Write) -> Result<(), Wr
         Write::PutServiceStatus(object) => {
             writer.patch_service_status(&object.metadata, object.status.as_ref()).await.map(drop)
         }
+        Write::PutExternalIPs(object) => {
+            let list = object.spec.as_ref().and_then(|spec| spec.external_ips.as_deref()).unwrap_or_default();
+            writer.patch_service_external_ips(&object.metadata, list).await.map(drop)
+        }
+        Write::PutVirtualIPStatus(object) => writer.patch_status(object.as_ref()).await,
+        Write::PutSpeakerStatus(object) => writer.patch_status(object.as_ref()).await,
         Write::PutPoolStatus(object) => writer.patch_status(object.as_ref()).await,
         Write::PutL2AdvertisementStatus(object) => writer.patch_status(object.as_ref()).await,
         // In a cluster a status goes with its object.

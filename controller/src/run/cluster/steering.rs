@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use ferrolb_config::Objects;
+use ferrolb_config::snapshot::Scope;
 use ferrolb_source::kube::{ClusterWriter, WriteError};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -38,6 +39,7 @@ struct Landed {
 pub(super) async fn steer(
     mut view: watch::Receiver<Arc<Objects>>,
     writer: ClusterWriter,
+    scope: &Arc<Scope>,
 ) -> anyhow::Result<()> {
     let mut traffic = Traffic::default();
     let mut flights: JoinSet<Landed> = JoinSet::new();
@@ -63,7 +65,8 @@ pub(super) async fn steer(
             let current = Arc::clone(&view.borrow_and_update());
             if is_usable(&current) {
                 next_plan = now + PACE;
-                planning.spawn_blocking(|| planned(current));
+                let scope = Arc::clone(scope);
+                planning.spawn_blocking(move || planned(current, &scope));
             }
         }
         let wake = match (planning.is_empty(), is_due) {

@@ -127,6 +127,8 @@ fn put(writer: &StateWriter, write: &Write) -> Result<(), StateError> {
             let file = status(SERVICES, &object.metadata);
             writer.put(&file, &[Service { metadata: identity(&object.metadata), ..object.as_ref().clone() }])
         }
+        // Not written to a folder: the spec is the user's, and speakers report in files of their own.
+        Write::PutExternalIPs(_) | Write::PutVirtualIPStatus(_) | Write::PutSpeakerStatus(_) => return Ok(()),
         Write::DeleteServiceStatus(name) => {
             let namespace = Some(name.namespace.clone());
             let metadata = ObjectMeta { namespace, name: Some(name.name.clone()), ..ObjectMeta::default() };

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! Many Services at once, beside a real API server: how long until all have their address, next to a client that makes
+//! the same writes and decides nothing; and what the controller costs then.
+
+mod bare;
+mod cluster;
+
+use std::fmt::{self, Write as _};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use ferrolb_lab::figures::{median, milliseconds};
+use serde::Serialize;
+
+use cluster::{Cluster, quiet};
+
+/// How many Services are created one by one at rest.
+const SINGLES: usize = 40;
+/// How long a controller may take to end.
+const FAREWELL: Duration = Duration::from_secs(10);
+
+/// Bursts of Services beside a real API server: time to the last address, API writes, memory.
+#[derive(Args, Debug)]
+pub(crate) struct BurstArguments {
+    /// How many Services at once; several rows for several numbers
+    #[arg(long, value_delimiter = ',', default_values_t = [1_000, 5_000, 10_000])]
+    services: Vec<usize>,
+    /// How long to watch the controller at rest, in seconds
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    rest_seconds: u64,
+}
+
+/// What was measured for one number of Services.
+#[derive(Debug, Serialize)]
+pub(crate) struct Row {
+    services: usize,
+    /// The bare client: seconds from the first creation to the last address.
+    bare_seconds: f64,
+    /// FerroLB: the same.
+    seconds: f64,
+    /// How much longer than the bare client.
+    ratio: f64,
+    /// Writes at the API server for each Service, its creation included, leases and events apart.
+    writes_per_service: f64,
+    events: u64,
+    /// One Service more at rest: milliseconds from its creation to its address.
+    single_p50: f64,
+    single_p99: f64,
+    /// One Service more right after the controller started again, and how many other writes that start caused.
+    after_restart: f64,
+    rewritten: u64,
+    /// Writes at rest, leases apart.
+    writes_at_rest: u64,
+    rest_seconds: u64,
+    /// The controller's share of a core at rest, in percent.
+    percent_of_a_core: f64,
+    controller_mebibytes: f64,
+}
+
+/// Measures a row for each number of Services.
+pub(crate) fn run(binary: &Path, arguments: &BurstArguments) -> Result<Vec<Row>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let mut rows = Vec::new();
+    for &count in &arguments.services {
+        println!("\n{count} Services at once.");
+        let rest = Duration::from_secs(arguments.rest_seconds);
+        rows.push(runtime.block_on(row(binary, count, rest)).with_context(|| format!("{count} Services"))?);
+    }
+    Ok(rows)
+}
+
+async fn row(binary: &Path, count: usize, rest: Duration) -> Result<Row> {
+    let bare = {
+        let cluster = Cluster::start(binary).await?;
+        bare::run(&cluster, count).await?
+    };
+    println!("  bare client: {:.2} s", bare.as_secs_f64());
+
+    let cluster = Cluster::start(binary).await?;
+    let mut controller = cluster.controller()?;
+    // It leads once a first Service has its address.
+    cluster.one_more("warm").await?;
+    quiet(&cluster).await?;
+    let before = cluster.requests()?;
+    let mut seen = cluster.watch().await?;
+    let (start, last) =
+        tokio::try_join!(cluster.create(count, None), seen.all(count)).with_context(|| controller.log())?;
+    let took = last.duration_since(start);
+    println!("  FerroLB: {:.2} s", took.as_secs_f64());
+    quiet(&cluster).await?;
+    let since = cluster.requests()?.since(&before);
+    let events = since.count(|request| request.writes() && request.resource == "events");
+    println!("{since}");
+
+    let mut singles = Vec::new();
+    for number in 0..SINGLES {
+        singles.push(milliseconds(cluster.one_more(&format!("single-{number}")).await?));
+        // Each one alone: what its predecessor still does must not help or hinder it.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    singles.sort_by(f64::total_cmp);
+
+    quiet(&cluster).await?;
+    let before = cluster.requests()?;
+    tokio::task::block_in_place(|| controller.terminate(FAREWELL))?;
+    drop(controller);
+    let start = Instant::now();
+    let controller = cluster.controller()?;
+    cluster.one_more("after-restart").await?;
+    let after_restart = start.elapsed();
+    quiet(&cluster).await?;
+    let writes = cluster.requests()?.since(&before);
+    // Its creation, its record, its status, and the use of the pool.
+    let rewritten = writes
+        .count(|request| request.writes() && !["leases", "events"].contains(&request.resource.as_str()))
+        .saturating_sub(4);
+
+    let (before, worked) = (cluster.requests()?, controller.processor_time()?);
+    tokio::time::sleep(rest).await;
+    let idle = controller.processor_time()?.saturating_sub(worked);
+    let at_rest = cluster.requests()?.since(&before);
+    Ok(Row {
+        services: count,
+        bare_seconds: bare.as_secs_f64(),
+        seconds: took.as_secs_f64(),
+        ratio: took.as_secs_f64() / bare.as_secs_f64(),
+        writes_per_service: (since.writes() - events) as f64 / count as f64,
+        events,
+        single_p50: median(&singles).unwrap_or_default(),
+        single_p99: singles.last().copied().unwrap_or_default(),
+        after_restart: after_restart.as_secs_f64(),
+        rewritten,
+        writes_at_rest: at_rest.writes(),
+        rest_seconds: rest.as_secs(),
+        percent_of_a_core: 100.0 * idle.as_secs_f64() / rest.as_secs_f64(),
+        controller_mebibytes: controller.resident_bytes()? as f64 / f64::from(1 << 20),
+    })
+}
+
+/// The rows as a table for people.
+pub(crate) struct Table<'a>(pub(crate) &'a [Row]);
+
+impl fmt::Display for Table<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = String::new();
+        for row in self.0 {
+            writeln!(
+                text,
+                "{} Services at once, 4 creators, one API server of its own for each side:",
+                row.services
+            )?;
+            writeln!(text, "  all have an address after   {:8.2} s", row.seconds)?;
+            writeln!(
+                text,
+                "  a bare client               {:8.2} s   ratio {:.2}",
+                row.bare_seconds, row.ratio
+            )?;
+            writeln!(
+                text,
+                "  API writes per Service      {:8.2}     and {} events",
+                row.writes_per_service, row.events
+            )?;
+            writeln!(
+                text,
+                "  one more, at rest           {:8.1} ms  worst of {SINGLES}: {:.1} ms",
+                row.single_p50, row.single_p99
+            )?;
+            writeln!(
+                text,
+                "  one more, after a restart   {:8.2} s   {} other writes",
+                row.after_restart, row.rewritten
+            )?;
+            writeln!(
+                text,
+                "  writes in {:3} s at rest     {:8}     {:.2} % of a core",
+                row.rest_seconds, row.writes_at_rest, row.percent_of_a_core
+            )?;
+            writeln!(text, "  the controller's memory     {:8.1} MiB", row.controller_mebibytes)?;
+        }
+        f.write_str(&text)
+    }
+}

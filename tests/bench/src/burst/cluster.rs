@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! A cluster to be filled with Services, and how to see them get their addresses.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use ferrolb_control_plane::{Account, ControlPlane, Options, Requests};
+use ferrolb_lab::Process;
+use futures::{StreamExt, TryStreamExt};
+use k8s_openapi::api::core::v1::Service;
+use kube::api::{PostParams, WatchEvent, WatchParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client, Config};
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio::task::{JoinSet, block_in_place};
+use tokio::time::timeout;
+
+/// How many clients create Services at once.
+const CREATORS: usize = 4;
+/// A Service more than this behind is a Service without an address.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// What is installed beside the definitions.
+const INSTALLATION: &str = "\
+apiVersion: v1
+kind: Namespace
+metadata: {name: ferrolb-system}
+";
+const POOL: &str = "\
+apiVersion: ferrolb.io/v1beta1
+kind: AddressPool
+metadata: {name: all}
+spec: {addresses: [10.100.0.0/16]}
+";
+
+/// A control plane with FerroLB's kinds and a pool of 65,536 addresses.
+pub(super) struct Cluster {
+    pub(super) plane: ControlPlane,
+    pub(super) client: Client,
+    kubeconfig: PathBuf,
+    binary: PathBuf,
+}
+
+impl Cluster {
+    pub(super) async fn start(binary: &Path) -> Result<Self> {
+        // A Service of type LoadBalancer takes a node port, and the default range holds 2,768.
+        let options = Options { node_ports: 20_000..=60_000, ..Options::default() };
+        let plane = block_in_place(|| ControlPlane::start(options))?;
+        let definitions = Command::new(binary).arg("crds").output().context("running ferrolb crds")?;
+        let definitions = String::from_utf8(definitions.stdout)?;
+        block_in_place(|| {
+            plane.kubectl().apply(&definitions)?;
+            plane.kubectl().apply(INSTALLATION)?;
+            plane.kubectl().run(&["wait", "--for=condition=Established", "crd", "--all"])?;
+            plane.kubectl().apply(POOL)
+        })?;
+        let kubeconfig = plane.kubeconfig(&Account::admin())?;
+        let config = Kubeconfig::read_from(&kubeconfig)?;
+        let config = Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await?;
+        Ok(Self { client: Client::try_from(config)?, plane, kubeconfig, binary: binary.to_owned() })
+    }
+
+    /// Starts a controller.
+    pub(super) fn controller(&self) -> Result<Process> {
+        let mut command = Command::new(&self.binary);
+        command.args(["controller", "--kubeconfig"]).arg(&self.kubeconfig);
+        self.plane.site().start("controller", None, command)
+    }
+
+    /// Requests counted at the API server.
+    pub(super) fn requests(&self) -> Result<Requests> {
+        block_in_place(|| self.plane.requests())
+    }
+
+    pub(super) fn services(&self) -> Api<Service> {
+        Api::namespaced(self.client.clone(), "default")
+    }
+
+    /// Creates `count` Services with several clients at once, tells each to `created`, and returns when the first one
+    /// was begun.
+    pub(super) async fn create(
+        &self,
+        count: usize,
+        created: Option<mpsc::UnboundedSender<Service>>,
+    ) -> Result<Instant> {
+        let start = Instant::now();
+        let mut creators = JoinSet::new();
+        for creator in 0..CREATORS {
+            let (services, created) = (self.services(), created.clone());
+            creators.spawn(async move {
+                for number in (creator..count).step_by(CREATORS) {
+                    let service = services.create(&PostParams::default(), &service(&name(number))?).await?;
+                    if let Some(created) = &created {
+                        created.send(service).ok().context("nobody waits for Services")?;
+                    }
+                }
+                anyhow::Ok(())
+            });
+        }
+        while let Some(ended) = creators.join_next().await {
+            ended??;
+        }
+        Ok(start)
+    }
+
+    /// Creates one Service and returns how long it takes until it has an address.
+    pub(super) async fn one_more(&self, name: &str) -> Result<Duration> {
+        let mut seen = self.watch().await?;
+        let start = Instant::now();
+        self.services().create(&PostParams::default(), &service(name)?).await?;
+        let (_, at) = seen.next_of(|seen| seen == name).await?;
+        Ok(at.duration_since(start))
+    }
+
+    /// Sees Services get their addresses, from now on.
+    pub(super) async fn watch(&self) -> Result<Sightings> {
+        let services = self.services();
+        let list = services.list_metadata(&kube::api::ListParams::default().limit(1)).await?;
+        let mut version = list.metadata.resource_version.context("a list without a resourceVersion")?;
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let mut watch = JoinSet::new();
+        watch.spawn(async move {
+            loop {
+                let mut events = services.watch(&WatchParams::default(), &version).await?.boxed();
+                while let Some(event) = events.try_next().await? {
+                    let (WatchEvent::Added(service) | WatchEvent::Modified(service)) = event else {
+                        continue;
+                    };
+                    version = service.metadata.resource_version.clone().unwrap_or_default();
+                    if has_address(&service) {
+                        let name = service.metadata.name.unwrap_or_default();
+                        sender.send((name, Instant::now())).ok().context("nobody looks any more")?;
+                    }
+                }
+            }
+        });
+        Ok(Sightings { receiver, watch })
+    }
+}
+
+/// Services seen with an address, with the time.
+pub(super) struct Sightings {
+    receiver: mpsc::UnboundedReceiver<(String, Instant)>,
+    watch: JoinSet<Result<()>>,
+}
+
+impl Sightings {
+    /// Waits until `count` different Services have addresses; when the last of them was seen.
+    pub(super) async fn all(&mut self, count: usize) -> Result<Instant> {
+        let mut names = std::collections::HashSet::new();
+        let mut last = Instant::now();
+        while names.len() < count {
+            let (name, at) = self
+                .next_of(|_| true)
+                .await
+                .with_context(|| format!("{} of {count} Services have an address", names.len()))?;
+            names.insert(name);
+            last = at;
+        }
+        Ok(last)
+    }
+
+    async fn next_of(&mut self, is_wanted: impl Fn(&str) -> bool) -> Result<(String, Instant)> {
+        loop {
+            let seen = tokio::select! {
+                seen = timeout(PATIENCE, self.receiver.recv()) => seen.context("waited too long")?,
+                Some(ended) = self.watch.join_next() => {
+                    ended??;
+                    None
+                }
+            };
+            let (name, at) = seen.context("the watch ended")?;
+            if is_wanted(&name) {
+                return Ok((name, at));
+            }
+        }
+    }
+}
+
+fn name(number: usize) -> String {
+    format!("s{number:05}")
+}
+
+fn service(name: &str) -> Result<Service> {
+    let service = json!({
+        "metadata": {"name": name},
+        "spec": {"type": "LoadBalancer", "ports": [{"port": 80}], "selector": {"app": name}},
+    });
+    Ok(serde_json::from_value(service)?)
+}
+
+fn has_address(service: &Service) -> bool {
+    let status = service.status.as_ref();
+    let ingress = status.and_then(|status| status.load_balancer.as_ref()?.ingress.as_ref());
+    ingress.is_some_and(|ingress| !ingress.is_empty())
+}
+
+/// Waits until the API server has seen no write but those of leases for a second.
+pub(super) async fn quiet(cluster: &Cluster) -> Result<()> {
+    for _ in 0..60 {
+        let before = cluster.requests()?;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        if cluster.requests()?.since(&before).writes() == 0 {
+            return Ok(());
+        }
+    }
+    ensure!(false, "there is no end of writing");
+    Ok(())
+}
