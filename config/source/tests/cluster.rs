@@ -5,8 +5,12 @@
 
 #[path = "cluster/away.rs"]
 mod away;
+#[path = "cluster/event.rs"]
+mod event;
 #[path = "cluster/lease.rs"]
 mod lease;
+#[path = "cluster/odd_server.rs"]
+mod odd_server;
 #[path = "cluster/stage.rs"]
 mod stage;
 #[path = "cluster/watch.rs"]

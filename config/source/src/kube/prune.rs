@@ -153,3 +153,6 @@ fn status_writers(entries: Vec<ManagedFieldsEntry>) -> Vec<ManagedFieldsEntry> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -373,3 +373,6 @@ impl State {
 fn number(version: Option<&String>) -> Option<u64> {
     version?.parse().ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use ferrolb_source::kube::WriteError;
+use ferrolb_source::kube::{Cluster, Interest, KubeOptions, WriteError};
 
-use crate::stage::{load_balancer, own, service, until, watched};
+use crate::stage::{PATIENCE, load_balancer, options, own, service, until, watched};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_api_server_that_goes_and_comes_back_leaves_the_view_as_it_was_and_then_current() -> Result<()> {
@@ -32,6 +32,8 @@ async fn an_api_server_that_goes_and_comes_back_leaves_the_view_as_it_was_and_th
 async fn new_certificates_of_a_new_authority_are_picked_up() -> Result<()> {
     let mut plane = own()?;
     let (cluster, mut objects) = watched(&plane).await?;
+    // Told to stop it would wait for our watches first.
+    plane.kill_api_server()?;
     plane.rotate_certificates()?;
     plane.kubectl().apply(&load_balancer("rotated"))?;
     until(&mut objects, "the Service", |view| view.services.contains_key(&service("rotated"))).await?;
@@ -50,5 +52,37 @@ async fn a_server_that_hangs_makes_writes_fail_in_time() -> Result<()> {
     plane.thaw_api_server()?;
     assert!(matches!(written, Err(WriteError::Timeout | WriteError::Unavailable(_))), "{written:?}");
     assert!(took < Duration::from_secs(15), "{took:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_with_the_api_server_away_works_from_the_view_on_the_disk() -> Result<()> {
+    let mut plane = own()?;
+    plane.kubectl().apply(&load_balancer("kept"))?;
+    let state = tempfile::tempdir()?;
+    let options = KubeOptions { state: Some(state.path().to_owned()), ..options(&plane)? };
+    let interest = Interest::Speaker { node: "n1".to_owned() };
+    let first = Cluster::connect(options.clone()).await?;
+    let objects = first.watch(interest.clone()).await?;
+    let file = state.path().join("snapshot.json");
+    let saved = async {
+        while !file.exists() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, saved).await?;
+    drop((objects, first));
+
+    plane.kill_api_server()?;
+    let second = Cluster::connect(options).await?;
+    let mut objects = tokio::time::timeout(PATIENCE, second.watch(interest)).await??;
+    let view = objects.borrow_and_update().clone();
+    assert!(view.services.contains_key(&service("kept")) && view.freshness.stale_since.is_some());
+    plane.start_api_server()?;
+    plane.kubectl().apply(&load_balancer("later"))?;
+    until(&mut objects, "the live view", |view| {
+        view.freshness.is_whole() && view.services.contains_key(&service("later"))
+    })
+    .await?;
     Ok(())
 }

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+use ferrolb_config::{Object, Objects, Snapshot};
+use serde_json::{Value, json};
+
+use crate::kube::decode;
+use crate::kube::kind::Kind;
+
+/// What a cluster sends, with much that nobody reads.
+fn sent() -> Vec<(Kind, Value)> {
+    let metadata = |name: &str, namespace: Option<&str>| {
+        json!({
+            "name": name, "namespace": namespace, "uid": format!("uid-{name}"), "resourceVersion": "7",
+            "creationTimestamp": "2026-01-02T03:04:05Z", "generation": 3, "finalizers": ["a.io/b"],
+            "labels": {"tier": "gold", "kubernetes.io/service-name": "web"},
+            "annotations": {
+                "ferrolb.io/addresses": "192.0.2.9", "ferrolb.io/drain": "true", "metallb.io/allow-shared-ip": "k",
+                "metallb.universe.tf/address-pool": "p", "kubectl.kubernetes.io/last-applied-configuration": "{…}",
+            },
+            "ownerReferences": [{"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": "u"}],
+            "managedFields": [
+                {"manager": "kubectl", "operation": "Update", "fieldsV1": {"f:spec": {}}},
+                {"manager": "metallb", "operation": "Update", "subresource": "status", "fieldsV1": {"f:status": {}}},
+            ],
+        })
+    };
+    let service = json!({
+        "metadata": metadata("web", Some("shop")),
+        "spec": {
+            "type": "LoadBalancer", "clusterIP": "10.0.0.1", "clusterIPs": ["10.0.0.1"], "ipFamilies": ["IPv4"],
+            "ipFamilyPolicy": "SingleStack", "externalTrafficPolicy": "Local", "internalTrafficPolicy": "Cluster",
+            "sessionAffinity": "ClientIP", "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 60}},
+            "loadBalancerSourceRanges": ["198.51.100.0/24"], "healthCheckNodePort": 31000, "selector": {"app": "web"},
+            "externalIPs": ["203.0.113.1"],
+            "ports": [{"name": "http", "port": 80, "targetPort": "web", "nodePort": 30080, "appProtocol": "h2c"}],
+        },
+        "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.9", "ipMode": "VIP"}]}, "conditions": []},
+    });
+    let slice = json!({
+        "metadata": metadata("web-1", Some("shop")), "addressType": "IPv4",
+        "ports": [{"name": "http", "port": 8080, "protocol": "TCP", "appProtocol": "h2c"}],
+        "endpoints": [{
+            "addresses": ["10.1.0.1", "10.1.0.2"], "nodeName": "n1", "zone": "z", "hostname": "h",
+            "conditions": {"ready": true, "serving": true, "terminating": false},
+            "targetRef": {"kind": "Pod", "name": "web-1"}, "hints": {"forZones": [{"name": "z"}]},
+        }],
+    });
+    let node = json!({
+        "metadata": metadata("n1", None),
+        "spec": {"podCIDR": "10.1.0.0/24", "taints": [{"key": "node.kubernetes.io/out-of-service", "effect": "NoExecute"}]},
+        "status": {
+            "addresses": [{"type": "InternalIP", "address": "198.51.100.1"}, {"type": "Hostname", "address": "n1"}],
+            "conditions": [
+                {"type": "MemoryPressure", "status": "False"},
+                {"type": "Ready", "status": "True", "lastHeartbeatTime": "2026-01-02T03:04:05Z", "message": "posting"},
+            ],
+            "images": [{"names": ["a"], "sizeBytes": 1}], "capacity": {"cpu": "4"},
+        },
+    });
+    let pool = json!({
+        "metadata": metadata("a", None), "spec": {"addresses": ["192.0.2.0/24"]},
+        "status": {"acceptedAddresses": ["192.0.2.0/25"]},
+    });
+    let advertisement = json!({
+        "metadata": metadata("a", None), "spec": {"addressPools": ["a"], "interfaces": ["eth0"]},
+    });
+    let virtual_ip = json!({
+        "metadata": metadata("192.0.2.9", None),
+        "spec": {"address": "192.0.2.9", "pool": "a", "consumers": []},
+    });
+    let namespace = json!({"metadata": metadata("shop", None), "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}});
+    vec![
+        (Kind::Service, service),
+        (Kind::EndpointSlice, slice),
+        (Kind::Node, node),
+        (Kind::AddressPool, pool),
+        (Kind::L2Advertisement, advertisement),
+        (Kind::VirtualIP, virtual_ip),
+        (Kind::Namespace, namespace),
+    ]
+}
+
+/// The object as it was sent, without anything taken away.
+fn whole(kind: Kind, sent: Value) -> Object {
+    fn boxed<K: serde::de::DeserializeOwned>(sent: Value) -> Box<K> {
+        Box::new(serde_json::from_value(sent).unwrap())
+    }
+    match kind {
+        Kind::AddressPool => Object::AddressPool(boxed(sent)),
+        Kind::L2Advertisement => Object::L2Advertisement(boxed(sent)),
+        Kind::VirtualIP => Object::VirtualIP(boxed(sent)),
+        Kind::Speaker => Object::Speaker(boxed(sent)),
+        Kind::Service => Object::Service(boxed(sent)),
+        Kind::EndpointSlice => Object::EndpointSlice(boxed(sent)),
+        Kind::Node => Object::Node(boxed(sent)),
+        Kind::Namespace => Object::Namespace(boxed(sent)),
+    }
+}
+
+#[test]
+fn what_is_pruned_makes_no_difference_to_the_snapshot() {
+    let (mut pruned, mut all) = (Objects::default(), Objects::default());
+    for (kind, sent) in sent() {
+        pruned.insert(decode::object(kind, &sent.to_string()).unwrap());
+        let mut object = whole(kind, sent);
+        if kind == Kind::VirtualIP {
+            // It stands in the snapshot as it is.
+            object.metadata_mut().managed_fields = None;
+        }
+        all.insert(object);
+    }
+    let snapshot = Snapshot::build(&pruned);
+    assert_eq!(snapshot, Snapshot::build(&all));
+    assert_eq!(
+        (snapshot.load_balancers.len(), snapshot.endpoints.len(), snapshot.virtual_ips.len()),
+        (1, 1, 1)
+    );
+    assert_eq!(snapshot.nodes["n1"].ready, Some(true));
+}
+
+#[test]
+fn what_nobody_reads_is_not_kept() {
+    let unread = [
+        "f:spec",
+        "f:status",
+        "last-applied",
+        "ownerReferences",
+        "images",
+        "capacity",
+        "MemoryPressure",
+        "podCIDR",
+        "lastHeartbeatTime",
+        "posting",
+        "appProtocol",
+        "10.1.0.2",
+        "targetRef",
+        "hints",
+        "zone",
+        "timeoutSeconds",
+        "internalTrafficPolicy",
+        "phase",
+    ];
+    for (kind, sent) in sent().into_iter().filter(|(kind, _)| !kind.is_own()) {
+        let kept = match decode::object(kind, &sent.to_string()).unwrap() {
+            Object::Service(object) => serde_json::to_string(&object),
+            Object::EndpointSlice(object) => serde_json::to_string(&object),
+            Object::Node(object) => serde_json::to_string(&object),
+            Object::Namespace(object) => serde_json::to_string(&object),
+            other => unreachable!("{other:?}"),
+        };
+        let kept = kept.unwrap();
+        let found: Vec<_> = unread.iter().filter(|word| kept.contains(**word)).collect();
+        assert!(found.is_empty(), "{kind:?}: {found:?} in {kept}");
+    }
+}
+
+#[test]
+fn who_wrote_the_status_of_a_service_is_kept_while_it_shows_an_address() {
+    let (_, mut sent) = sent().remove(0);
+    let managers = |sent: &Value| -> Vec<String> {
+        let Object::Service(service) = decode::object(Kind::Service, &sent.to_string()).unwrap() else {
+            unreachable!()
+        };
+        let fields = service.metadata.managed_fields.into_iter().flatten();
+        fields.map(|entry| format!("{entry:?}")).collect()
+    };
+    let kept = managers(&sent);
+    assert_eq!(kept.len(), 1);
+    assert!(kept[0].contains("metallb") && !kept[0].contains("f:status"), "{kept:?}");
+    sent["status"] = json!({});
+    assert_eq!(managers(&sent), [""; 0]);
+}
+
+#[test]
+fn a_virtual_ip_keeps_all_of_its_metadata_since_it_is_replaced_as_a_whole() {
+    let (kind, sent) = sent().remove(5);
+    let Object::VirtualIP(object) = decode::object(kind, &sent.to_string()).unwrap() else { unreachable!() };
+    let metadata = serde_json::to_value(&object.metadata).unwrap();
+    let mut expected = sent["metadata"].clone();
+    let fields = expected.as_object_mut().unwrap();
+    fields.remove("managedFields");
+    fields.remove("namespace");
+    assert_eq!(metadata, expected);
+}
