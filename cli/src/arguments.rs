@@ -4,8 +4,10 @@
 //! The command line: commands, flags, and the examples that `--help` shows.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ferrolb_speaker::datapath::{Healthz, HealthzError};
 
 use crate::demo::DemoArguments;
 use crate::origin::OriginArguments;
@@ -53,6 +55,8 @@ In a cluster several may run: one leads, the others stand by.")]
     /// Carry addresses on this node (one on every node)
     #[command(after_help = "\
 Examples:
+  ferrolb speaker                                       in a pod: for the node NODE_NAME of its cluster
+  ferrolb speaker --node-name n1 --kubeconfig FILE      for a node of that cluster
   ferrolb speaker --node-name n1 --source ./manifests --state ./state
   NODE_NAME=n1 ferrolb speaker --hello-key-file /etc/ferrolb/hello.key
 
@@ -63,13 +67,14 @@ SIGTERM hands every address over to another node before the process ends; a seco
     #[command(after_help = "\
 Example:
   ferrolb run --source ./manifests")]
-    Run(SpeakerArguments),
+    Run(RunArguments),
 
     /// Say who carries which address, since when, and why
     #[command(after_help = "\
 Examples:
   ferrolb status
   ferrolb status --source ./manifests --state ./state -o wide
+  ferrolb status --kubeconfig ~/.kube/config
   ferrolb status -o json | jq '.addresses[] | {address, carriers}'")]
     Status(StatusArguments),
 
@@ -132,12 +137,29 @@ pub struct Folders {
     pub state: PathBuf,
 }
 
-/// What a speaker needs to know beside the folders.
+/// What a speaker needs to know.
 #[derive(Args, Debug)]
 pub struct SpeakerArguments {
     #[command(flatten)]
+    pub origin: OriginArguments,
+
+    #[command(flatten)]
+    pub node: NodeArguments,
+}
+
+/// What both need to know on a machine without a cluster.
+#[derive(Args, Debug)]
+pub struct RunArguments {
+    #[command(flatten)]
     pub folders: Folders,
 
+    #[command(flatten)]
+    pub node: NodeArguments,
+}
+
+/// What a speaker needs to know of its node.
+#[derive(Args, Debug)]
+pub struct NodeArguments {
     /// This node's name, as its Node object says it [default: the host name]
     #[arg(long, value_name = "NAME", env = "NODE_NAME")]
     pub node_name: Option<String>,
@@ -150,13 +172,42 @@ pub struct SpeakerArguments {
     /// Which speakers belong together, where several clusters share a segment
     #[arg(long, value_name = "NAME", env = "FERROLB_CLUSTER", default_value = "default")]
     pub cluster: String,
+
+    /// Who leads the traffic into the Services [default: kube-proxy in a cluster, nftables without]
+    #[arg(long, value_enum, env = "FERROLB_DATA_PATH")]
+    pub data_path: Option<DataPathMode>,
+
+    /// Where kube-proxy says how it is; none: it is not asked, for where a CNI plugin has taken its place
+    #[arg(long, value_name = "ADDRESS:PORT/PATH|none", env = "FERROLB_KUBE_PROXY_HEALTHZ", default_value = Healthz::DEFAULT)]
+    pub kube_proxy_healthz: HealthzChoice,
+}
+
+/// Who leads the traffic into the Services.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DataPathMode {
+    /// kube-proxy, or the CNI plugin in its place; ours refuses what they leave untranslated.
+    KubeProxy,
+    /// An nftables table of our own.
+    Nftables,
+}
+
+/// Whether kube-proxy is asked how it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthzChoice(pub Option<Healthz>);
+
+impl FromStr for HealthzChoice {
+    type Err = HealthzError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "none" { Ok(Self(None)) } else { text.parse().map(|healthz| Self(Some(healthz))) }
+    }
 }
 
 /// What to show.
 #[derive(Args, Debug)]
 pub struct StatusArguments {
     #[command(flatten)]
-    pub folders: Folders,
+    pub origin: OriginArguments,
 
     /// The form of the answer
     #[arg(short, long, value_enum, default_value_t = StatusFormat::Table)]
@@ -221,9 +272,22 @@ mod tests {
     }
 
     #[test]
+    fn kube_proxy_is_asked_at_its_port_unless_told_otherwise() {
+        let asked = |more: &[&str]| {
+            let parsed = Arguments::try_parse_from([&["ferrolb", "speaker"], more].concat())?;
+            let Command::Speaker(speaker) = parsed.command else { panic!("another command") };
+            Ok::<_, clap::Error>(speaker.node.kube_proxy_healthz.0.map(|healthz| healthz.to_string()))
+        };
+        assert_eq!(asked(&[]).unwrap().as_deref(), Some("127.0.0.1:10256/healthz"));
+        assert_eq!(asked(&["--kube-proxy-healthz", "none"]).unwrap(), None);
+        let error = asked(&["--kube-proxy-healthz", "localhost"]).unwrap_err().to_string();
+        assert!(error.contains("ADDRESS:PORT"), "{error}");
+    }
+
+    #[test]
     fn the_folders_have_the_documented_defaults() {
         let parsed = Arguments::try_parse_from(["ferrolb", "run"]).unwrap();
-        let Command::Run(SpeakerArguments { folders, .. }) = parsed.command else { panic!("{parsed:?}") };
+        let Command::Run(RunArguments { folders, .. }) = parsed.command else { panic!("{parsed:?}") };
         assert_eq!(folders.source, PathBuf::from("/etc/ferrolb"));
         assert_eq!(folders.state, PathBuf::from("/var/lib/ferrolb"));
     }

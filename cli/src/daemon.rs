@@ -8,12 +8,15 @@ use std::fs;
 use anyhow::Context;
 use ferrolb_config::snapshot::Scope;
 use ferrolb_controller::ClusterOptions;
-use ferrolb_speaker::Options;
+use ferrolb_source::kube::KubeOptions;
 use ferrolb_speaker::datapath::Mode;
+use ferrolb_speaker::{Options, Source};
 use tokio::runtime::Runtime;
 use tracing::{error, info};
 
-use crate::arguments::{ControllerArguments, Folders, SpeakerArguments};
+use crate::arguments::{
+    ControllerArguments, DataPathMode, Folders, NodeArguments, RunArguments, SpeakerArguments,
+};
 use crate::origin::Origin;
 use crate::shutdown::Shutdown;
 
@@ -52,7 +55,12 @@ fn identity() -> anyhow::Result<String> {
 pub fn speaker(arguments: SpeakerArguments) -> anyhow::Result<()> {
     runtime()?.block_on(async {
         let shutdown = Shutdown::on_signal()?;
-        run_speaker(arguments, &shutdown).await
+        let state = arguments.origin.state.clone();
+        let source = match arguments.origin.choose() {
+            Origin::Folder(Folders { source, state }) => Source::Directory { source, state },
+            Origin::Cluster(kube) => Source::Cluster(KubeOptions { state: Some(state), ..kube }),
+        };
+        run_speaker(source, arguments.node, &shutdown).await
     })
 }
 
@@ -60,13 +68,14 @@ pub fn speaker(arguments: SpeakerArguments) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// As [`controller`] and [`speaker`].
-pub fn both(arguments: SpeakerArguments) -> anyhow::Result<()> {
+pub fn both(arguments: RunArguments) -> anyhow::Result<()> {
     runtime()?.block_on(async {
         let shutdown = Shutdown::on_signal()?;
-        let folders = arguments.folders.clone();
+        let folders = arguments.folders;
+        let source = Source::Directory { source: folders.source.clone(), state: folders.state.clone() };
         let (controller, speaker) = tokio::join!(
             shutdown.together(run_controller(folders, &shutdown)),
-            shutdown.together(run_speaker(arguments, &shutdown)),
+            shutdown.together(run_speaker(source, arguments.node, &shutdown)),
         );
         match (controller, speaker) {
             (Err(controller), Err(speaker)) => {
@@ -84,20 +93,23 @@ async fn run_controller(folders: Folders, shutdown: &Shutdown) -> anyhow::Result
         .context("the controller")
 }
 
-async fn run_speaker(arguments: SpeakerArguments, shutdown: &Shutdown) -> anyhow::Result<()> {
-    let node_name = match arguments.node_name {
+async fn run_speaker(source: Source, node: NodeArguments, shutdown: &Shutdown) -> anyhow::Result<()> {
+    let mode = match (node.data_path, &source) {
+        (Some(DataPathMode::KubeProxy), _) | (None, Source::Cluster(_)) => Mode::KubeProxy,
+        (Some(DataPathMode::Nftables), _) | (None, Source::Directory { .. }) => Mode::NFTables,
+    };
+    let node_name = match node.node_name {
         Some(name) => name,
         None => host_name()?,
     };
     let doing = format!("the speaker on node {node_name}");
     let options = Options {
         node_name,
-        cluster: arguments.cluster,
-        hello_key_file: arguments.hello_key_file,
-        source: arguments.folders.source,
-        state: arguments.folders.state,
-        mode: Mode::NFTables,
-        healthz: None,
+        cluster: node.cluster,
+        hello_key_file: node.hello_key_file,
+        source,
+        mode,
+        healthz: node.kube_proxy_healthz.0,
         linger: Options::LINGER,
     };
     ferrolb_speaker::run(options, shutdown.subscribe()).await.context(doing)

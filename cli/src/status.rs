@@ -11,41 +11,70 @@ mod table;
 mod tests;
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use ferrolb_config::{Objects, Snapshot};
 use ferrolb_source::Directory;
+use ferrolb_source::kube::{Cluster, Interest};
 use k8s_openapi::jiff::Timestamp;
+use tokio::sync::watch::Receiver;
 
 use crate::arguments::{StatusArguments, StatusFormat};
+use crate::origin::Origin;
 use collect::collect;
 use report::StatusReport;
 
-/// Reads the folders and writes the report in the form asked for.
+/// Reads the folders or the cluster and writes the report in the form asked for.
 ///
 /// # Errors
-/// A folder cannot be read, or `out` cannot be written.
+/// A folder or the cluster cannot be read, or `out` cannot be written.
 pub fn answer(question: &StatusArguments, out: &mut dyn Write) -> anyhow::Result<()> {
-    if question.watch {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        return runtime.context("starting the runtime")?.block_on(follow(question, out));
+    let origin = question.origin.clone().choose();
+    if let (Origin::Folder(folders), false) = (&origin, question.watch) {
+        let objects = Directory::read(&folders.source, &folders.state)?;
+        return write(&report(&objects), question.output, out);
     }
-    let objects = Directory::read(&question.folders.source, &question.folders.state)?;
-    write(&report(&objects), question.output, out)
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.context("starting the runtime")?.block_on(async {
+        let objects = watch(origin).await?;
+        if question.watch {
+            return follow(objects, question.output, out).await;
+        }
+        let objects = Arc::clone(&objects.borrow());
+        write(&report(&objects), question.output, out)
+    })
+}
+
+/// The objects of a folder or of a cluster, as they become.
+async fn watch(origin: Origin) -> anyhow::Result<Receiver<Arc<Objects>>> {
+    let options = match origin {
+        Origin::Folder(folders) => return Ok(Directory::watch(folders.source, folders.state).await?),
+        Origin::Cluster(options) => options,
+    };
+    let objects = Cluster::connect(options).await?.watch(Interest::Controller).await?;
+    let unknown: Vec<&str> = objects.borrow().freshness.unknown.iter().copied().collect();
+    if !unknown.is_empty() {
+        let refused: Vec<String> = objects.borrow().refused.iter().map(ToString::to_string).collect();
+        bail!("the cluster does not let us read {}. {}", unknown.join(", "), refused.join(" "));
+    }
+    Ok(objects)
 }
 
 /// Writes the report now and after every change; returns only with an error.
-async fn follow(question: &StatusArguments, out: &mut dyn Write) -> anyhow::Result<()> {
-    let folders = question.folders.clone();
-    let mut objects = Directory::watch(folders.source, folders.state).await?;
+async fn follow(
+    mut objects: Receiver<Arc<Objects>>,
+    format: StatusFormat,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
     // A terminal shows the newest report only; a file or a pipe gets one after the other.
     let before = if io::stdout().is_terminal() { "\x1b[H\x1b[2J" } else { "" };
     loop {
         let report = report(&objects.borrow_and_update());
         write!(out, "{before}")?;
-        write(&report, question.output, out)?;
+        write(&report, format, out)?;
         out.flush()?;
-        objects.changed().await.context("following the folders")?;
+        objects.changed().await.context("following the objects")?;
     }
 }
 

@@ -80,6 +80,10 @@ pub enum Reason {
     KubeProxySilent,
     /// What clients send to ports that no Service uses is not refused.
     Unguarded,
+    /// The source of objects is out of reach; what was known last is followed.
+    ConfigurationStale,
+    /// Some kinds of objects could not be read yet, so nothing is decided.
+    ConfigurationIncomplete,
     /// Forwarding is switched off in the kernel.
     ForwardingDisabled,
     /// Another rule set drops what we forward.

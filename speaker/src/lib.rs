@@ -14,7 +14,7 @@ mod report;
 mod run;
 mod status;
 
-pub use options::Options;
+pub use options::{Options, Source};
 pub use run::run;
 
 #[cfg(test)]

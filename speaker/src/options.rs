@@ -8,9 +8,24 @@ use std::time::Duration;
 
 use anyhow::Context;
 use ferrolb_layer2::{KeyRing, Timing};
+use ferrolb_source::kube::KubeOptions;
 
 use crate::datapath::{Healthz, Mode, Setup};
 use crate::kernel::rights::{self, Capability, MissingRights};
+
+/// Where objects come from, and where the speaker tells what it sees.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// Without a cluster.
+    Directory {
+        /// The folder of manifests.
+        source: PathBuf,
+        /// The folder of what is decided and observed.
+        state: PathBuf,
+    },
+    /// A Kubernetes cluster.
+    Cluster(KubeOptions),
+}
 
 /// What a speaker is told at its start.
 #[derive(Debug, Clone)]
@@ -22,10 +37,8 @@ pub struct Options {
     /// A file whose first line is the secret that authenticates hellos, at least 16 bytes. A second line is accepted
     /// from others too, so that the secret can be changed without a gap. None: a key made from the cluster's name.
     pub hello_key_file: Option<PathBuf>,
-    /// The folder of manifests.
-    pub source: PathBuf,
-    /// The folder of what is decided and observed.
-    pub state: PathBuf,
+    /// Where objects come from, and where the speaker tells what it sees.
+    pub source: Source,
     /// Who leads traffic into Services.
     pub mode: Mode,
     /// Where kube-proxy says how it is; `None`: it is not asked.

@@ -11,17 +11,18 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use ferrolb_config::address::virtual_ip_name;
 use ferrolb_config::api::{
     Layer2Owner, SpeakerInterface, SpeakerSegment, SpeakerStatus, VirtualIP, VirtualIPSpec, VirtualIPStatus,
 };
+use ferrolb_config::{Freshness, Objects};
 use ferrolb_layer2::{GroupId, GroupView, NodeId, Term};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 
 use crate::datapath;
+use crate::intent::VipIntent;
 use crate::kernel::links::{Link, Links};
 use crate::kernel::priority::Shortcoming;
 use crate::layer2::{Observed, SegmentReport};
@@ -36,9 +37,11 @@ pub(crate) struct Scene<'a> {
     /// The names behind identities.
     pub(crate) names: &'a Names,
     /// The addresses in use, as the controller recorded them.
-    pub(crate) virtual_ips: &'a BTreeMap<IpAddr, Arc<VirtualIP>>,
+    pub(crate) recorded: &'a BTreeMap<IpAddr, VipIntent>,
     /// Addresses that this node may not or cannot carry: `reason: message`.
     pub(crate) refusals: BTreeMap<IpAddr, String>,
+    /// How far the objects can be trusted to be current and whole.
+    pub(crate) freshness: &'a Freshness,
     /// The segments.
     pub(crate) layer2: &'a Observed,
     /// The data path.
@@ -55,11 +58,16 @@ pub(crate) struct Scene<'a> {
     pub(crate) stopping: bool,
 }
 
+/// How many refusals are told in a cluster: ten thousand would be more than it keeps in one object.
+const REFUSALS: usize = 100;
+
 /// A report: what this node carries, and how it is. The heartbeat is whoever writes it's to add.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Report {
-    /// The addresses that this node carries, with its entry in their status.
-    pub(crate) owned: Vec<VirtualIP>,
+    /// The addresses that this node carries, with its entries in their status.
+    pub(crate) owned: BTreeMap<IpAddr, Vec<Layer2Owner>>,
+    /// The addresses that another node carries on some segment of this one.
+    pub(crate) owned_elsewhere: BTreeSet<IpAddr>,
     /// The node itself.
     pub(crate) speaker: SpeakerStatus,
 }
@@ -70,6 +78,25 @@ impl Report {
         let counters = self.speaker.counters.clone();
         let other_speaker = SpeakerStatus { counters, ..other.speaker.clone() };
         self.owned != other.owned || self.speaker != other_speaker
+    }
+
+    /// As VirtualIPs with this node's part of their status.
+    pub(crate) fn virtual_ips(&self, objects: &Objects) -> Vec<VirtualIP> {
+        let virtual_ip = |(address, owners): (&IpAddr, &Vec<Layer2Owner>)| {
+            let recorded = objects.virtual_ips.get(&virtual_ip_name(*address))?;
+            Some(virtual_ip(*address, recorded.spec.clone(), owners.clone()))
+        };
+        self.owned.iter().filter_map(virtual_ip).collect()
+    }
+
+    /// Without what changes all the time, and short enough for one object of a cluster.
+    pub(crate) fn brief(mut self) -> Self {
+        self.speaker.counters.clear();
+        let refusals = std::mem::take(&mut self.speaker.refusals);
+        let left_out = refusals.len().saturating_sub(REFUSALS);
+        self.speaker.refusals = refusals.into_iter().take(REFUSALS).collect();
+        self.speaker.refusals_left_out = u32::try_from(left_out).unwrap_or(u32::MAX);
+        self
     }
 }
 
@@ -91,19 +118,18 @@ impl Reporter {
         self.forget_old_claims(scene);
         let owned = self.owned(scene, now);
         self.conditions = conditions::of(scene, &self.conditions, now);
+        let segments: Vec<_> =
+            scene.layer2.segments.iter().map(|(name, report)| segment(name, report, scene)).collect();
         let speaker = SpeakerStatus {
             observed_generation: None,
+            owned: segments.iter().map(|segment| segment.owned).sum(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started: Some(Time(self.started)),
             heartbeat: None,
             conditions: self.conditions.clone(),
             interfaces: scene.links.iter().filter(|link| link.can_carry()).map(interface).collect(),
-            segments: scene
-                .layer2
-                .segments
-                .iter()
-                .map(|(name, report)| segment(name, report, scene))
-                .collect(),
+            segments,
+            refusals_left_out: 0,
             refusals: scene
                 .refusals
                 .iter()
@@ -111,10 +137,10 @@ impl Reporter {
                 .collect(),
             counters: counters(scene),
         };
-        Report { owned, speaker }
+        Report { owned, owned_elsewhere: owned_elsewhere(scene), speaker }
     }
 
-    fn owned(&mut self, scene: &Scene<'_>, now: Timestamp) -> Vec<VirtualIP> {
+    fn owned(&mut self, scene: &Scene<'_>, now: Timestamp) -> BTreeMap<IpAddr, Vec<Layer2Owner>> {
         let mut owners: BTreeMap<IpAddr, Vec<Layer2Owner>> = BTreeMap::new();
         for (interface, group) in owned_groups(scene) {
             let link = scene.links.named(interface);
@@ -133,12 +159,9 @@ impl Reporter {
                 });
             }
         }
-        let owned = owners.into_iter().filter_map(|(address, layer2)| {
-            // Not recorded any more: the controller has taken it away, and layer 2 is about to.
-            let object = scene.virtual_ips.get(&address)?;
-            Some(virtual_ip(address, object.spec.clone(), layer2))
-        });
-        owned.collect()
+        // Not recorded any more: the controller has taken it away, and layer 2 is about to.
+        owners.retain(|address, _| scene.recorded.contains_key(address));
+        owners
     }
 
     fn forget_old_claims(&mut self, scene: &Scene<'_>) {
@@ -146,6 +169,12 @@ impl Reporter {
             owned_groups(scene).map(|(interface, group)| (interface, group.id, group.term)).collect();
         self.claimed.retain(|(interface, id, term), _| owned.contains(&(interface.as_str(), *id, *term)));
     }
+}
+
+fn owned_elsewhere(scene: &Scene<'_>) -> BTreeSet<IpAddr> {
+    let groups = scene.layer2.segments.values().flat_map(|report| &report.view.groups);
+    let of_others = groups.filter(|group| group.owner.is_some_and(|owner| owner != scene.id));
+    of_others.flat_map(|group| group.addresses.iter().copied()).collect()
 }
 
 fn owned_groups<'a>(scene: &Scene<'a>) -> impl Iterator<Item = (&'a str, &'a GroupView)> {

@@ -11,6 +11,7 @@
 //!
 //! Everything but the layer-2 thread runs on the caller's runtime; nothing that happens on it delays a hello.
 
+mod decision;
 #[cfg(test)]
 mod tests;
 
@@ -19,28 +20,31 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use ferrolb_config::{Objects, Snapshot};
+use ferrolb_config::Objects;
 use ferrolb_layer2::{ClusterId, Event, NodeId, Timing};
+use ferrolb_source::kube::{Cluster, ClusterWriter, Interest};
 use ferrolb_source::{Directory, Role, StateWriter};
 use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{info, warn};
 
+use self::decision::Decision;
 use crate::datapath::{self, DataPath, Setup};
 use crate::election::wanted;
-use crate::intent::{Intent, intent};
 use crate::kernel::priority::{self, Shortcoming};
 use crate::kernel::{LinkMonitor, rights};
 use crate::layer2::{Ended, Identity, Layer2, Refusals, SegmentEvent, Wanted, keep_placed};
 use crate::names::Names;
-use crate::options::Options;
-use crate::status::{About, Happened, Known, Sources, Status};
+use crate::options::{Options, Source};
+use crate::status::{self, About, Desk, Happened, Known, Sources};
 
 /// How long the other nodes have to take over before this one ends regardless.
 const DRAIN_AT_MOST: Duration = Duration::from_secs(3);
 /// How long the last words may take.
 const LEAVE_AT_MOST: Duration = Duration::from_secs(1);
+/// The shortest time between two decisions. It is longer where they take long: they get at most a third of the time.
+const PACE: Duration = Duration::from_millis(20);
 
 /// Carries addresses on this node until `shutdown` becomes true, then hands everything over and returns.
 ///
@@ -85,15 +89,58 @@ struct Decisions {
     known: watch::Sender<Arc<Known>>,
 }
 
+/// Where the speaker tells what it sees.
+enum Office {
+    Directory(StateWriter),
+    Cluster(ClusterWriter),
+}
+
+/// The same at work.
+enum Status {
+    Directory(Box<status::Directory>),
+    Cluster(Box<status::Cluster>),
+}
+
+impl Status {
+    async fn run(&mut self) -> Result<Infallible, Ended> {
+        match self {
+            Self::Directory(status) => status.run().await,
+            Self::Cluster(status) => status.run().await,
+        }
+    }
+
+    async fn finish(&mut self) {
+        match self {
+            Self::Directory(status) => status.finish().await,
+            Self::Cluster(status) => status.finish().await,
+        }
+    }
+}
+
+/// Opens the source of objects and the way to tell.
+async fn open(options: &Options) -> anyhow::Result<(watch::Receiver<Arc<Objects>>, Office)> {
+    match &options.source {
+        Source::Directory { source, state } => {
+            let (folder, role) = (state.clone(), Role::Speaker(options.node_name.clone()));
+            let writer = spawn_blocking(move || StateWriter::open(&folder, &role))
+                .await
+                .context("the task that opens the state folder failed")??;
+            let objects = Directory::watch(source.clone(), state.clone()).await?;
+            Ok((objects, Office::Directory(writer)))
+        }
+        Source::Cluster(cluster) => {
+            let cluster = Cluster::connect(cluster.clone()).await?;
+            let objects = cluster.watch(Interest::Speaker { node: options.node_name.clone() }).await?;
+            Ok((objects, Office::Cluster(cluster.writer())))
+        }
+    }
+}
+
 impl Speaker {
     async fn start(options: Options, setup: Setup, shortcomings: Vec<Shortcoming>) -> anyhow::Result<Self> {
         let keys = options.keys()?;
         let default_key = keys.is_default();
-        let (folder, role) = (options.state.clone(), Role::Speaker(options.node_name.clone()));
-        let state = spawn_blocking(move || StateWriter::open(&folder, &role))
-            .await
-            .context("the task that opens the state folder failed")??;
-        let objects = Directory::watch(options.source.clone(), options.state.clone()).await?;
+        let (objects, office) = open(&options).await?;
         let monitor = LinkMonitor::start().await?;
         let id = NodeId::of(&options.cluster, &options.node_name);
         let cluster = ClusterId::of(&options.cluster);
@@ -114,7 +161,15 @@ impl Speaker {
             happened: happens,
         };
         let about = About { node: options.node_name.clone(), id, default_key, shortcomings };
-        let status = Status::new(about, sources, state);
+        let desk = Desk::new(about, sources);
+        let status = match office {
+            Office::Directory(state) => {
+                Status::Directory(Box::new(status::Directory::new(desk, objects.clone(), state)))
+            }
+            Office::Cluster(writer) => {
+                Status::Cluster(Box::new(status::Cluster::new(desk, objects.clone(), writer)))
+            }
+        };
         let decisions = Decisions { data_path: data_path_sender, wanted: wanted_sender, known: known_sender };
         Ok(Self {
             options,
@@ -180,20 +235,23 @@ async fn decide(
     mut objects: watch::Receiver<Arc<Objects>>,
     mut data_path: watch::Receiver<datapath::Observed>,
 ) -> anyhow::Result<Infallible> {
-    let mut snapshot = None;
-    let mut doing = Intent::default();
+    let mut decision = Decision::default();
     loop {
+        let begun = Instant::now();
         let now = Arc::clone(&objects.borrow_and_update());
-        let new = Snapshot::build(&now);
-        if snapshot.as_ref() != Some(&new) {
-            doing = intent(&new, &options.node_name, options.mode);
-            set(&decisions.data_path, Some(Arc::new(doing.data_path())));
-            decisions.known.send_replace(Arc::new(known(options, &new, &doing)));
-            snapshot = Some(new);
+        let freshness = decisions.known.borrow().freshness.clone();
+        if decision.take(&now, options) {
+            set(&decisions.data_path, Some(Arc::new(decision.intent.data_path())));
+            decisions.known.send_replace(Arc::new(decision.known(options, &now)));
+        } else if freshness != now.freshness {
+            decisions.known.send_replace(Arc::new(decision.known(options, &now)));
         }
-        loop {
+        drop(now);
+        let next = begun + PACE.max(begun.elapsed() * 3);
+        while decision.is_made() {
+            let doing = &decision.intent;
             let ready = data_path.borrow_and_update().ready();
-            set(&decisions.wanted, Some(Arc::new(wanted(&doing, &ready, &options.cluster))));
+            set(&decisions.wanted, Some(Arc::new(wanted(doing, &ready, &options.cluster))));
             tokio::select! {
                 changed = objects.changed() => {
                     changed.context("the source of objects has ended")?;
@@ -202,14 +260,11 @@ async fn decide(
                 changed = data_path.changed() => changed.context("the data path has ended")?,
             }
         }
+        if !decision.is_made() {
+            objects.changed().await.context("the source of objects has ended")?;
+        }
+        sleep_until(next).await;
     }
-}
-
-fn known(options: &Options, snapshot: &Snapshot, doing: &Intent) -> Known {
-    let candidates = doing.vips.values().flat_map(|vip| vip.candidates.iter());
-    let nodes = snapshot.nodes.keys().chain(candidates).chain([&options.node_name]);
-    let names = Names::new(&options.cluster, nodes, doing.vips.values().map(|vip| &vip.group));
-    Known::new(names, snapshot.virtual_ips.clone(), doing)
 }
 
 fn set<T: PartialEq>(sender: &watch::Sender<T>, value: T) {

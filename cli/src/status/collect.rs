@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use ferrolb_config::address::virtual_ip_name;
 use ferrolb_config::api::{Layer2Owner, SILENT_AFTER, Speaker, SpeakerInterface, VirtualIPSpec};
+use ferrolb_config::condition::READY;
 use ferrolb_config::reason::Refusal;
 use ferrolb_config::{Objects, ServiceName, Snapshot};
 use k8s_openapi::api::core::v1::Service;
@@ -117,7 +118,12 @@ fn problem(condition: &Condition) -> Problem {
 
 fn speaker_report(node: &str, speaker: &Speaker, now: Timestamp) -> SpeakerReport {
     let status = speaker.status.clone().unwrap_or_default();
-    let silent = status.heartbeat.as_ref().is_none_or(|last| now.duration_since(last.0) > SILENT_AFTER);
+    // In a cluster there is no heartbeat: the controller, which sees the Node, says when nothing is known any more.
+    let ready = status.conditions.iter().find(|condition| condition.type_ == READY);
+    let silent = match &status.heartbeat {
+        Some(last) => now.duration_since(last.0) > SILENT_AFTER,
+        None => ready.is_none_or(|ready| ready.status == "Unknown"),
+    };
     let mut heard: Vec<String> = status.segments.iter().flat_map(|segment| segment.heard.clone()).collect();
     heard.sort_unstable();
     heard.dedup();

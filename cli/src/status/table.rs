@@ -117,7 +117,9 @@ fn speakers(report: &StatusReport, width: Width) -> Columns {
     for speaker in &report.speakers {
         let heartbeat = match &speaker.heartbeat {
             Some(last) => format!("{} ago", age(last, &report.read_at)),
-            None => "never".to_owned(),
+            None if speaker.silent => "never".to_owned(),
+            // In a cluster the Node object says whether the node lives.
+            None => String::new(),
         };
         let (node, owned) = (speaker.node.clone(), speaker.owned.to_string());
         let mut cells = vec![node, state(speaker).to_owned(), heartbeat, owned, speaker.heard.join(",")];

@@ -23,9 +23,12 @@ pub const SILENT_AFTER: SignedDuration = SignedDuration::from_secs(30);
     category = "ferrolb",
     status = "SpeakerStatus",
     printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,
-    printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].reason"}"#,
-    printcolumn = r#"{"name":"Version","type":"string","jsonPath":".status.version"}"#,
-    printcolumn = r#"{"name":"Heartbeat","type":"date","jsonPath":".status.heartbeat"}"#,
+    printcolumn = r#"{"name":"Owns","type":"integer","jsonPath":".status.owned"}"#,
+    printcolumn = r#"{"name":"Hears","type":"string","jsonPath":".status.segments[*].heard"}"#,
+    printcolumn = r#"{"name":"Problems","type":"string","jsonPath":".status.conditions[?(@.status==\"False\")].reason"}"#,
+    printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].reason","priority":1}"#,
+    printcolumn = r#"{"name":"Version","type":"string","jsonPath":".status.version","priority":1}"#,
+    printcolumn = r#"{"name":"Started","type":"date","jsonPath":".status.started"}"#,
     derive = "PartialEq"
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -42,7 +45,8 @@ pub struct SpeakerStatus {
     pub version: String,
     /// When the process started.
     pub started: Option<Time>,
-    /// Written every 10 s while the process lives; see [`SILENT_AFTER`].
+    /// Written every 10 s while the process lives, see [`SILENT_AFTER`]; not in a cluster, where the Node object says
+    /// whether the node lives.
     pub heartbeat: Option<Time>,
     /// `Ready`, and what the node lacks: rights, sysctls, tools.
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
@@ -51,9 +55,14 @@ pub struct SpeakerStatus {
     pub interfaces: Vec<SpeakerInterface>,
     /// The segments that the speaker takes part in.
     pub segments: Vec<SpeakerSegment>,
-    /// Virtual IPs that this node may not carry, each with its reason: `reason: message`.
+    /// Virtual IPs that this node may not carry, each with its reason: `reason: message`. In a cluster the first hundred.
     pub refusals: BTreeMap<String, String>,
-    /// Counters since the start, by name: refused packets by kind, frames answered, moves.
+    /// How many more there are.
+    pub refusals_left_out: u32,
+    /// How many groups of addresses the node owns, over all segments.
+    pub owned: u32,
+    /// Counters since the start, by name: refused packets by kind, frames answered, moves. Not in a cluster, where metrics
+    /// hold them.
     pub counters: BTreeMap<String, u64>,
 }
 

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use ferrolb_config::Freshness;
 use ferrolb_config::reason::Reason;
 use ferrolb_layer2::GroupState;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -41,6 +42,7 @@ fn statements(scene: &Scene<'_>) -> Vec<Statement> {
         let message = String::new();
         Statement { type_: "Ready", holds: true, reason: "Running".to_owned(), message }
     }];
+    statements.extend(configuration(scene));
     statements.extend(data_path(scene));
     statements.extend(segments(scene));
     for shortcoming in scene.shortcomings.iter().chain(&scene.layer2.shortcomings) {
@@ -57,6 +59,27 @@ fn statements(scene: &Scene<'_>) -> Vec<Statement> {
         statements.push(Statement::fails("HelloKeySet", "DefaultKey", message.to_owned()));
     }
     statements
+}
+
+/// Whether what the node does follows the newest objects.
+fn configuration(scene: &Scene<'_>) -> Option<Statement> {
+    let Freshness { stale_since, unknown } = scene.freshness;
+    let (reason, message) = if !unknown.is_empty() {
+        let kinds: Vec<&str> = unknown.iter().copied().collect();
+        let message = format!(
+            "objects of the kind {} could not be read yet, so that nothing is decided; look at the API server, at the \
+             CustomResourceDefinitions and at the rights of the speaker's account",
+            kinds.join(", ")
+        );
+        (Reason::ConfigurationIncomplete, message)
+    } else {
+        let message = format!(
+            "the API server is out of reach since {}; addresses are carried by what was known then",
+            (*stale_since)?
+        );
+        (Reason::ConfigurationStale, message)
+    };
+    Some(Statement::fails("ConfigurationCurrent", &reason.to_string(), message))
 }
 
 /// One statement for each type: what is wrong first gives the reason, and all of it the message.

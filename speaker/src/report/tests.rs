@@ -3,12 +3,16 @@
 
 //! Reports on small scenes.
 
+use std::sync::Arc;
+
 use ferrolb_layer2::{Cause, Counts, GroupState, PeerView, Phase, SegmentView};
 
 use super::*;
+use crate::intent::InterfaceRule;
 use crate::layer2::Traffic;
 
 const NODE: &str = "n1";
+const ADDRESSES: [&str; 2] = ["192.0.2.10", "2001:db8::10"];
 
 fn ip(text: &str) -> IpAddr {
     text.parse().expect("an address")
@@ -63,7 +67,8 @@ fn segment_of(owner: &str, term: u64, counted: u64) -> Observed {
 
 struct Setting {
     names: Names,
-    virtual_ips: BTreeMap<IpAddr, Arc<VirtualIP>>,
+    recorded: BTreeMap<IpAddr, VipIntent>,
+    freshness: Freshness,
     layer2: Observed,
     data_path: datapath::Observed,
     links: Links,
@@ -72,21 +77,17 @@ struct Setting {
 
 impl Setting {
     fn new(layer2: Observed) -> Self {
-        let spec = |address: &str| VirtualIPSpec {
-            address: address.to_owned(),
-            pool: "lan".to_owned(),
-            consumers: Vec::new(),
-            sharing_key: None,
-            group: Some("default/web".to_owned()),
-            released_at: None,
+        let vip = || VipIntent {
+            group: "default/web".to_owned(),
+            candidates: Arc::default(),
+            here: Ok(()),
+            interfaces: InterfaceRule::OnLink,
+            unserved: BTreeMap::new(),
         };
-        let addresses = ["192.0.2.10", "2001:db8::10"];
         Self {
             names: names(),
-            virtual_ips: addresses
-                .into_iter()
-                .map(|text| (ip(text), VirtualIP::new(text, spec(text)).into()))
-                .collect(),
+            recorded: ADDRESSES.into_iter().map(|text| (ip(text), vip())).collect(),
+            freshness: Freshness::default(),
             layer2,
             data_path: datapath::Observed::default(),
             links: Links::default(),
@@ -99,7 +100,8 @@ impl Setting {
             node: NODE,
             id: NodeId::of("prod", NODE),
             names: &self.names,
-            virtual_ips: &self.virtual_ips,
+            recorded: &self.recorded,
+            freshness: &self.freshness,
             refusals: BTreeMap::new(),
             layer2: &self.layer2,
             data_path: &self.data_path,
@@ -116,11 +118,9 @@ impl Setting {
 fn an_owner_tells_of_each_address_of_the_group_with_term_time_and_cause() {
     let setting = Setting::new(segment_of(NODE, 7, 0));
     let report = Reporter::new(at(0)).report(&setting.scene(), at(5));
-    let names: Vec<_> = report.owned.iter().filter_map(|vip| vip.metadata.name.as_deref()).collect();
-    assert_eq!(names, ["192.0.2.10", "2001-db8-0-0-0-0-0-10"]);
-    for vip in &report.owned {
-        let status = vip.status.as_ref().expect("a status");
-        let [owner] = status.layer2.as_slice() else { panic!("one segment") };
+    assert_eq!(report.owned.keys().copied().collect::<Vec<_>>(), ADDRESSES.map(ip));
+    for owners in report.owned.values() {
+        let [owner] = owners.as_slice() else { panic!("one segment") };
         assert_eq!((owner.node.as_str(), owner.interface.as_str(), owner.term), (NODE, "eth0", 7));
         assert_eq!(owner.since, Time(at(5)));
         assert_eq!(owner.cause, "silence of n2");
@@ -133,8 +133,7 @@ fn a_segment_is_named_by_the_prefix_that_holds_the_address_whatever_the_interfac
     let mut setting = Setting::new(segment_of(NODE, 7, 0));
     setting.links = Links::from_iter([link("eth0", &["192.0.2.1/24", "2001:db8::1/64", "fe80::1/64"])]);
     let report = Reporter::new(at(0)).report(&setting.scene(), at(5));
-    let owners = report.owned.iter().flat_map(|vip| vip.status.iter().flat_map(|status| &status.layer2));
-    let segments: Vec<_> = owners.map(|owner| owner.segment.as_str()).collect();
+    let segments: Vec<_> = report.owned.values().flatten().map(|owner| owner.segment.as_str()).collect();
     assert_eq!(segments, ["192.0.2.0/24", "2001:db8::/64"]);
 }
 
@@ -149,14 +148,14 @@ fn what_another_node_owns_is_not_told() {
 #[test]
 fn an_address_that_is_no_longer_recorded_is_not_told_even_while_it_is_held() {
     let mut setting = Setting::new(segment_of(NODE, 7, 0));
-    setting.virtual_ips.remove(&ip("192.0.2.10"));
+    setting.recorded.remove(&ip("192.0.2.10"));
     assert_eq!(Reporter::new(at(0)).report(&setting.scene(), at(5)).owned.len(), 1);
 }
 
 #[test]
 fn since_stays_while_the_claim_does_and_moves_with_a_new_term() {
     let mut reporter = Reporter::new(at(0));
-    let since = |report: Report| report.owned[0].status.clone().expect("a status").layer2[0].since.clone();
+    let since = |report: Report| report.owned[&ip(ADDRESSES[0])][0].since.clone();
     let setting = Setting::new(segment_of(NODE, 7, 0));
     assert_eq!(since(reporter.report(&setting.scene(), at(5))), Time(at(5)));
     assert_eq!(since(reporter.report(&setting.scene(), at(9))), Time(at(5)));
@@ -212,4 +211,39 @@ fn everything_that_is_lacking_is_a_condition_that_does_not_hold() {
             ("HelloKeySet", "DefaultKey")
         ]
     );
+}
+
+#[test]
+fn what_another_node_owns_is_known_so_that_its_entry_is_not_taken_out() {
+    let report = Reporter::new(at(0)).report(&Setting::new(segment_of("n2", 7, 0)).scene(), at(5));
+    assert_eq!(report.owned_elsewhere, ADDRESSES.map(ip).into());
+}
+
+#[test]
+fn a_view_that_is_not_current_is_told_with_its_age_and_one_that_is_not_whole_with_its_kinds() {
+    let mut setting = Setting::new(segment_of(NODE, 7, 0));
+    let condition = |setting: &Setting| {
+        let report = Reporter::new(at(0)).report(&setting.scene(), at(5));
+        let mut conditions = report.speaker.conditions.into_iter();
+        conditions.find(|it| it.type_ == "ConfigurationCurrent").map(|it| (it.reason, it.message))
+    };
+    assert_eq!(condition(&setting), None);
+    setting.freshness.stale_since = Some(at(0));
+    let (reason, message) = condition(&setting).expect("it is stale");
+    assert_eq!(reason, "ConfigurationStale");
+    assert!(message.contains("since 2027-01-15T08:00:00Z"), "{message}");
+    setting.freshness.unknown = ["VirtualIP"].into();
+    let (reason, message) = condition(&setting).expect("it is not whole");
+    assert_eq!(reason, "ConfigurationIncomplete");
+    assert!(message.contains("kind VirtualIP"), "{message}");
+}
+
+#[test]
+fn a_brief_report_fits_into_one_object_and_says_what_it_leaves_out() {
+    let mut setting = Setting::new(segment_of(NODE, 7, 9));
+    setting.recorded.clear();
+    let refusals = (0..250).map(|host| (IpAddr::from([192, 0, 2, host]), "why".to_owned())).collect();
+    let report = Reporter::new(at(0)).report(&Scene { refusals, ..setting.scene() }, at(5)).brief();
+    assert_eq!((report.speaker.refusals.len(), report.speaker.refusals_left_out), (100, 150));
+    assert!(report.speaker.counters.is_empty());
 }

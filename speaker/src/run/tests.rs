@@ -101,8 +101,10 @@ impl Running {
             node_name: node.to_owned(),
             cluster: "test".to_owned(),
             hello_key_file: None,
-            source: folders.source.path().to_owned(),
-            state: folders.state.path().to_owned(),
+            source: Source::Directory {
+                source: folders.source.path().to_owned(),
+                state: folders.state.path().to_owned(),
+            },
             mode: Mode::NFTables,
             healthz: None,
             linger: Duration::from_secs(5),

@@ -158,18 +158,21 @@ impl ClusterWriter {
         self.send_and_absorb(request).await.map(drop)
     }
 
-    /// Enters the owner of an address on one segment into its VirtualIP, or takes the entry out again. Whoever enters
-    /// last is shown; entries of other segments are not touched.
+    /// Enters the owner of an address on one segment into its VirtualIP, which `metadata` is of, or takes the entry out
+    /// again. Whoever enters last is shown; entries of other segments are not touched. An entry is taken out only of the
+    /// form that is given: meanwhile it may have become another node's.
     ///
     /// # Errors
-    /// As [`WriteError`] says.
+    /// As [`WriteError`] says; [`WriteError::Conflict`] when an entry is to be taken out of an older form.
     pub async fn apply_layer2_owner(
         &self,
-        virtual_ip: &str,
+        metadata: &ObjectMeta,
         segment: &str,
         owner: Option<&Layer2Owner>,
     ) -> Result<(), WriteError> {
-        let body = body::layer2_owner(virtual_ip, owner)?;
+        let virtual_ip = name(metadata)?;
+        let version = if owner.is_none() { Some(version(metadata)?) } else { None };
+        let body = body::layer2_owner(virtual_ip, version, owner)?;
         let path = format!("{}/status", path(Kind::VirtualIP, None, virtual_ip));
         let manager: String = format!("{SPEAKER_MANAGER}/{segment}").chars().take(LONGEST_MANAGER).collect();
         self.apply(Kind::VirtualIP, path, &manager, &body).await

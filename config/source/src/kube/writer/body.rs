@@ -58,7 +58,12 @@ pub(super) fn whole_status(version: Option<&str>, status: Value) -> Value {
 }
 
 /// Server-side apply of one owner. Without one, what the manager wrote before is removed.
-pub(super) fn layer2_owner(name: &str, owner: Option<&Layer2Owner>) -> Result<Value, WriteError> {
+pub(super) fn layer2_owner(
+    name: &str,
+    version: Option<&str>,
+    owner: Option<&Layer2Owner>,
+) -> Result<Value, WriteError> {
+    let metadata = without_nulls(json!({"name": name, "resourceVersion": version}));
     let status = match owner {
         Some(owner) => json!({"layer2": [of(owner)?]}),
         None => json!({}),
@@ -66,7 +71,7 @@ pub(super) fn layer2_owner(name: &str, owner: Option<&Layer2Owner>) -> Result<Va
     Ok(json!({
         "apiVersion": format!("{GROUP}/{VERSION}"),
         "kind": "VirtualIP",
-        "metadata": {"name": name},
+        "metadata": metadata,
         "status": status,
     }))
 }
