@@ -21,7 +21,9 @@
 mod account;
 mod binaries;
 mod cluster;
+mod controllers;
 mod etcd;
+mod installation;
 mod kubeconfig;
 mod kubectl;
 mod node;
@@ -37,6 +39,7 @@ mod shared;
 pub use account::Account;
 pub use binaries::{Program, folder};
 pub use cluster::Cluster;
+pub use installation::{DEPLOYMENT, Installation, install};
 pub use kubectl::{Answer, Kubectl};
 pub use options::{Options, Place};
 pub use plane::ControlPlane;

@@ -10,7 +10,7 @@ use ferrolb_lab::{Namespace, Process, Site};
 use nix::sys::signal::Signal;
 
 use crate::server::{self, Settings};
-use crate::{Account, Kubectl, Options, Place, Program, Requests, etcd, port};
+use crate::{Account, Kubectl, Options, Place, Program, Requests, controllers, etcd, port};
 
 /// etcd's and the API server's ports inside a namespace of their own.
 const WELL_KNOWN: [u16; 3] = [2379, 2380, 6443];
@@ -19,6 +19,7 @@ const WELL_KNOWN: [u16; 3] = [2379, 2380, 6443];
 #[derive(Debug)]
 pub struct ControlPlane {
     // Fields drop in this order: processes before the folder they write to.
+    controllers: Option<Process>,
     server: Option<Process>,
     etcd: Process,
     settings: Settings,
@@ -41,7 +42,7 @@ impl ControlPlane {
         let admin = kubectl(&site, &Account::admin(), namespace.clone())?;
         let etcd = etcd::start(&site, namespace.as_ref(), client, peer)?;
         let server = server::start(&site, &settings, &admin)?;
-        Ok(Self { server: Some(server), etcd, settings, admin, site })
+        Ok(Self { controllers: None, server: Some(server), etcd, settings, admin, site })
     }
 
     /// kubectl as the administrator.
@@ -94,6 +95,16 @@ impl ControlPlane {
     /// The process of etcd.
     pub fn etcd(&mut self) -> &mut Process {
         &mut self.etcd
+    }
+
+    /// Starts kube-controller-manager with the controllers that clear up: after deleted namespaces, and after deleted owners.
+    ///
+    /// # Errors
+    /// It cannot be built or started.
+    pub fn start_controllers(&mut self) -> Result<()> {
+        let kubeconfig = self.kubeconfig(&Account::admin())?;
+        self.controllers = Some(controllers::start(&self.site, self.namespace(), &kubeconfig)?);
+        Ok(())
     }
 
     /// Ends the API server as an administrator does; etcd keeps the objects.
@@ -201,6 +212,25 @@ mod tests {
         plane.thaw_api_server().unwrap();
         assert!(said.to_lowercase().contains("time"), "{said}");
         plane.kubectl().run(&["get", "namespace", "kept"]).unwrap();
+    }
+
+    #[test]
+    fn what_belongs_to_a_deleted_owner_or_namespace_goes_with_it() {
+        let mut plane = ControlPlane::start(Options::default()).unwrap();
+        plane.start_controllers().unwrap();
+        let kubectl = plane.kubectl();
+        kubectl.run(&["create", "configmap", "owner"]).unwrap();
+        let uid = kubectl.run(&["get", "configmap", "owner", "-o", "jsonpath={.metadata.uid}"]).unwrap();
+        kubectl
+            .create(&format!(
+                "{{apiVersion: v1, kind: ConfigMap, metadata: {{name: owned, ownerReferences: \
+                 [{{apiVersion: v1, kind: ConfigMap, name: owner, uid: {uid}}}]}}}}"
+            ))
+            .unwrap();
+        kubectl.run(&["create", "namespace", "passing"]).unwrap();
+        kubectl.run(&["delete", "namespace", "passing", "--timeout=90s"]).unwrap();
+        kubectl.run(&["delete", "configmap", "owner"]).unwrap();
+        kubectl.run(&["wait", "--for=delete", "configmap/owned", "--timeout=90s"]).unwrap();
     }
 
     #[test]

@@ -3,9 +3,9 @@
 
 //! Who may lead traffic for an address to a Service (CVE-2020-8554).
 
-use ferrolb_control_plane::{Account, ControlPlane, Kubectl, Options};
+use ferrolb_control_plane::{Account, ControlPlane, Kubectl, Options, install};
 
-use crate::install::{install, soon};
+use crate::install::soon;
 
 /// Somebody who may do everything in their namespace.
 fn developer() -> Account {
@@ -51,7 +51,7 @@ fn external_ips_are_guarded_with_and_without_any_pool() {
     let options = Options { accounts: vec![developer()], ..Options::default() };
     let plane = ControlPlane::start(options).unwrap();
     let (admin, developer) = (plane.kubectl(), plane.kubectl_as(&developer()).unwrap());
-    install(&plane);
+    install(admin).unwrap();
     admin.run(&["create", "role", "dev", "--verb=*", "--resource=services"]).unwrap();
     admin.run(&["create", "rolebinding", "dev", "--role=dev", "--group=developers"]).unwrap();
     let rehearse = ["create", "--dry-run=server", "-f", "-"];

@@ -8,26 +8,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use ferrolb_control_plane::{Account, Answer, ControlPlane, Kubectl, shared};
+use ferrolb_control_plane::{Account, Answer, ControlPlane, DEPLOYMENT, Kubectl, install, shared};
 use serde_json::Value;
-
-/// What users apply.
-const BASE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/base");
 
 /// What kubectl said when it installed FerroLB.
 static SAID: OnceLock<Answer> = OnceLock::new();
 
-/// Applies what users apply, and returns what kubectl said.
-pub(crate) fn install(plane: &ControlPlane) -> Answer {
-    let said = plane.kubectl().feed(&["apply", "-k", BASE], "").unwrap();
-    plane.kubectl().run(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]).unwrap();
-    said
-}
-
 /// The control plane of these tests with FerroLB's objects in it. No program of ours runs.
 pub(crate) fn installed() -> &'static ControlPlane {
     let plane = shared().unwrap();
-    SAID.get_or_init(|| install(plane));
+    SAID.get_or_init(|| install(plane.kubectl()).unwrap());
     plane
 }
 
@@ -69,10 +59,10 @@ fn an_installation_upon_itself_changes_nothing() {
     let plane = installed();
     let versions = || {
         let each = "{range .items[*]}{.kind} {.metadata.name} {.metadata.resourceVersion}{'\\n'}{end}";
-        plane.kubectl().run(&["get", "-k", BASE, "-o", &format!("jsonpath={each}")]).unwrap()
+        plane.kubectl().run(&["get", "-k", DEPLOYMENT, "-o", &format!("jsonpath={each}")]).unwrap()
     };
     let before = versions();
-    assert_eq!(install(plane).warnings, "");
+    assert_eq!(install(plane.kubectl()).unwrap().warnings, "");
     assert_eq!(versions(), before);
 }
 
