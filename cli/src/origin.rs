@@ -7,6 +7,7 @@ use std::env;
 use std::path::PathBuf;
 
 use clap::Args;
+use ferrolb_config::compat::metallb;
 use ferrolb_source::kube::{DEFAULT_NAMESPACE, KubeOptions};
 
 use crate::arguments::Folders;
@@ -48,6 +49,18 @@ pub struct OriginArguments {
     /// The namespace that FerroLB is installed in
     #[arg(long, value_name = "NAME", env = "FERROLB_NAMESPACE", default_value = DEFAULT_NAMESPACE)]
     pub namespace: String,
+
+    /// Read MetalLB's IPAddressPools and L2Advertisements too, without changing them [with no namespace given:
+    /// metallb-system]
+    #[arg(
+        long,
+        value_name = "NAMESPACE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = metallb::DEFAULT_NAMESPACE,
+        conflicts_with = "source"
+    )]
+    pub read_metallb_objects: Option<String>,
 }
 
 impl OriginArguments {
@@ -62,6 +75,7 @@ impl OriginArguments {
                 kubeconfig: self.kubeconfig,
                 context: self.context,
                 namespace: self.namespace,
+                metallb_namespace: self.read_metallb_objects,
                 ..KubeOptions::default()
             });
         }
@@ -101,6 +115,17 @@ mod tests {
         };
         assert_eq!(options.kubeconfig, Some(PathBuf::from("k")));
         assert_eq!((options.context.as_deref(), options.namespace.as_str()), (Some("c"), "ferrolb-system"));
+    }
+
+    #[test]
+    fn metallbs_objects_are_read_where_metallb_is_installed() {
+        let read = |line: &[&str]| match chosen(line, true) {
+            Origin::Cluster(options) => options.metallb_namespace,
+            Origin::Folder(folders) => panic!("{folders:?}"),
+        };
+        assert_eq!(read(&[]), None);
+        assert_eq!(read(&["--read-metallb-objects"]).as_deref(), Some("metallb-system"));
+        assert_eq!(read(&["--read-metallb-objects=lb"]).as_deref(), Some("lb"));
     }
 
     #[test]

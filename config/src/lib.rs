@@ -10,6 +10,7 @@
 
 pub mod address;
 pub mod api;
+pub mod compat;
 pub mod condition;
 pub mod defaults;
 pub mod manifest;

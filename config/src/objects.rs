@@ -13,6 +13,7 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::api::{AddressPool, L2Advertisement, Speaker, VirtualIP};
+use crate::compat::{self, metallb};
 use crate::reason::Refusal;
 
 /// The namespace and name of a namespaced object.
@@ -81,10 +82,14 @@ pub enum Object {
     Node(Box<Node>),
     /// A core/v1 Namespace.
     Namespace(Box<Namespace>),
+    /// An IPAddressPool of MetalLB's.
+    MetalLBPool(Box<metallb::IPAddressPool>),
+    /// An L2Advertisement of MetalLB's.
+    MetalLBL2Advertisement(Box<metallb::L2Advertisement>),
 }
 
 impl Object {
-    /// The kind's name, as `kind:` spells it.
+    /// The kind's name, as `kind:` spells it; for kinds of MetalLB's with the group.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::AddressPool(_) => "AddressPool",
@@ -95,6 +100,8 @@ impl Object {
             Self::EndpointSlice(_) => "EndpointSlice",
             Self::Node(_) => "Node",
             Self::Namespace(_) => "Namespace",
+            Self::MetalLBPool(_) => compat::POOL,
+            Self::MetalLBL2Advertisement(_) => compat::L2_ADVERTISEMENT,
         }
     }
 
@@ -109,6 +116,8 @@ impl Object {
             Self::EndpointSlice(object) => &object.metadata,
             Self::Node(object) => &object.metadata,
             Self::Namespace(object) => &object.metadata,
+            Self::MetalLBPool(object) => &object.metadata,
+            Self::MetalLBL2Advertisement(object) => &object.metadata,
         }
     }
 
@@ -123,12 +132,19 @@ impl Object {
             Self::EndpointSlice(object) => &mut object.metadata,
             Self::Node(object) => &mut object.metadata,
             Self::Namespace(object) => &mut object.metadata,
+            Self::MetalLBPool(object) => &mut object.metadata,
+            Self::MetalLBL2Advertisement(object) => &mut object.metadata,
         }
     }
 
     /// Whether objects of this kind live in a namespace.
     pub fn is_namespaced(&self) -> bool {
-        matches!(self, Self::Service(_) | Self::EndpointSlice(_))
+        match self {
+            Self::Service(_) | Self::EndpointSlice(_) => true,
+            Self::MetalLBPool(_) | Self::MetalLBL2Advertisement(_) => true,
+            Self::AddressPool(_) | Self::L2Advertisement(_) | Self::VirtualIP(_) => false,
+            Self::Speaker(_) | Self::Node(_) | Self::Namespace(_) => false,
+        }
     }
 
     /// Its kind, namespace and name; an object of a namespaced kind without a namespace is in `default`.
@@ -166,6 +182,10 @@ pub struct Objects {
     pub nodes: BTreeMap<String, Arc<Node>>,
     /// Namespaces.
     pub namespaces: BTreeMap<String, Arc<Namespace>>,
+    /// IPAddressPools of MetalLB's; all of its objects are in one namespace.
+    pub metallb_pools: BTreeMap<String, Arc<metallb::IPAddressPool>>,
+    /// L2Advertisements of MetalLB's.
+    pub metallb_l2_advertisements: BTreeMap<String, Arc<metallb::L2Advertisement>>,
     /// What the source itself could not use: an unreadable document, an object given twice.
     pub refused: Vec<Refusal>,
     /// How far the view can be trusted to be current and whole.
@@ -224,6 +244,10 @@ impl Objects {
             }
             Object::Node(object) => drop(self.nodes.insert(name, Arc::from(object))),
             Object::Namespace(object) => drop(self.namespaces.insert(name, Arc::from(object))),
+            Object::MetalLBPool(object) => drop(self.metallb_pools.insert(name, Arc::from(object))),
+            Object::MetalLBL2Advertisement(object) => {
+                drop(self.metallb_l2_advertisements.insert(name, Arc::from(object)))
+            }
         }
     }
 }

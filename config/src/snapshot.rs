@@ -27,6 +27,7 @@ pub use node::{Away, NodeInfo};
 pub use pool::Pool;
 
 use crate::api::VirtualIP;
+use crate::compat;
 use crate::objects::{Objects, ServiceName};
 use crate::reason::Refusal;
 
@@ -81,8 +82,8 @@ impl Snapshot {
     /// Validates and indexes those of `objects` that are within `scope`.
     pub fn build_within(objects: &Objects, scope: &Scope) -> Self {
         let mut refused = objects.refused.clone();
-        let pools = pool::build(&objects.pools, &mut refused);
-        let advertisements = advertisement::build(&objects.l2_advertisements, &mut refused);
+        let pools = pools(objects, &mut refused);
+        let advertisements = advertisements(objects, &mut refused);
         let load_balancers = load_balancer::build(&objects.services, scope, &mut refused);
         let (virtual_ips, retained) = virtual_ip::build(&objects.virtual_ips, &mut refused);
         let endpoints = endpoint::build(&objects.endpoint_slices, &mut refused);
@@ -104,6 +105,25 @@ impl Snapshot {
             refused,
         }
     }
+}
+
+/// Our pools and MetalLB's.
+fn pools(objects: &Objects, refused: &mut Vec<Refusal>) -> BTreeMap<String, Pool> {
+    let compat::Merged { objects, refused: mut all, origins } = compat::pools(objects);
+    let mut pools = pool::build(&objects, &mut all);
+    origins
+        .attribute(all.iter_mut().chain(pools.values_mut().filter_map(|pool| pool.accepting.as_mut().err())));
+    refused.extend(all);
+    pools
+}
+
+/// Our advertisements and MetalLB's.
+fn advertisements(objects: &Objects, refused: &mut Vec<Refusal>) -> BTreeMap<String, Advertisement> {
+    let compat::Merged { objects, refused: mut all, origins } = compat::l2_advertisements(objects);
+    let advertisements = advertisement::build(&objects, &mut all);
+    origins.attribute(&mut all);
+    refused.extend(all);
+    advertisements
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ use crate::metrics::Registry;
 use connection::Connection;
 use gauges::Gauges;
 use kept::Kept;
-use kind::{Kind, Scope};
+use kind::Kind;
 use publish::{Message, publish};
 use reflect::reflect;
 use store::Store;
@@ -58,11 +58,19 @@ pub struct KubeOptions {
     pub namespace: String,
     /// Where the last view is kept for a start with the API away; `None`: nowhere.
     pub state: Option<PathBuf>,
+    /// The namespace whose objects of MetalLB's are read beside ours (`--read-metallb-objects`); `None`: none are.
+    pub metallb_namespace: Option<String>,
 }
 
 impl Default for KubeOptions {
     fn default() -> Self {
-        Self { kubeconfig: None, context: None, namespace: DEFAULT_NAMESPACE.to_owned(), state: None }
+        Self {
+            kubeconfig: None,
+            context: None,
+            namespace: DEFAULT_NAMESPACE.to_owned(),
+            state: None,
+            metallb_namespace: None,
+        }
     }
 }
 
@@ -116,10 +124,10 @@ impl Cluster {
         let (messages, inbox) = mpsc::channel(QUEUE);
         self.view.set(messages.clone()).map_err(|_| ConnectError::Watched)?;
         let (sender, mut receiver) = watch::channel(Arc::new(Objects::default()));
-        let kinds = Kind::of(&interest);
-        for kind in &kinds {
-            let scope = Scope::of(*kind, &interest);
-            tokio::spawn(reflect(*kind, scope, Arc::clone(&self.connection), messages.clone()));
+        let wanted = Kind::wanted(&interest, &self.options);
+        let kinds: Vec<_> = wanted.iter().map(|(kind, _)| *kind).collect();
+        for (kind, scope) in wanted {
+            tokio::spawn(reflect(kind, scope, Arc::clone(&self.connection), messages.clone()));
         }
         let kept = self.options.state.as_deref().map(|state| Kept::new(state, self.connection.server()));
         tokio::spawn(publish(Store::new(&kinds), inbox, sender, kept, self.gauges.clone()));

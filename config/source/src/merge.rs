@@ -77,6 +77,7 @@ fn without_status(mut object: Object) -> Object {
         Object::Speaker(speaker) => speaker.status = None,
         Object::Service(service) => service.status = None,
         Object::EndpointSlice(_) | Object::Node(_) | Object::Namespace(_) => {}
+        Object::MetalLBPool(_) | Object::MetalLBL2Advertisement(_) => {}
     }
     object
 }

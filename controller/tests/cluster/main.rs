@@ -6,5 +6,6 @@
 #![cfg(test)]
 
 mod life;
+mod metallb;
 mod outage;
 mod stage;

@@ -140,9 +140,14 @@ impl Stage {
 
     /// Creates a Service of type LoadBalancer, with these annotations.
     pub async fn service(&self, name: &str, annotations: Value) {
+        self.service_on(name, 80, annotations).await;
+    }
+
+    /// The same with another port.
+    pub async fn service_on(&self, name: &str, port: u16, annotations: Value) {
         let service = json!({
             "metadata": {"name": name, "labels": {"test": ""}, "annotations": annotations},
-            "spec": {"type": "LoadBalancer", "ports": [{"port": 80}], "selector": {"app": name}},
+            "spec": {"type": "LoadBalancer", "ports": [{"port": port}], "selector": {"app": name}},
         });
         let service: Service = serde_json::from_value(service).unwrap();
         self.services().create(&PostParams::default(), &service).await.unwrap();
@@ -208,6 +213,14 @@ impl Stage {
     pub fn controller(&self, identity: &str) -> Controller {
         Controller::start(&self.kubeconfig, identity)
     }
+
+    /// Starts a controller in this process that reads MetalLB's objects as well.
+    pub fn controller_that_reads_metallb(&self, identity: &str) -> Controller {
+        let metallb_namespace = Some("metallb-system".to_owned());
+        let kubeconfig = Some(self.kubeconfig.clone());
+        let kube = KubeOptions { kubeconfig, metallb_namespace, ..KubeOptions::default() };
+        Controller::start_with(kube, identity)
+    }
 }
 
 impl Plane {
@@ -227,8 +240,12 @@ pub struct Controller {
 
 impl Controller {
     pub fn start(kubeconfig: &std::path::Path, identity: &str) -> Self {
-        let (stop, stopped) = watch::channel(false);
         let kube = KubeOptions { kubeconfig: Some(kubeconfig.to_owned()), ..KubeOptions::default() };
+        Self::start_with(kube, identity)
+    }
+
+    fn start_with(kube: KubeOptions, identity: &str) -> Self {
+        let (stop, stopped) = watch::channel(false);
         let options = ClusterOptions { kube, identity: identity.to_owned(), scope: Scope::default() };
         Self { stop, task: tokio::spawn(in_cluster(options, stopped)) }
     }

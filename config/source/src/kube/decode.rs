@@ -102,6 +102,8 @@ pub(crate) fn object(kind: Kind, raw: &str) -> Result<Object, Box<Broken>> {
         Kind::EndpointSlice => one(raw).map(Object::EndpointSlice),
         Kind::Node => one(raw).map(Object::Node),
         Kind::Namespace => one(raw).map(Object::Namespace),
+        Kind::MetalLBPool => one(raw).map(Object::MetalLBPool),
+        Kind::MetalLBL2Advertisement => one(raw).map(Object::MetalLBL2Advertisement),
     };
     read.map_err(|error| {
         let head = Head::of(raw);

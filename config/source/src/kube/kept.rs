@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ferrolb_config::api::{AddressPool, L2Advertisement, Speaker, VirtualIP};
+use ferrolb_config::compat::metallb;
 use ferrolb_config::{Object, Objects};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, Node, Service};
@@ -62,6 +63,10 @@ struct Stored {
     endpoint_slices: Vec<EndpointSlice>,
     nodes: Vec<Node>,
     namespaces: Vec<Namespace>,
+    #[serde(default)]
+    metallb_pools: Vec<metallb::IPAddressPool>,
+    #[serde(default)]
+    metallb_l2_advertisements: Vec<metallb::L2Advertisement>,
 }
 
 /// What is written: the same fields, and nothing is copied for it.
@@ -78,6 +83,8 @@ struct Storing<'a> {
     endpoint_slices: All<'a, ferrolb_config::ServiceName, EndpointSlice>,
     nodes: All<'a, String, Node>,
     namespaces: All<'a, String, Namespace>,
+    metallb_pools: All<'a, String, metallb::IPAddressPool>,
+    metallb_l2_advertisements: All<'a, String, metallb::L2Advertisement>,
 }
 
 /// The objects of one kind as a list; their names stand in them.
@@ -168,6 +175,8 @@ impl Kept {
                 endpoint_slices: All(&objects.endpoint_slices),
                 nodes: All(&objects.nodes),
                 namespaces: All(&objects.namespaces),
+                metallb_pools: All(&objects.metallb_pools),
+                metallb_l2_advertisements: All(&objects.metallb_l2_advertisements),
             },
         )?;
         file.flush()?;
@@ -189,6 +198,8 @@ impl From<Stored> for Objects {
         all(&mut objects, stored.endpoint_slices, Object::EndpointSlice);
         all(&mut objects, stored.nodes, Object::Node);
         all(&mut objects, stored.namespaces, Object::Namespace);
+        all(&mut objects, stored.metallb_pools, Object::MetalLBPool);
+        all(&mut objects, stored.metallb_l2_advertisements, Object::MetalLBL2Advertisement);
         objects
     }
 }

@@ -5,11 +5,12 @@
 
 use ::kube::Resource;
 use ferrolb_config::api::{AddressPool, L2Advertisement, Speaker, VirtualIP};
+use ferrolb_config::compat::{self, metallb};
 use ferrolb_config::{Object, Objects, ServiceName};
 use k8s_openapi::api::core::v1::{Namespace, Node, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 
-use super::Interest;
+use super::{Interest, KubeOptions};
 
 /// A kind that is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,10 +23,12 @@ pub(crate) enum Kind {
     EndpointSlice,
     Node,
     Namespace,
+    MetalLBPool,
+    MetalLBL2Advertisement,
 }
 
 impl Kind {
-    /// Every kind.
+    /// Every kind of ours and of Kubernetes.
     pub(crate) const ALL: [Self; 8] = [
         Self::AddressPool,
         Self::L2Advertisement,
@@ -37,14 +40,23 @@ impl Kind {
         Self::Namespace,
     ];
 
-    /// The kinds that `interest` needs.
-    pub(crate) fn of(interest: &Interest) -> Vec<Self> {
-        match interest {
-            Interest::Controller | Interest::Speaker { .. } => Self::ALL.to_vec(),
-        }
+    /// MetalLB's.
+    const METALLB: [Self; 2] = [Self::MetalLBPool, Self::MetalLBL2Advertisement];
+
+    /// The kinds that whoever watches needs, which are the same for all, and how much of each.
+    pub(crate) fn wanted(interest: &Interest, options: &KubeOptions) -> Vec<(Self, Scope)> {
+        let scope = |kind| match (kind, interest) {
+            (Self::Speaker, Interest::Speaker { node }) => (kind, Scope::Named(node.clone())),
+            (_, Interest::Controller | Interest::Speaker { .. }) => (kind, Scope::All),
+        };
+        let ours = Self::ALL.into_iter().map(scope);
+        let theirs = options.metallb_namespace.iter();
+        let theirs =
+            theirs.flat_map(|within| Self::METALLB.map(|kind| (kind, Scope::Within(within.clone()))));
+        ours.chain(theirs).collect()
     }
 
-    /// As `kind:` spells it.
+    /// As `kind:` spells it; for kinds of MetalLB's with the group.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::AddressPool => "AddressPool",
@@ -55,6 +67,8 @@ impl Kind {
             Self::EndpointSlice => "EndpointSlice",
             Self::Node => "Node",
             Self::Namespace => "Namespace",
+            Self::MetalLBPool => compat::POOL,
+            Self::MetalLBL2Advertisement => compat::L2_ADVERTISEMENT,
         }
     }
 
@@ -69,6 +83,8 @@ impl Kind {
             Self::EndpointSlice => "endpointslices",
             Self::Node => "nodes",
             Self::Namespace => "namespaces",
+            Self::MetalLBPool => "ipaddresspools.metallb.io",
+            Self::MetalLBL2Advertisement => "l2advertisements.metallb.io",
         }
     }
 
@@ -86,6 +102,17 @@ impl Kind {
             Self::EndpointSlice => of::<EndpointSlice>(),
             Self::Node => of::<Node>(),
             Self::Namespace => of::<Namespace>(),
+            Self::MetalLBPool => of::<metallb::IPAddressPool>(),
+            Self::MetalLBL2Advertisement => of::<metallb::L2Advertisement>(),
+        }
+    }
+
+    /// Where the API server lists the kind in one namespace.
+    pub(crate) fn path_within(self, namespace: &str) -> String {
+        let all = self.path();
+        match all.rsplit_once('/') {
+            Some((api, plural)) => format!("{api}/namespaces/{namespace}/{plural}"),
+            None => all,
         }
     }
 
@@ -94,14 +121,19 @@ impl Kind {
         matches!(self, Self::AddressPool | Self::L2Advertisement | Self::VirtualIP | Self::Speaker)
     }
 
+    /// Whether it is a kind of MetalLB's.
+    pub(crate) fn is_metallbs(self) -> bool {
+        Self::METALLB.contains(&self)
+    }
+
     /// Whether objects of the kind live in a namespace.
     pub(crate) fn is_namespaced(self) -> bool {
-        matches!(self, Self::Service | Self::EndpointSlice)
+        matches!(self, Self::Service | Self::EndpointSlice) || self.is_metallbs()
     }
 
     /// Whether FerroLB never writes objects of the kind, so that their resourceVersion is of no use.
     pub(crate) fn is_read_only(self) -> bool {
-        matches!(self, Self::EndpointSlice | Self::Node | Self::Namespace)
+        matches!(self, Self::EndpointSlice | Self::Node | Self::Namespace) || self.is_metallbs()
     }
 
     /// The kind of `object`.
@@ -115,6 +147,8 @@ impl Kind {
             Object::EndpointSlice(_) => Self::EndpointSlice,
             Object::Node(_) => Self::Node,
             Object::Namespace(_) => Self::Namespace,
+            Object::MetalLBPool(_) => Self::MetalLBPool,
+            Object::MetalLBL2Advertisement(_) => Self::MetalLBL2Advertisement,
         }
     }
 }
@@ -126,16 +160,8 @@ pub(crate) enum Scope {
     All,
     /// The one with this name.
     Named(String),
-}
-
-impl Scope {
-    /// What `interest` needs of `kind`.
-    pub(crate) fn of(kind: Kind, interest: &Interest) -> Self {
-        match (kind, interest) {
-            (Kind::Speaker, Interest::Speaker { node }) => Self::Named(node.clone()),
-            _ => Self::All,
-        }
-    }
+    /// Those in this namespace.
+    Within(String),
 }
 
 /// The name of one object among those of its kind.
@@ -176,6 +202,8 @@ pub(crate) fn stamp(objects: &Objects, kind: Kind, name: &Name) -> Option<Stamp>
         Kind::EndpointSlice => &objects.endpoint_slices.get(&name.service_name())?.metadata,
         Kind::Node => &objects.nodes.get(&name.name)?.metadata,
         Kind::Namespace => &objects.namespaces.get(&name.name)?.metadata,
+        Kind::MetalLBPool => &objects.metallb_pools.get(&name.name)?.metadata,
+        Kind::MetalLBL2Advertisement => &objects.metallb_l2_advertisements.get(&name.name)?.metadata,
     };
     Some(Stamp { uid: metadata.uid.clone(), version: metadata.resource_version.clone() })
 }
@@ -191,6 +219,8 @@ pub(crate) fn remove(objects: &mut Objects, kind: Kind, name: &Name) -> bool {
         Kind::EndpointSlice => objects.endpoint_slices.remove(&name.service_name()).is_some(),
         Kind::Node => objects.nodes.remove(&name.name).is_some(),
         Kind::Namespace => objects.namespaces.remove(&name.name).is_some(),
+        Kind::MetalLBPool => objects.metallb_pools.remove(&name.name).is_some(),
+        Kind::MetalLBL2Advertisement => objects.metallb_l2_advertisements.remove(&name.name).is_some(),
     }
 }
 
@@ -215,6 +245,10 @@ pub(crate) fn copy(from: &Objects, to: &mut Objects, kind: Kind, name: &Name) {
         Kind::EndpointSlice => one(&from.endpoint_slices, &mut to.endpoint_slices, &name.service_name()),
         Kind::Node => one(&from.nodes, &mut to.nodes, &name.name),
         Kind::Namespace => one(&from.namespaces, &mut to.namespaces, &name.name),
+        Kind::MetalLBPool => one(&from.metallb_pools, &mut to.metallb_pools, &name.name),
+        Kind::MetalLBL2Advertisement => {
+            one(&from.metallb_l2_advertisements, &mut to.metallb_l2_advertisements, &name.name)
+        }
     }
 }
 
@@ -230,6 +264,10 @@ pub(crate) fn swap(one: &mut Objects, other: &mut Objects, kind: Kind) {
         Kind::EndpointSlice => swap(&mut one.endpoint_slices, &mut other.endpoint_slices),
         Kind::Node => swap(&mut one.nodes, &mut other.nodes),
         Kind::Namespace => swap(&mut one.namespaces, &mut other.namespaces),
+        Kind::MetalLBPool => swap(&mut one.metallb_pools, &mut other.metallb_pools),
+        Kind::MetalLBL2Advertisement => {
+            swap(&mut one.metallb_l2_advertisements, &mut other.metallb_l2_advertisements)
+        }
     }
 }
 
@@ -244,6 +282,8 @@ pub(crate) fn is_same(one: &Objects, other: &Objects, kind: Kind) -> bool {
         Kind::EndpointSlice => one.endpoint_slices == other.endpoint_slices,
         Kind::Node => one.nodes == other.nodes,
         Kind::Namespace => one.namespaces == other.namespaces,
+        Kind::MetalLBPool => one.metallb_pools == other.metallb_pools,
+        Kind::MetalLBL2Advertisement => one.metallb_l2_advertisements == other.metallb_l2_advertisements,
     }
 }
 
@@ -258,6 +298,8 @@ pub(crate) fn count(objects: &Objects, kind: Kind) -> usize {
         Kind::EndpointSlice => objects.endpoint_slices.len(),
         Kind::Node => objects.nodes.len(),
         Kind::Namespace => objects.namespaces.len(),
+        Kind::MetalLBPool => objects.metallb_pools.len(),
+        Kind::MetalLBL2Advertisement => objects.metallb_l2_advertisements.len(),
     }
 }
 
@@ -274,6 +316,12 @@ pub(crate) fn differs_by_version_only(objects: &Objects, object: &Object) -> boo
         Object::Node(object) => objects.nodes.get(&name.name).is_some_and(|held| **held == **object),
         Object::Namespace(object) => {
             objects.namespaces.get(&name.name).is_some_and(|held| **held == **object)
+        }
+        Object::MetalLBPool(object) => {
+            objects.metallb_pools.get(&name.name).is_some_and(|held| **held == **object)
+        }
+        Object::MetalLBL2Advertisement(object) => {
+            objects.metallb_l2_advertisements.get(&name.name).is_some_and(|held| **held == **object)
         }
         _ => false,
     }

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use ferrolb_config::api::{AddressPool, L2Advertisement, Speaker, VirtualIP};
+use ferrolb_config::compat::metallb;
 use k8s_openapi::api::core::v1::{Namespace, Node, NodeSpec, NodeStatus, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
@@ -33,6 +34,20 @@ impl Prune for AddressPool {
 impl Prune for L2Advertisement {
     fn prune(&mut self) {
         metadata(&mut self.metadata);
+    }
+}
+
+impl Prune for metallb::IPAddressPool {
+    fn prune(&mut self) {
+        metadata(&mut self.metadata);
+        self.metadata.annotations = None;
+    }
+}
+
+impl Prune for metallb::L2Advertisement {
+    fn prune(&mut self) {
+        metadata(&mut self.metadata);
+        self.metadata.annotations = None;
     }
 }
 

@@ -136,11 +136,12 @@ struct Follower {
 
 impl Follower {
     fn new(kind: Kind, scope: &Scope, messages: mpsc::Sender<Message>) -> Self {
-        let fields = match scope {
-            Scope::All => None,
-            Scope::Named(name) => Some(format!("metadata.name={name}")),
+        let (path, fields) = match scope {
+            Scope::All => (kind.path(), None),
+            Scope::Named(name) => (kind.path(), Some(format!("metadata.name={name}"))),
+            Scope::Within(namespace) => (kind.path_within(namespace), None),
         };
-        let request = Request::new(kind.path());
+        let request = Request::new(path);
         Self { kind, request, fields, messages, position: None, is_streaming: true }
     }
 

@@ -70,6 +70,12 @@ impl Trouble {
                 "Install the CustomResourceDefinitions: ferrolb crds | kubectl apply --server-side -f -."
                     .to_owned(),
             ),
+            Self::NotInstalled if kind.is_metallbs() => (
+                Reason::KindNotInstalled,
+                format!("the API server does not know the kind {}", kind.name()),
+                "Install MetalLB's CustomResourceDefinitions, or leave out --read-metallb-objects."
+                    .to_owned(),
+            ),
             Self::NotInstalled => (
                 Reason::KindNotInstalled,
                 format!("the API server does not serve {}", kind.plural()),

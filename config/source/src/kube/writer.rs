@@ -402,11 +402,7 @@ impl Outgoing<'_> {
 
 /// Where the API server has an object, or all of a namespace; an empty name means all.
 fn path(kind: Kind, namespace: Option<&str>, name: &str) -> String {
-    let all = kind.path();
-    let all = match (namespace, all.rsplit_once('/')) {
-        (Some(namespace), Some((api, plural))) => format!("{api}/namespaces/{namespace}/{plural}"),
-        _ => all,
-    };
+    let all = namespace.map_or_else(|| kind.path(), |namespace| kind.path_within(namespace));
     if name.is_empty() { all } else { format!("{all}/{name}") }
 }
 

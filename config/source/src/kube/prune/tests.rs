@@ -69,6 +69,13 @@ fn sent() -> Vec<(Kind, Value)> {
         "metadata": metadata("192.0.2.9", None),
         "spec": {"address": "192.0.2.9", "pool": "a", "consumers": []},
     });
+    let metallb_pool = json!({
+        "metadata": metadata("b", Some("metallb-system")), "spec": {"addresses": ["203.0.113.0/24"], "dhcp": true},
+        "status": {"availableIPv4": 256},
+    });
+    let metallb_advertisement = json!({
+        "metadata": metadata("b", Some("metallb-system")), "spec": {"ipAddressPools": ["b"]},
+    });
     let namespace = json!({"metadata": metadata("shop", None), "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}});
     vec![
         (Kind::Service, service),
@@ -78,6 +85,8 @@ fn sent() -> Vec<(Kind, Value)> {
         (Kind::L2Advertisement, advertisement),
         (Kind::VirtualIP, virtual_ip),
         (Kind::Namespace, namespace),
+        (Kind::MetalLBPool, metallb_pool),
+        (Kind::MetalLBL2Advertisement, metallb_advertisement),
     ]
 }
 
@@ -95,6 +104,8 @@ fn whole(kind: Kind, sent: Value) -> Object {
         Kind::EndpointSlice => Object::EndpointSlice(boxed(sent)),
         Kind::Node => Object::Node(boxed(sent)),
         Kind::Namespace => Object::Namespace(boxed(sent)),
+        Kind::MetalLBPool => Object::MetalLBPool(boxed(sent)),
+        Kind::MetalLBL2Advertisement => Object::MetalLBL2Advertisement(boxed(sent)),
     }
 }
 

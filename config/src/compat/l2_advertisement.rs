@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! MetalLB's L2Advertisements beside ours.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{L2_ADVERTISEMENT, Merged, Origins, metallb, reference, superseded, unknown_fields};
+use crate::api::{L2Advertisement, L2AdvertisementSpec};
+use crate::objects::{ObjectRef, Objects};
+use crate::reason::{Reason, Refusal};
+
+/// All advertisements.
+pub(crate) fn l2_advertisements(objects: &Objects) -> Merged<'_, L2Advertisement> {
+    let mut all = Cow::Borrowed(&objects.l2_advertisements);
+    let (mut refused, mut origins) = (Vec::new(), BTreeMap::new());
+    for (name, object) in &objects.metallb_l2_advertisements {
+        let itself = reference(L2_ADVERTISEMENT, &object.metadata);
+        let (spec, warnings) = mapped(&itself, &object.spec);
+        match objects.l2_advertisements.get(name) {
+            Some(ours) => {
+                if ours.spec != spec {
+                    refused.push(superseded(itself, "L2Advertisement"));
+                }
+                // Ours takes its place as an edit of it would: if it is refused, what was there stays in force.
+                if ours.status.as_ref().is_none_or(|status| status.accepted.is_none()) {
+                    let mut ours = L2Advertisement::clone(ours);
+                    ours.status.get_or_insert_default().accepted = Some(spec);
+                    all.to_mut().insert(name.clone(), Arc::new(ours));
+                }
+            }
+            None => {
+                refused.extend(warnings);
+                origins.insert(name.as_str(), itself);
+                all.to_mut().insert(name.clone(), Arc::new(L2Advertisement::new(name, spec)));
+            }
+        }
+    }
+    Merged { objects: all, refused, origins: Origins { kind: "L2Advertisement", objects: origins } }
+}
+
+/// The advertisement in our words, and what is lost of it.
+fn mapped(object: &ObjectRef, spec: &metallb::L2AdvertisementSpec) -> (L2AdvertisementSpec, Vec<Refusal>) {
+    let mut unknown = spec.unknown.clone();
+    let preferred = unknown.remove("preferredNodeSelectors").map(|_| {
+        let message =
+            "no node is preferred to another one yet; every node that nodeSelectors admits is equal";
+        Refusal::warning(Reason::NotYetSupported, object.clone(), message)
+            .field("spec.preferredNodeSelectors")
+            .remedy("Use nodeSelectors where the choice matters.")
+    });
+    let warnings = preferred.into_iter().chain(unknown_fields(object, "spec", &unknown)).collect();
+    let spec = L2AdvertisementSpec {
+        address_pools: spec.ip_address_pools.clone(),
+        address_pool_selectors: spec.ip_address_pool_selectors.clone(),
+        node_selectors: spec.node_selectors.clone(),
+        service_selectors: spec.service_selectors.clone(),
+        interfaces: spec.interfaces.clone(),
+    };
+    (spec, warnings)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::Snapshot;
+    use crate::api::L2Advertisement;
+    use crate::objects::Object;
+
+    fn theirs(spec: serde_json::Value) -> Object {
+        let object = json!({
+            "apiVersion": "metallb.io/v1beta1", "kind": "L2Advertisement",
+            "metadata": {"name": "lan", "namespace": "metallb-system"}, "spec": spec,
+        });
+        Object::MetalLBL2Advertisement(Box::new(serde_json::from_value(object).unwrap()))
+    }
+
+    fn ours(spec: serde_json::Value) -> Object {
+        let spec = serde_json::from_value(spec).unwrap();
+        Object::L2Advertisement(Box::new(L2Advertisement::new("lan", spec)))
+    }
+
+    fn snapshot(objects: impl IntoIterator<Item = Object>) -> Snapshot {
+        let mut all = Objects::default();
+        objects.into_iter().for_each(|object| all.insert(object));
+        Snapshot::build(&all)
+    }
+
+    #[test]
+    fn an_advertisement_of_metallb_is_one_with_all_that_it_says() {
+        let spec = json!({
+            "ipAddressPools": ["first"], "ipAddressPoolSelectors": [{"matchLabels": {"zone": "a"}}],
+            "nodeSelectors": [{"matchLabels": {"edge": "true"}}], "interfaces": ["eth0"],
+            "serviceSelectors": [{"matchLabels": {"public": "true"}}],
+        });
+        let snapshot = snapshot([theirs(spec)]);
+        let advertisement = &snapshot.advertisements["lan"];
+        assert!(advertisement.pools.contains("first") && advertisement.interfaces.contains("eth0"));
+        let selectors =
+            [&advertisement.pool_selectors, &advertisement.node_selectors, &advertisement.service_selectors];
+        assert!(selectors.iter().all(|selectors| selectors.len() == 1));
+        assert_eq!(snapshot.refused, []);
+    }
+
+    #[test]
+    fn an_empty_one_announces_every_pool() {
+        assert!(snapshot([theirs(json!({}))]).advertisements["lan"].pools.is_empty());
+    }
+
+    #[test]
+    fn preferred_nodes_are_a_warning_and_the_rest_is_used() {
+        let snapshot = snapshot([theirs(json!({"ipAddressPools": ["first"], "preferredNodeSelectors": []}))]);
+        assert!(snapshot.advertisements.contains_key("lan"));
+        let [warning] = snapshot.refused.as_slice() else { panic!("{:?}", snapshot.refused) };
+        assert_eq!(warning.reason, Reason::NotYetSupported);
+        assert_eq!(warning.field.as_deref(), Some("spec.preferredNodeSelectors"));
+    }
+
+    #[test]
+    fn an_own_advertisement_of_the_same_name_is_used_instead_and_a_broken_one_takes_nothing_away() {
+        let metallb = || theirs(json!({"ipAddressPools": ["first"]}));
+        let equal = snapshot([metallb(), ours(json!({"addressPools": ["first"]}))]);
+        assert_eq!(equal.refused, []);
+        let other = snapshot([metallb(), ours(json!({"addressPools": ["second"]}))]);
+        assert!(other.advertisements["lan"].pools.contains("second"));
+        assert_eq!(other.refused[0].reason, Reason::DuplicateObject);
+        let selector = json!({"matchExpressions": [{"key": "a", "operator": "Nonsense"}]});
+        let broken = snapshot([metallb(), ours(json!({"nodeSelectors": [selector]}))]);
+        assert!(broken.advertisements["lan"].pools.contains("first"));
+    }
+}
