@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
 
-//! FerroLB in a cluster of the lab: installed as users install it, its programs started as the kubelet would, with the rights of
-//! their ServiceAccounts.
+//! FerroLB in a cluster of the lab: installed as users install it, its programs started as the kubelet would start them, with the
+//! rights of their ServiceAccounts.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -44,12 +44,11 @@ pub struct Installation {
 }
 
 impl Installation {
-    /// Installs FerroLB's objects; no program of it runs yet.
+    /// Nothing is installed yet, see [`install`], and no program of it runs.
     ///
     /// # Errors
-    /// The API server refuses some of them.
+    /// The lab's folder cannot be written.
     pub fn prepare(cluster: Cluster, binary: &Path) -> Result<Self> {
-        install(cluster.plane().kubectl())?;
         let key: String = std::iter::repeat_n("0123456789abcdef", 4).collect();
         fs::write(cluster.lab().folder().join("hello.key"), key).context("writing the key of the hellos")?;
         let (speakers, controllers) = Default::default();
