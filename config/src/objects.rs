@@ -48,6 +48,11 @@ impl ObjectRef {
         Self { kind: kind.into(), namespace: None, name: name.into() }
     }
 
+    /// Names all objects of a kind: what holds when none of them can be read.
+    pub fn every(kind: impl Into<String>) -> Self {
+        Self::cluster(kind, String::new())
+    }
+
     /// Names a namespaced object.
     pub fn namespaced(kind: impl Into<String>, name: &ServiceName) -> Self {
         Self { kind: kind.into(), namespace: Some(name.namespace.clone()), name: name.name.clone() }
@@ -58,6 +63,7 @@ impl fmt::Display for ObjectRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.namespace {
             Some(namespace) => write!(f, "{} {namespace}/{}", self.kind, self.name),
+            None if self.name.is_empty() => write!(f, "every {}", self.kind),
             None => write!(f, "{} {}", self.kind, self.name),
         }
     }

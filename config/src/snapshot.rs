@@ -7,6 +7,7 @@
 //! aside as a [`Refusal`], and everything else works on.
 
 mod advertisement;
+mod clientele;
 mod endpoint;
 mod load_balancer;
 mod node;
@@ -19,12 +20,16 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use advertisement::Advertisement;
+pub use clientele::Clientele;
 pub use endpoint::{Endpoint, EndpointPort};
 pub use load_balancer::{
-    FamilyPolicy, LOAD_BALANCER_CLASS, LoadBalancer, Protocol, ServicePort, TargetPort, TrafficPolicy,
+    Consent, FamilyPolicy, LOAD_BALANCER_CLASS, LoadBalancer, Protocol, ServicePort, TargetPort,
+    TrafficPolicy,
 };
 pub use node::{Away, NodeInfo};
 pub use pool::Pool;
+
+use k8s_openapi::api::core::v1::Service;
 
 use crate::api::VirtualIP;
 use crate::compat;
@@ -36,9 +41,10 @@ use crate::reason::Refusal;
 pub struct Snapshot {
     /// Pools by name, also those that are refused: see [`Pool::accepting`].
     pub pools: BTreeMap<String, Pool>,
-    /// Services of type LoadBalancer that are ours by class, also those that are refused: see
-    /// [`LoadBalancer::refusal`].
+    /// Services that ask for addresses, also those that are refused: see [`LoadBalancer::refusal`].
     pub load_balancers: BTreeMap<ServiceName, LoadBalancer>,
+    /// `spec.externalIPs` as it stands, of every Service that has any.
+    pub external_ips: BTreeMap<ServiceName, Vec<String>>,
     /// L2Advertisements by name.
     pub advertisements: BTreeMap<String, Advertisement>,
     /// The addresses in use, as the controller recorded them.
@@ -91,11 +97,19 @@ impl Snapshot {
         let namespaces = objects
             .namespaces
             .iter()
-            .map(|(name, namespace)| (name.clone(), namespace.metadata.labels.clone().unwrap_or_default()))
+            .map(|(name, namespace)| {
+                (name.clone(), clientele::namespace_labels(name, namespace.metadata.labels.as_ref()))
+            })
             .collect();
+        let external_ips = |(name, service): (&ServiceName, &Arc<Service>)| {
+            let list = service.spec.as_ref()?.external_ips.as_ref().filter(|list| !list.is_empty())?;
+            Some((name.clone(), list.clone()))
+        };
+        let external_ips = objects.services.iter().filter_map(external_ips).collect();
         Self {
             pools,
             load_balancers,
+            external_ips,
             advertisements,
             virtual_ips,
             retained,
@@ -104,6 +118,12 @@ impl Snapshot {
             endpoints,
             refused,
         }
+    }
+
+    /// Whether `service` may draw from `pool`. A pool that is refused takes nothing away, whomever it serves.
+    pub fn may_draw(&self, service: &LoadBalancer, pool: &Pool) -> bool {
+        let namespace = &service.name.namespace;
+        pool.accepting.is_err() || pool.admits(namespace, self.namespaces.get(namespace), &service.labels)
     }
 }
 

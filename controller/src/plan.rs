@@ -6,6 +6,7 @@
 //! [`plan`] is pure and total; the time is passed in. A plan that was carried out is a fixed point: planning again from what it wrote gives
 //! the same plan.
 
+mod external;
 mod group;
 mod readiness;
 mod usage;
@@ -13,16 +14,18 @@ mod usage;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
 
-use ferrolb_config::api::{Consumer, FamilyUsage, VirtualIPSpec};
+use ferrolb_config::api::{Consumer, FamilyUsage, Purpose, VirtualIPSpec};
 use ferrolb_config::reason::Refusal;
 use ferrolb_config::snapshot::Snapshot;
 use ferrolb_config::{ServiceName, address};
-use k8s_openapi::jiff::Timestamp;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 pub use readiness::Readiness;
 pub(crate) use readiness::sentence;
 
-use crate::ipam::{self, Allocation, Claim, Holding, Unread, Verdict};
+use crate::ipam::{self, Allocation, Claim, Holding, Retained, Standing, Unread, Verdict};
+use external::Lists;
 
 /// What should be.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -82,24 +85,40 @@ pub struct PoolPlan {
 }
 
 /// Plans everything from `snapshot`, at the time `now`.
-pub fn plan(snapshot: &Snapshot, _now: Timestamp) -> Plan {
+pub fn plan(snapshot: &Snapshot, now: Timestamp) -> Plan {
+    // The API's times have no fractions; a plan must not differ from what is read back.
+    let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
     let unread = Unread::new(&snapshot.refused);
-    let claims: Vec<_> = snapshot.load_balancers.values().map(Claim::of_service).collect();
-    let Allocation { holdings, verdicts } =
-        ipam::allocate(&snapshot.pools, &claims, &snapshot.virtual_ips, &unread);
+    let lists = Lists::new(snapshot);
+    let mut claims: Vec<_> = snapshot.load_balancers.values().map(Claim::of_service).collect();
+    for claim in &mut claims {
+        lists.freeze(claim);
+    }
+    let Allocation { holdings, retained, verdicts } =
+        ipam::allocate(&claims, &ipam::Given::new(snapshot, &unread, now));
     let mut virtual_ips: BTreeMap<_, _> =
         holdings.iter().map(|(address, holding)| (*address, record(*address, holding))).collect();
     group::assign(&mut virtual_ips, &snapshot.virtual_ips);
 
-    let mut services: BTreeMap<_, _> =
-        verdicts.into_iter().map(|(name, verdict)| (name.clone(), service_plan(verdict))).collect();
+    let (mut services, mut external_ips) = (BTreeMap::new(), BTreeMap::new());
+    for (claim, mut verdict) in verdicts {
+        let name = claim.consumer;
+        if claim.purpose == Purpose::ExternalIP && claim.standing != Standing::Leaving {
+            let list = lists.settle(name, &mut verdict);
+            external_ips.extend(list.map(|list| (name.clone(), list)));
+        }
+        services.insert(name.clone(), service_plan(claim.purpose, verdict));
+    }
     for name in released(snapshot, &virtual_ips) {
+        external_ips.extend(lists.release(&name).map(|list| (name.clone(), list)));
         services.entry(name).or_insert(ServicePlan::Released);
     }
+    let next_deadline = retained.values().map(|retained| retained.until).min();
+    virtual_ips.extend(retained.iter().map(|(address, kept)| (*address, kept_record(*address, kept))));
     let pools = usage::pools(snapshot, &virtual_ips);
     let l2_advertisements =
         readiness::of_kind("L2Advertisement", snapshot.advertisements.keys(), &snapshot.refused);
-    Plan { virtual_ips, services, pools, l2_advertisements, ..Plan::default() }
+    Plan { virtual_ips, services, pools, l2_advertisements, external_ips, next_deadline }
 }
 
 fn record(address: IpAddr, holding: &Holding<'_>) -> VirtualIPSpec {
@@ -113,10 +132,23 @@ fn record(address: IpAddr, holding: &Holding<'_>) -> VirtualIPSpec {
     }
 }
 
-fn service_plan(verdict: Verdict) -> ServicePlan {
-    match verdict {
-        Verdict { foreign: true, refusal: Some(refusal), .. } => ServicePlan::Foreign { refusal },
-        Verdict { addresses, refusal, .. } => ServicePlan::Ours { addresses, refusal },
+fn kept_record(address: IpAddr, kept: &Retained<'_>) -> VirtualIPSpec {
+    VirtualIPSpec {
+        address: address.to_string(),
+        pool: kept.pool.to_owned(),
+        consumers: kept.consumers.to_vec(),
+        sharing_key: None,
+        group: None,
+        released_at: Some(Time(kept.since)),
+    }
+}
+
+fn service_plan(purpose: Purpose, verdict: Verdict) -> ServicePlan {
+    let Verdict { addresses, refusal, foreign } = verdict;
+    match (purpose, refusal) {
+        (Purpose::ExternalIP, refusal) => ServicePlan::External { addresses, refusal },
+        (Purpose::LoadBalancer, Some(refusal)) if foreign => ServicePlan::Foreign { refusal },
+        (Purpose::LoadBalancer, refusal) => ServicePlan::Ours { addresses, refusal },
     }
 }
 

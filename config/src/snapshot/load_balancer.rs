@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
 
-//! Services of type LoadBalancer, with every field that matters read and checked.
+//! Services that ask for addresses, with every field that matters read and checked.
 
 mod read;
+mod wish;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,17 +17,21 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::Scope;
 use crate::address::Family;
+use crate::api::{Purpose, annotation};
 use crate::objects::{ObjectRef, ServiceName};
 use crate::reason::{Reason, Refusal};
 
 /// The `spec.loadBalancerClass` that means us, unless we are told another. A Service without a class is ours too then.
 pub const LOAD_BALANCER_CLASS: &str = "ferrolb.io/ferrolb";
 
-/// A Service of type LoadBalancer that is ours by its class.
+/// A Service that asks for addresses: one of type LoadBalancer that is ours by its class, or one of another type that
+/// asks for external addresses by annotation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoadBalancer {
     /// Its namespace and name.
     pub name: ServiceName,
+    /// What it asks for addresses for.
+    pub purpose: Purpose,
     /// Its uid.
     pub uid: Option<String>,
     /// When it was created.
@@ -55,6 +60,8 @@ pub struct LoadBalancer {
     pub pool: Option<String>,
     /// Services with equal keys may share an address.
     pub sharing_key: Option<String>,
+    /// The other namespaces whose Services may share with it.
+    pub consent: Consent,
     /// `spec.sessionAffinity: ClientIP`.
     pub client_ip_affinity: bool,
     /// Who may connect; empty: everybody.
@@ -63,9 +70,50 @@ pub struct LoadBalancer {
     pub announce_without_endpoints: bool,
     /// The addresses in `status.loadBalancer.ingress`.
     pub status_addresses: Vec<IpAddr>,
+    /// Who wrote the status last, by its name in the managed fields.
+    pub status_writer: Option<String>,
+    /// The addresses in `spec.externalIPs`.
+    pub external_ips: Vec<IpAddr>,
     /// Why the Service cannot be used as it stands: it is given no new address and its address is not announced
     /// anew, but nothing that it has is taken away.
     pub refusal: Option<Refusal>,
+}
+
+/// The other namespaces whose Services may share an address with a Service. Both sides must agree; within a namespace
+/// nobody is asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Consent {
+    /// None.
+    #[default]
+    OwnNamespace,
+    /// These.
+    Namespaces(BTreeSet<String>),
+    /// Every one.
+    Everyone,
+}
+
+impl Consent {
+    /// Reads the value of the annotation: `*`, or names separated by commas.
+    fn parse(text: &str) -> Self {
+        let names: BTreeSet<_> =
+            text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        if names.contains("*") {
+            Self::Everyone
+        } else if names.is_empty() {
+            Self::OwnNamespace
+        } else {
+            Self::Namespaces(names)
+        }
+    }
+
+    /// Whether Services of `namespace`, which is not the own one, may share.
+    pub fn includes(&self, namespace: &str) -> bool {
+        match self {
+            Self::OwnNamespace => false,
+            Self::Namespaces(names) => names.contains(namespace),
+            Self::Everyone => true,
+        }
+    }
 }
 
 /// How many families a Service wants.
@@ -157,14 +205,23 @@ pub(super) fn build(
     refused: &mut Vec<Refusal>,
 ) -> BTreeMap<ServiceName, LoadBalancer> {
     let read = |(name, service): (&ServiceName, &Arc<Service>)| {
-        let spec = service.spec.as_ref().filter(|spec| spec.type_.as_deref() == Some("LoadBalancer"))?;
-        let class = spec.load_balancer_class.as_deref();
-        if !scope.admits(class) {
-            refused.extend(class.map(|class| of_other_class(name, class, scope)));
-            return None;
-        }
+        let spec = service.spec.as_ref()?;
+        let purpose = if spec.type_.as_deref() == Some("LoadBalancer") {
+            let class = spec.load_balancer_class.as_deref();
+            if !scope.admits(class) {
+                refused.extend(class.map(|class| of_other_class(name, class, scope)));
+                return None;
+            }
+            Purpose::LoadBalancer
+        } else {
+            let pool = service.metadata.annotations.as_ref()?.get(annotation::EXTERNAL_IPS_FROM)?;
+            if pool.trim().is_empty() {
+                return None;
+            }
+            Purpose::ExternalIP
+        };
         let status = service.status.as_ref();
-        let (load_balancer, refusals) = read::load_balancer(name, &service.metadata, spec, status);
+        let (load_balancer, refusals) = read::load_balancer(name, purpose, &service.metadata, spec, status);
         refused.extend(refusals);
         Some((name.clone(), load_balancer))
     };

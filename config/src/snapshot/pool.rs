@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::clientele::{self, Clientele};
 use super::overlap::{self, Bid};
 use crate::address::{Family, LastOctet, Range, RangeSet};
 use crate::api::AddressPool;
@@ -27,6 +29,12 @@ pub struct Pool {
     pub auto_assign: bool,
     /// Whether IPv4 addresses that end in .0 or .255 are left out.
     pub avoid_buggy_ips: bool,
+    /// Whom it serves; `None`: everybody, after the pools that say whom they serve.
+    pub clientele: Option<Clientele>,
+    /// How many addresses the Services of one namespace may hold together.
+    pub quota: Option<u32>,
+    /// How long an address is kept for whoever gave it up; `None`: not at all.
+    pub retention: Option<Duration>,
     /// The refusal, while the spec is refused: no new address is given then, and none is taken away.
     pub accepting: Result<(), Refusal>,
 }
@@ -40,6 +48,19 @@ impl Pool {
     /// Whether `address` is one that the pool may give.
     pub fn contains(&self, address: IpAddr) -> bool {
         self.ranges.contains(address) && self.last_octet().allows(address)
+    }
+
+    /// Whether a Service of `namespace` with these labels may draw from the pool. `namespace_labels`: `None` when the
+    /// Namespace object is not known.
+    pub fn admits(
+        &self,
+        namespace: &str,
+        namespace_labels: Option<&BTreeMap<String, String>>,
+        labels: &BTreeMap<String, String>,
+    ) -> bool {
+        self.clientele.as_ref().is_none_or(|clientele| {
+            clientele.admits_namespace(namespace, namespace_labels) && clientele.admits_labels(labels)
+        })
     }
 
     /// How many addresses of `family` the pool may give in all.
@@ -63,9 +84,15 @@ pub(super) fn build(
     refused: &mut Vec<Refusal>,
 ) -> BTreeMap<String, Pool> {
     let mut invalid: BTreeMap<&str, Refusal> = BTreeMap::new();
-    let mut bids = Vec::new();
+    let (mut bids, mut terms) = (Vec::new(), Vec::new());
     for (name, object) in objects {
-        let (wanted, refusals) = read_ranges(name, &object.spec.addresses);
+        let (wanted, mut refusals) = read_ranges(name, &object.spec.addresses);
+        let allocation = object.spec.service_allocation.as_ref().map(|spec| clientele::read(name, spec));
+        let (clientele, doubts) = allocation.unzip();
+        refusals.extend(doubts.into_iter().flatten());
+        let retention = retention(name, object.spec.retention.as_deref());
+        refusals.extend(retention.as_ref().err().map(|refusal| Refusal::clone(refusal)));
+        terms.push((clientele, retention.unwrap_or_default()));
         let accepted = object.status.as_ref().map(|status| read_accepted(&status.accepted_addresses));
         if let Some(first) =
             refusals.iter().find(|refusal| refusal.severity == crate::reason::Severity::Error)
@@ -78,7 +105,7 @@ pub(super) fn build(
     }
     let awards = overlap::settle(bids);
     let mut pools = BTreeMap::new();
-    for ((name, object), award) in objects.iter().zip(awards) {
+    for (((name, object), award), (clientele, retention)) in objects.iter().zip(awards).zip(terms) {
         let overlap = award.lost_to.map(|lost| {
             Refusal::error(
                 Reason::OverlappingPool,
@@ -97,6 +124,9 @@ pub(super) fn build(
                 ranges: award.ranges,
                 auto_assign: object.spec.auto_assign,
                 avoid_buggy_ips: object.spec.avoid_buggy_ips,
+                clientele,
+                quota: object.spec.quota.as_ref().and_then(|quota| quota.per_namespace),
+                retention,
                 accepting: match invalid.remove(name.as_str()).or(overlap) {
                     Some(refusal) => Err(refusal),
                     None => Ok(()),
@@ -145,6 +175,21 @@ fn read_ranges(name: &str, texts: &[String]) -> (RangeSet, Vec<Refusal>) {
         }
     }
     (ranges, refusals)
+}
+
+/// Reads `spec.retention`; nothing and zero mean that nothing is kept.
+fn retention(name: &str, text: Option<&str>) -> Result<Option<Duration>, Box<Refusal>> {
+    let Some(text) = text else { return Ok(None) };
+    let refuse = |message: String| {
+        let object = ObjectRef::cluster("AddressPool", name);
+        let refusal = Refusal::error(Reason::InvalidValue, object, message).field("spec.retention");
+        Box::new(refusal.remedy("Write hours, minutes and seconds, for example 24h or 1h30m."))
+    };
+    match text.parse::<kube::core::Duration>() {
+        Ok(duration) if duration.is_negative() => Err(refuse(format!("\"{text}\" is negative"))),
+        Ok(duration) => Ok(Some(Duration::from(duration)).filter(|duration| !duration.is_zero())),
+        Err(error) => Err(refuse(format!("\"{text}\" is not a duration: {error}"))),
+    }
 }
 
 /// What the controller wrote; anything unreadable there was not written by it and counts as nothing.

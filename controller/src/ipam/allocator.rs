@@ -7,15 +7,18 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ferrolb_config::ServiceName;
+use ferrolb_config::address::Family;
 use ferrolb_config::api::VirtualIP;
 use ferrolb_config::reason::{Reason, Refusal};
-use ferrolb_config::snapshot::Pool;
+use ferrolb_config::snapshot::{Pool, Snapshot};
+use jiff::Timestamp;
 
 use super::claim::{Claim, Families, Request, Standing};
 use super::ground::Ground;
-use super::keep::{adopt, keep};
+use super::keep::{adopt, give_back, keep};
 use super::place::{Denied, Place};
+use super::quota::Quotas;
+use super::retained::Retained;
 use super::tenancy::{Holding, Tenancy};
 use super::unread::Unread;
 
@@ -28,8 +31,10 @@ const MOST_PASSES: usize = 8;
 pub struct Allocation<'a> {
     /// Every address in use.
     pub holdings: BTreeMap<IpAddr, Holding<'a>>,
+    /// Every address that nobody uses and that is kept for who gave it up.
+    pub retained: BTreeMap<IpAddr, Retained<'a>>,
     /// The outcome for every claim, in the order of seniority.
-    pub verdicts: Vec<(&'a ServiceName, Verdict)>,
+    pub verdicts: Vec<(&'a Claim<'a>, Verdict)>,
 }
 
 /// The outcome for one claim.
@@ -78,6 +83,13 @@ impl<'a> Case<'a> {
         self.firm.iter().chain(&self.leaving).any(|held| held.address == address)
     }
 
+    /// Whether it may hold `address` besides what it has.
+    pub(super) fn has_room_for(&self, address: IpAddr) -> bool {
+        let family = Family::of(address);
+        self.firm.len() < self.claim.families.most()
+            && self.firm.iter().all(|other| Family::of(other.address) != family)
+    }
+
     pub(super) fn drop(&mut self, address: IpAddr) {
         self.firm.retain(|held| held.address != address);
         self.leaving.retain(|held| held.address != address);
@@ -94,21 +106,45 @@ impl<'a> Case<'a> {
     }
 }
 
-/// Allocates addresses of `pools` to `claims`, one for each consumer, given what is recorded.
-pub fn allocate<'a>(
-    pools: &'a BTreeMap<String, Pool>,
-    claims: &'a [Claim<'a>],
-    records: &'a BTreeMap<IpAddr, Arc<VirtualIP>>,
-    unread: &Unread,
-) -> Allocation<'a> {
+/// What an allocation starts from.
+#[derive(Clone, Copy, Debug)]
+pub struct Given<'a> {
+    /// The pools by name.
+    pub pools: &'a BTreeMap<String, Pool>,
+    /// The labels of the namespaces.
+    pub namespaces: &'a BTreeMap<String, BTreeMap<String, String>>,
+    /// The addresses in use, as they are recorded.
+    pub records: &'a BTreeMap<IpAddr, Arc<VirtualIP>>,
+    /// The addresses that are kept, as they are recorded.
+    pub retained: &'a BTreeMap<IpAddr, Arc<VirtualIP>>,
+    /// What may be there though it cannot be read.
+    pub unread: &'a Unread,
+    /// The time.
+    pub now: Timestamp,
+}
+
+impl<'a> Given<'a> {
+    /// What `snapshot` holds.
+    pub fn new(snapshot: &'a Snapshot, unread: &'a Unread, now: Timestamp) -> Self {
+        let Snapshot { pools, namespaces, virtual_ips: records, retained, .. } = snapshot;
+        Self { pools, namespaces, records, retained, unread, now }
+    }
+}
+
+/// Allocates addresses to `claims`, one for each consumer.
+pub fn allocate<'a>(claims: &'a [Claim<'a>], given: &Given<'a>) -> Allocation<'a> {
     let mut cases: Vec<_> = claims.iter().map(Case::new).collect();
     cases.sort_by_key(|case| case.claim.seniority());
-    let mut place = Place { ground: Ground::new(pools), tenancy: Tenancy::default() };
-    keep(&mut cases, records, unread, &place.ground, &mut place.tenancy);
-    adopt(&mut cases, &place.ground, &mut place.tenancy);
+    let mut place = Place {
+        ground: Ground::new(given.pools, given.namespaces),
+        tenancy: Tenancy::new(Quotas::new(given.pools)),
+    };
+    keep(&mut cases, given, &mut place);
+    give_back(&mut cases, given, &mut place);
+    adopt(&mut cases, given, &mut place);
 
     for case in &mut cases {
-        case.settle_without_serving();
+        case.settle_without_serving(given.unread);
     }
     for _ in 0..MOST_PASSES {
         let mut freed = false;
@@ -125,8 +161,9 @@ pub fn allocate<'a>(
         case.serve(&mut place);
     }
 
-    let verdicts = cases.into_iter().map(|case| (case.claim.consumer, case.verdict())).collect();
-    Allocation { holdings: place.tenancy.into_holdings(), verdicts }
+    let verdicts = cases.into_iter().map(|case| (case.claim, case.verdict())).collect();
+    let (holdings, retained) = place.tenancy.into_parts();
+    Allocation { holdings, retained, verdicts }
 }
 
 impl<'a> Case<'a> {
@@ -135,16 +172,28 @@ impl<'a> Case<'a> {
     }
 
     /// Settles the claims that are given nothing whatever the pools hold.
-    fn settle_without_serving(&mut self) {
+    fn settle_without_serving(&mut self, unread: &Unread) {
         match &self.claim.standing {
             Standing::Open if self.foreign && self.firm.is_empty() => {
                 let shown: Vec<_> = self.claim.shown.iter().map(IpAddr::to_string).collect();
-                let message = format!("its status shows {}, which FerroLB did not give", shown.join(", "));
+                let who = match self.claim.shown_by {
+                    Some(writer) => format!("which {writer} wrote"),
+                    None => "which FerroLB did not give".to_owned(),
+                };
+                let message = format!("its status shows {}, {who}", shown.join(", "));
                 self.refusal = Some(
                     Refusal::error(Reason::ForeignAddress, self.claim.object(), message)
                         .field("status.loadBalancer.ingress")
                         .remedy("Leave the Service to whoever wrote it, or clear status.loadBalancer."),
                 );
+            }
+            Standing::Open if unread.hides_records() => {
+                if self.firm.is_empty() {
+                    let message = "the VirtualIPs cannot be read, so nobody knows which addresses are free";
+                    let refusal = Refusal::error(Reason::KindUnreadable, self.claim.object(), message);
+                    self.refusal =
+                        Some(refusal.remedy("Install the CustomResourceDefinitions, or grant access."));
+                }
             }
             Standing::Open => return,
             Standing::Frozen(refusal) => self.refusal = Some(refusal.clone()),
@@ -158,7 +207,7 @@ impl<'a> Case<'a> {
         self.refusal = None;
         match self.claim.request {
             Request::Named { addresses, pool } => {
-                match place.named(self.claim, addresses, pool, &self.firm) {
+                match place.named(self.claim, addresses, pool, &self.firm, &self.leaving) {
                     Ok(new) => self.complete(new, place),
                     Err(Denied::ForNow(refusal)) => {
                         self.refusal = Some(*refusal);
@@ -191,7 +240,7 @@ impl<'a> Case<'a> {
 
     /// Adds the family that is missing, from the pool that the other address is of.
     fn grow(&mut self, place: &mut Place<'a>) -> bool {
-        self.refusal = place.unknown_pool(self.claim);
+        self.refusal = place.unusable_pool(self.claim);
         if self.firm.len() >= self.claim.families.most() {
             self.settled = true;
             return self.release_leaving(place);

@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ferrolb_config::address::Family;
-use ferrolb_config::api::annotation;
+use ferrolb_config::api::{Purpose, annotation};
 use ferrolb_config::reason::{Reason, Refusal};
-use ferrolb_config::snapshot::{FamilyPolicy, LoadBalancer, Protocol, TrafficPolicy};
+use ferrolb_config::snapshot::{Consent, FamilyPolicy, LoadBalancer, Protocol, TrafficPolicy};
 use ferrolb_config::{ObjectRef, ServiceName};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use sha2::{Digest, Sha256};
 
 /// What one consumer asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,10 +29,20 @@ pub struct Claim<'a> {
     pub request: Request<'a>,
     /// Whether and with whom it shares; `None`: with nobody.
     pub sharing: Option<Sharing<'a>>,
+    /// The other namespaces that it shares with.
+    pub consent: &'a Consent,
+    /// The consumer's labels; pools choose by them.
+    pub labels: &'a BTreeMap<String, String>,
+    /// What it wants the addresses for.
+    pub purpose: Purpose,
     /// The ports it uses on its addresses, ascending.
     pub ports: Vec<(Protocol, u16)>,
+    /// A digest of the pods behind it, where they matter to sharers.
+    pub backends: Option<String>,
     /// Addresses that the consumer shows without any record of ours.
     pub shown: &'a [IpAddr],
+    /// Who made it show them, by the name that the API server knows.
+    pub shown_by: Option<&'a str>,
     /// Whether it may be given anything.
     pub standing: Standing,
 }
@@ -129,6 +140,14 @@ pub struct Sharing<'a> {
     pub backends: Backends<'a>,
 }
 
+impl<'a> Claim<'a> {
+    /// Whether the claim and one of another namespace, or of the same, agree to share.
+    pub fn agrees_with(&self, other: &Claim<'_>) -> bool {
+        let (ours, theirs) = (&self.consumer.namespace, &other.consumer.namespace);
+        ours == theirs || (self.consent.includes(theirs) && other.consent.includes(ours))
+    }
+}
+
 /// The pods that sharers must have in common.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Backends<'a> {
@@ -187,9 +206,17 @@ impl<'a> Claim<'a> {
             created: service.created.as_ref(),
             families,
             request,
+            backends: digest(&backends),
             sharing: service.sharing_key.as_deref().map(|key| Sharing { key, backends }),
+            consent: &service.consent,
+            labels: &service.labels,
+            purpose: service.purpose,
             ports,
-            shown: &service.status_addresses,
+            shown: match service.purpose {
+                Purpose::LoadBalancer => &service.status_addresses,
+                Purpose::ExternalIP => &service.external_ips,
+            },
+            shown_by: service.status_writer.as_deref(),
             standing,
         }
     }
@@ -203,6 +230,19 @@ impl<'a> Claim<'a> {
     pub fn object(&self) -> ObjectRef {
         ObjectRef::namespaced("Service", self.consumer)
     }
+}
+
+/// The pods in few octets, so that a record can tell whether they are still the same.
+fn digest(backends: &Backends<'_>) -> Option<String> {
+    let Backends::Local { namespace, selector } = backends else { return None };
+    let mut hash = Sha256::new();
+    for text in std::iter::once(*namespace)
+        .chain(selector.iter().flat_map(|(key, value)| [key, value].map(String::as_str)))
+    {
+        hash.update(text);
+        hash.update([0]);
+    }
+    Some(hash.finalize().iter().take(8).map(|octet| format!("{octet:02x}")).collect())
 }
 
 /// The cluster's own addresses settle the families, as the data path can lead only where they lead; without a cluster

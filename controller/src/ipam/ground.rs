@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use ferrolb_config::address::{Family, Range};
-use ferrolb_config::snapshot::Pool;
+use ferrolb_config::snapshot::{Clientele, Pool};
 
 /// All pools, with the place up to which each is known to be used.
 #[derive(Debug)]
@@ -17,7 +17,23 @@ pub struct Ground<'a> {
     entries: Vec<Entry<'a>>,
     /// Ranges of all pools in ascending order; pools in force never overlap.
     ranges: Vec<(Range, PoolId)>,
-    auto_assign: Rc<[PoolId]>,
+    namespaces: &'a BTreeMap<String, Labels>,
+    /// The pools that give addresses automatically and say whom they serve, in the order to try them.
+    bound: Vec<PoolId>,
+    /// Those that serve everybody, by name.
+    unbound: Vec<PoolId>,
+    /// What is open to Services of each namespace.
+    open_to: HashMap<&'a str, Open>,
+}
+
+type Labels = BTreeMap<String, String>;
+
+/// The pools that give addresses automatically to Services of one namespace, in the order to try them.
+#[derive(Debug)]
+struct Open {
+    pools: Rc<[PoolId]>,
+    /// Whether some of them choose by the labels of the Service.
+    is_choosy: bool,
 }
 
 /// A pool's place in the order of names.
@@ -40,9 +56,13 @@ enum Frontier {
 }
 
 impl<'a> Ground<'a> {
-    /// Indexes `pools`.
-    pub fn new(pools: &'a BTreeMap<String, Pool>) -> Self {
+    /// Indexes `pools`; `namespaces` are the labels of the namespaces.
+    pub fn new(pools: &'a BTreeMap<String, Pool>, namespaces: &'a BTreeMap<String, Labels>) -> Self {
         let numbered = || pools.values().enumerate().map(|(index, pool)| (PoolId(index), pool));
+        let automatic = || numbered().filter(|(_, pool)| pool.auto_assign);
+        let rank = |pool: &Pool| pool.clientele.as_ref().map(|clientele| clientele.rank);
+        let mut bound: Vec<_> = automatic().filter_map(|(id, pool)| Some((rank(pool)?, id))).collect();
+        bound.sort_by_key(|(rank, id)| (*rank, id.0));
         let mut ranges: Vec<_> =
             numbered().flat_map(|(id, pool)| pool.ranges.ranges().map(move |range| (range, id))).collect();
         ranges.sort_by_key(|(range, _)| range.first());
@@ -53,13 +73,47 @@ impl<'a> Ground<'a> {
                 .map(|pool| Entry { pool, v4: Frontier::Unknown, v6: Frontier::Unknown })
                 .collect(),
             ranges,
-            auto_assign: numbered().filter(|(_, pool)| pool.auto_assign).map(|(id, _)| id).collect(),
+            namespaces,
+            bound: bound.into_iter().map(|(_, id)| id).collect(),
+            unbound: automatic().filter(|(_, pool)| pool.clientele.is_none()).map(|(id, _)| id).collect(),
+            open_to: HashMap::new(),
         }
     }
 
-    /// The pools that give addresses automatically, by name.
-    pub fn auto_assign(&self) -> Rc<[PoolId]> {
-        Rc::clone(&self.auto_assign)
+    /// The pools that give addresses automatically to a Service: those that say whom they serve by priority, then the
+    /// others; among equals by name.
+    pub fn automatic(&mut self, namespace: &'a str, labels: &Labels) -> Rc<[PoolId]> {
+        let Self { entries, namespaces, bound, unbound, open_to, .. } = self;
+        let clientele = |id: PoolId| entries.get(id.0).and_then(|entry| entry.pool.clientele.as_ref());
+        let open = open_to.entry(namespace).or_insert_with(|| {
+            let known = namespaces.get(namespace);
+            let admitted = |id: &PoolId| {
+                clientele(*id).is_some_and(|clientele| clientele.admits_namespace(namespace, known))
+            };
+            let pools: Vec<_> = bound.iter().copied().filter(admitted).collect();
+            let is_choosy = pools.iter().any(|id| clientele(*id).is_some_and(Clientele::is_choosy));
+            Open { pools: pools.into_iter().chain(unbound.iter().copied()).collect(), is_choosy }
+        });
+        if !open.is_choosy {
+            return Rc::clone(&open.pools);
+        }
+        let admits = |id: &PoolId| clientele(*id).is_none_or(|clientele| clientele.admits_labels(labels));
+        open.pools.iter().copied().filter(admits).collect()
+    }
+
+    /// Whether a Service of `namespace` with these labels may draw from `pool`.
+    pub fn admits(&self, pool: &Pool, namespace: &str, labels: &Labels) -> bool {
+        pool.admits(namespace, self.namespaces.get(namespace), labels)
+    }
+
+    /// Whether any pool gives addresses automatically, to whomever.
+    pub fn has_automatic(&self) -> bool {
+        !self.bound.is_empty() || !self.unbound.is_empty()
+    }
+
+    /// Whether the object of a namespace is known.
+    pub fn knows_namespace(&self, name: &str) -> bool {
+        self.namespaces.contains_key(name)
     }
 
     /// The place of the pool `name`.

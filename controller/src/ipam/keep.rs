@@ -4,19 +4,21 @@
 //! The first half of an allocation: who keeps what. Nothing new is given here.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use ferrolb_config::ServiceName;
 use ferrolb_config::address::Family;
-use ferrolb_config::api::{Consumer, VirtualIP, VirtualIPSpec};
+use ferrolb_config::api::{Consumer, VirtualIPSpec};
+use ferrolb_config::snapshot::Pool;
 
 use super::allocator::{Case, Held};
 use super::claim::{Claim, Families, Request, Standing};
 use super::ground::Ground;
-use super::tenancy::{Tenancy, Tenant};
+use super::retained::{self, Retained};
+use super::tenancy::Tenant;
 use super::unread::Unread;
+use super::{Given, Place};
 
 /// What a record entitles one of its consumers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,13 +30,8 @@ enum Right {
 }
 
 /// Seats everyone who may keep what it has. `cases` are in the order of seniority.
-pub(super) fn keep<'a>(
-    cases: &mut [Case<'a>],
-    records: &'a BTreeMap<IpAddr, Arc<VirtualIP>>,
-    unread: &Unread,
-    ground: &Ground<'a>,
-    tenancy: &mut Tenancy<'a>,
-) {
+pub(super) fn keep<'a>(cases: &mut [Case<'a>], given: &Given<'a>, place: &mut Place<'a>) {
+    let (unread, Place { ground, tenancy }) = (given.unread, place);
     let by_name: HashMap<_, _> = cases
         .iter()
         .enumerate()
@@ -43,7 +40,7 @@ pub(super) fn keep<'a>(
         })
         .collect();
     let (mut seats, mut closed) = (Vec::new(), Vec::new());
-    for (address, object) in records {
+    for (address, object) in given.records {
         let record = &object.spec;
         let held = in_force(*address, record, unread, ground);
         let mut members = Vec::new();
@@ -59,6 +56,12 @@ pub(super) fn keep<'a>(
             }
         }
         let Some(held) = held else { continue };
+        if members.is_empty() {
+            if let Some(retained) = Retained::from_now(*address, object, given.now, ground) {
+                tenancy.retain(*address, retained);
+            }
+            continue;
+        }
         let is_closed = members.iter().any(|member| matches!(member, Member::Unread(_)));
         for member in &members {
             let Member::Case(index, consumer) = member else { continue };
@@ -67,7 +70,7 @@ pub(super) fn keep<'a>(
                 case.firm.push(Held { protected: true, ..held });
                 continue;
             }
-            match right(case.claim, held, ground) {
+            match right(case.claim, held, ground, unread) {
                 Some(Right::Firm) => case.firm.push(held),
                 Some(Right::UntilMoved) => case.leaving.push(held),
                 None => continue,
@@ -96,32 +99,73 @@ pub(super) fn keep<'a>(
     seats.sort_by_key(|(held, changed, _)| (held.address, *changed));
     for (held, _, index) in seats {
         let Some(case) = cases.get_mut(index) else { continue };
-        if case.holds(held.address) && tenancy.admit(held.address, held.pool, case.claim).is_err() {
+        if case.holds(held.address) && tenancy.seat(held.address, held.pool, case.claim).is_err() {
             case.drop(held.address);
         }
     }
 }
 
-/// Takes over addresses that consumers show and nobody recorded, as after a loss of the records. What lies in no pool
-/// of ours was written by somebody else and is marked as foreign.
-pub(super) fn adopt<'a>(cases: &mut [Case<'a>], ground: &Ground<'a>, tenancy: &mut Tenancy<'a>) {
+/// Gives addresses that were kept back to those they were kept for, if they still want them. The others stay kept.
+pub(super) fn give_back<'a>(cases: &mut [Case<'a>], given: &Given<'a>, place: &mut Place<'a>) {
+    let kept = retained::still(given.retained, given.now, &place.ground);
+    if kept.is_empty() {
+        return;
+    }
+    let mut waiting: HashMap<(&str, &str), &mut Case<'a>> = cases
+        .iter_mut()
+        .filter(|case| !case.recorded && case.claim.standing == Standing::Open)
+        .map(|case| ((case.claim.consumer.namespace.as_str(), case.claim.consumer.name.as_str()), case))
+        .collect();
+    for (address, retained) in kept {
+        let held = Held { address, pool: retained.pool, protected: false };
+        let mut is_back = false;
+        for consumer in retained.consumers {
+            let Some(case) = waiting.get_mut(&(consumer.namespace.as_str(), consumer.name.as_str())) else {
+                continue;
+            };
+            let wants = right(case.claim, held, &place.ground, given.unread) == Some(Right::Firm);
+            let fits = wants && case.has_room_for(address);
+            if fits && place.tenancy.seat(address, held.pool, case.claim).is_ok() {
+                case.firm.push(held);
+                is_back = true;
+            }
+        }
+        if !is_back {
+            place.tenancy.retain(address, retained);
+        }
+    }
+}
+
+/// Takes over addresses that consumers show and nobody recorded, as after a loss of the records. What lies in no valid
+/// pool that the consumer may use was written by somebody else and is marked as foreign.
+pub(super) fn adopt<'a>(cases: &mut [Case<'a>], given: &Given<'a>, place: &mut Place<'a>) {
     for case in cases.iter_mut().filter(|case| !case.recorded && case.claim.standing == Standing::Open) {
-        for address in case.claim.shown {
-            let Some(pool) = ground.pool_of(*address) else {
+        let claim = case.claim;
+        for address in claim.shown {
+            let pool = place.ground.pool_of(*address).filter(|pool| {
+                pool.accepting.is_ok() && is_admitted(claim, pool, &place.ground, given.unread)
+            });
+            let Some(pool) = pool else {
                 case.foreign = true;
                 continue;
             };
             let held = Held { address: *address, pool: &pool.name, protected: false };
             let welcome = pool.contains(*address)
-                && pool.accepting.is_ok()
-                && right(case.claim, held, ground) == Some(Right::Firm)
-                && !case.firm.iter().any(|other| Family::of(other.address) == Family::of(*address))
-                && case.firm.len() < case.claim.families.most();
-            if welcome && tenancy.admit(*address, held.pool, case.claim).is_ok() {
+                && right(claim, held, &place.ground, given.unread) == Some(Right::Firm)
+                && case.has_room_for(*address);
+            if welcome && place.tenancy.seat(*address, held.pool, claim).is_ok() {
                 case.firm.push(held);
             }
         }
     }
+}
+
+/// Whether the claim may draw from the pool. Of a namespace that cannot be read nobody knows, and nothing is taken away
+/// for that.
+fn is_admitted(claim: &Claim<'_>, pool: &Pool, ground: &Ground<'_>, unread: &Unread) -> bool {
+    let namespace = &claim.consumer.namespace;
+    ground.admits(pool, namespace, claim.labels)
+        || (!ground.knows_namespace(namespace) && unread.may_hide_namespace(namespace))
 }
 
 enum Member<'a> {
@@ -156,9 +200,13 @@ fn in_force<'a>(
 }
 
 /// What the claim's own wishes leave of a record.
-fn right(claim: &Claim<'_>, held: Held<'_>, ground: &Ground<'_>) -> Option<Right> {
+fn right(claim: &Claim<'_>, held: Held<'_>, ground: &Ground<'_>, unread: &Unread) -> Option<Right> {
     if claim.standing != Standing::Open {
         return Some(Right::Firm);
+    }
+    let pool = ground.named(held.pool).filter(|_| !held.protected);
+    if pool.is_some_and(|pool| !is_admitted(claim, pool, ground, unread)) {
+        return None;
     }
     if !claim.families.admits(Family::of(held.address)) {
         return None;
@@ -166,8 +214,11 @@ fn right(claim: &Claim<'_>, held: Held<'_>, ground: &Ground<'_>) -> Option<Right
     let stays = match claim.request {
         Request::Any => true,
         Request::Named { addresses, .. } => addresses.contains(held.address),
-        // A pool that does not exist is no place to move to.
-        Request::Pool(pool) => held.pool == pool || ground.id(pool).is_none(),
+        // A pool that does not exist or serves others is no place to move to.
+        Request::Pool(wanted) => {
+            let to = ground.named(wanted).filter(|pool| is_admitted(claim, pool, ground, unread));
+            held.pool == wanted || to.is_none()
+        }
     };
     Some(if stays { Right::Firm } else { Right::UntilMoved })
 }
@@ -175,6 +226,7 @@ fn right(claim: &Claim<'_>, held: Held<'_>, ground: &Ground<'_>) -> Option<Right
 /// Whether a sharer is as it was when the record was written.
 fn unchanged(claim: &Claim<'_>, consumer: &Consumer, record: &VirtualIPSpec) -> bool {
     claim.sharing.as_ref().map(|sharing| sharing.key) == record.sharing_key.as_deref()
+        && claim.backends == consumer.backends
         && Tenant::ports_of(claim).eq(consumer.ports.iter().cloned())
 }
 

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use ferrolb_config::address::Family;
-use ferrolb_config::api::annotation;
+use ferrolb_config::api::{Purpose, annotation};
 use ferrolb_config::reason::{Reason, Refusal};
 use ferrolb_config::snapshot::Pool;
 
@@ -40,8 +40,9 @@ impl<'a> Place<'a> {
         named: Named,
         wanted_pool: Option<&str>,
         firm: &[Held<'a>],
+        leaving: &[Held<'a>],
     ) -> Result<Vec<Held<'a>>, Denied> {
-        if let Some(refusal) = self.unknown_pool(claim) {
+        if let Some(refusal) = self.unusable_pool(claim) {
             return Err(Denied::ForNow(refusal.into()));
         }
         if let Some((held, wanted)) =
@@ -71,6 +72,17 @@ impl<'a> Place<'a> {
                 return Err(Denied::ForNow(conflict.refusal(held.address, claim).into()));
             }
         }
+        // What is given up for the new addresses makes room for them.
+        let news = new.iter().filter_map(|held| {
+            let left = self.tenancy.quota_left(held.pool, Some(held.address), claim)?;
+            Some((held.pool, left))
+        });
+        for (wanted, (pool, left)) in news.enumerate() {
+            let given_up = leaving.iter().filter(|held| held.pool == pool).count();
+            if wanted >= usize::try_from(left).unwrap_or(usize::MAX).saturating_add(given_up) {
+                return Err(Denied::ForNow(self.over_quota(claim, pool).into()));
+            }
+        }
         self.take(claim, new).map_err(Denied::ForNow)
     }
 
@@ -98,18 +110,37 @@ impl<'a> Place<'a> {
         if let Some(wanted) = wanted.filter(|wanted| *wanted != pool.name) {
             return Err(other_pool(claim, address, &pool.name, wanted).into());
         }
-        Ok(pool)
+        match self.not_for(claim, pool) {
+            Some(refusal) => Err(refusal.into()),
+            None => Ok(pool),
+        }
     }
 
-    /// The refusal of a claim that names a pool that does not exist.
-    pub(super) fn unknown_pool(&self, claim: &Claim<'_>) -> Option<Refusal> {
+    /// The refusal of a claim that `pool` does not serve.
+    fn not_for(&self, claim: &Claim<'_>, pool: &Pool) -> Option<Refusal> {
+        if self.ground.admits(pool, &claim.consumer.namespace, claim.labels) {
+            return None;
+        }
+        let message = format!("AddressPool {} does not serve this Service", pool.name);
+        let refusal = Refusal::error(Reason::PoolNotAllowed, claim.object(), message);
+        Some(refusal.remedy("Use another pool, or change the pool's serviceAllocation."))
+    }
+
+    /// The refusal of a claim that names a pool that does not exist or does not serve it.
+    pub(super) fn unusable_pool(&self, claim: &Claim<'_>) -> Option<Refusal> {
         let (Request::Pool(name) | Request::Named { pool: Some(name), .. }) = claim.request else {
             return None;
         };
-        if self.ground.id(name).is_some() {
-            return None;
+        let field = format!(
+            "metadata.annotations[{}]",
+            match claim.purpose {
+                Purpose::LoadBalancer => annotation::ADDRESS_POOL,
+                Purpose::ExternalIP => annotation::EXTERNAL_IPS_FROM,
+            }
+        );
+        if let Some(pool) = self.ground.named(name) {
+            return self.not_for(claim, pool).map(|refusal| refusal.field(field));
         }
-        let field = format!("metadata.annotations[{}]", annotation::ADDRESS_POOL);
         let refusal =
             Refusal::error(Reason::NotFound, claim.object(), format!("there is no AddressPool {name}"));
         Some(refusal.field(field).remedy("Name an existing AddressPool, or create this one."))
@@ -117,17 +148,17 @@ impl<'a> Place<'a> {
 
     /// Takes addresses from the pools that the claim may draw from.
     pub(super) fn anywhere(&mut self, claim: &'a Claim<'a>) -> Result<Vec<Held<'a>>, Box<Refusal>> {
-        if let Some(refusal) = self.unknown_pool(claim) {
+        if let Some(refusal) = self.unusable_pool(claim) {
             return Err(refusal.into());
         }
         let pools = self.candidates(claim);
         let one = |place: &mut Self, family| {
-            pools.iter().find_map(|pool| Some(vec![place.pick(*pool, family, claim)?]))
+            pools.iter().find_map(|pool| Some(vec![place.pick(*pool, family, claim, 1)?]))
         };
         let both = |place: &mut Self| {
             pools.iter().find_map(|pool| {
-                let v4 = place.pick(*pool, Family::V4, claim)?;
-                Some(vec![v4, place.pick(*pool, Family::V6, claim)?])
+                let v4 = place.pick(*pool, Family::V4, claim, 2)?;
+                Some(vec![v4, place.pick(*pool, Family::V6, claim, 2)?])
             })
         };
         let found = match claim.families {
@@ -158,7 +189,7 @@ impl<'a> Place<'a> {
             Family::V4 => Family::V6,
             Family::V6 => Family::V4,
         };
-        let new = self.pick(pool, missing, claim)?;
+        let new = self.pick(pool, missing, claim, 1)?;
         self.take(claim, vec![new]).ok()?.pop()
     }
 
@@ -172,12 +203,11 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// The pools that the claim may draw from, in the order to try them: by name, but sharers first look where they can
-    /// join.
-    fn candidates(&self, claim: &Claim<'_>) -> Rc<[PoolId]> {
+    /// The pools that the claim may draw from, in the order to try them, but sharers first look where they can join.
+    fn candidates(&mut self, claim: &'a Claim<'a>) -> Rc<[PoolId]> {
         let pools = match claim.request {
             Request::Pool(name) => self.ground.id(name).into_iter().collect(),
-            _ => self.ground.auto_assign(),
+            _ => self.ground.automatic(&claim.consumer.namespace, claim.labels),
         };
         let home = self
             .tenancy
@@ -198,22 +228,43 @@ impl<'a> Place<'a> {
         pools.iter().filter_map(|id| self.ground.get(*id)).filter(|pool| pool.accepting.is_ok())
     }
 
-    /// An address of `family` in a pool: one to join, else the lowest free one; none while the pool is refused.
-    fn pick(&mut self, id: PoolId, family: Family, claim: &Claim<'_>) -> Option<Held<'a>> {
+    /// An address of `family` in a pool: one to join, else the lowest free one; none while the pool is refused. The quota
+    /// must have room for `wanted` addresses.
+    fn pick(&mut self, id: PoolId, family: Family, claim: &Claim<'_>, wanted: u32) -> Option<Held<'a>> {
         let pool = self.ground.get(id).filter(|pool| pool.accepting.is_ok())?;
-        let joined = self
-            .tenancy
-            .joinable(claim)
-            .find(|address| Family::of(*address) == family && pool.contains(*address));
         let Self { ground, tenancy } = self;
-        let address =
-            joined.or_else(|| ground.lowest_free(id, family, |address| tenancy.is_held(address)))?;
+        let is_within =
+            |address| tenancy.quota_left(&pool.name, address, claim).is_none_or(|left| left >= wanted);
+        let joined = tenancy.joinable(claim).find(|address| {
+            Family::of(*address) == family && pool.contains(*address) && is_within(Some(*address))
+        });
+        let free = || {
+            let used = |address| tenancy.is_held(address);
+            is_within(None).then(|| ground.lowest_free(id, family, used)).flatten()
+        };
+        let address = joined.or_else(free)?;
         Some(Held { address, pool: &pool.name, protected: false })
+    }
+
+    fn over_quota(&self, claim: &Claim<'_>, pool: &str) -> Refusal {
+        let namespace = &claim.consumer.namespace;
+        let used = self.tenancy.counted(pool, namespace);
+        let message = format!(
+            "the namespace {namespace} holds {used} addresses of AddressPool {pool}, and may not hold more"
+        );
+        Refusal::error(Reason::QuotaExceeded, claim.object(), message)
+            .remedy("Delete a Service of the namespace that needs no address, or raise the pool's quota.")
     }
 
     /// Why none of `pools` had what the claim wants.
     fn nothing_found(&self, claim: &Claim<'_>, pools: &[PoolId]) -> Refusal {
         let Some(first) = pools.first().and_then(|id| self.ground.get(*id)) else {
+            if self.ground.has_automatic() {
+                let message = "no AddressPool that gives addresses automatically serves this Service";
+                return Refusal::error(Reason::PoolNotAllowed, claim.object(), message).remedy(
+                    "Create an AddressPool without serviceAllocation, or change that of an existing one.",
+                );
+            }
             let message = "there is no AddressPool that gives addresses automatically";
             return Refusal::error(Reason::NotFound, claim.object(), message).remedy(format!(
                 "Create an AddressPool, or name one with autoAssign: false by the annotation {}.",
@@ -235,6 +286,12 @@ impl<'a> Place<'a> {
             Families::Either | Families::UpToBoth { .. } => (true, "address".to_owned()),
         };
         let names = some_names(self.open(pools));
+        let least = if claim.families == Families::Both { 2 } else { 1 };
+        let is_over =
+            |pool: &&Pool| self.tenancy.quota_left(&pool.name, None, claim).is_some_and(|left| left < least);
+        if let Some(pool) = self.open(pools).find(is_over).filter(|_| offered) {
+            return self.over_quota(claim, &pool.name);
+        }
         if offered {
             let message = format!("no {wanted} is free in AddressPool {names}");
             Refusal::error(Reason::PoolExhausted, claim.object(), message)
@@ -249,7 +306,7 @@ impl<'a> Place<'a> {
 
     fn take(&mut self, claim: &'a Claim<'a>, new: Vec<Held<'a>>) -> Result<Vec<Held<'a>>, Box<Refusal>> {
         for (index, held) in new.iter().enumerate() {
-            if let Err(conflict) = self.tenancy.admit(held.address, held.pool, claim) {
+            if let Err(conflict) = self.tenancy.join(held.address, held.pool, claim) {
                 self.release(new.get(..index).unwrap_or_default(), claim);
                 return Err(conflict.refusal(held.address, claim).into());
             }

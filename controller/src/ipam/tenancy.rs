@@ -3,15 +3,22 @@
 
 //! Who holds which address, and who may join whom.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ferrolb_config::ServiceName;
-use ferrolb_config::api::{Consumer, ConsumerKind, ConsumerPort, Purpose};
+use ferrolb_config::api::{Consumer, ConsumerKind, ConsumerPort, annotation};
 use ferrolb_config::reason::{Reason, Refusal};
 use ferrolb_config::snapshot::Protocol;
+use jiff::Timestamp;
 
 use super::claim::{Claim, Sharing};
+use super::quota::Quotas;
+use super::retained::Retained;
+use super::sharers::Sharers;
+
+/// A VirtualIP names at most so many consumers, as its definition says.
+const MOST_TENANTS: usize = 256;
 
 /// One holder of an address.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,8 +40,8 @@ impl Tenant<'_> {
                 name: claim.consumer.name.clone(),
                 uid: claim.uid.map(str::to_owned),
                 ports: Self::ports_of(claim).collect(),
-                backends: None,
-                purpose: Purpose::LoadBalancer,
+                backends: claim.backends.clone(),
+                purpose: claim.purpose,
             },
         }
     }
@@ -54,6 +61,13 @@ impl Tenant<'_> {
             Self::Unread(consumer) => {
                 ServiceName { namespace: consumer.namespace.clone(), name: consumer.name.clone() }
             }
+        }
+    }
+
+    fn namespace(&self) -> &str {
+        match self {
+            Self::Claimant(claim) => &claim.consumer.namespace,
+            Self::Unread(consumer) => &consumer.namespace,
         }
     }
 
@@ -79,6 +93,19 @@ pub struct Holding<'a> {
     ports: BTreeMap<(Protocol, u16), &'a ServiceName>,
 }
 
+impl<'a> Holding<'a> {
+    fn claimants(&self) -> impl Iterator<Item = &'a Claim<'a>> {
+        self.tenants.iter().filter_map(|tenant| match tenant {
+            Tenant::Claimant(claim) => Some(*claim),
+            Tenant::Unread(_) => None,
+        })
+    }
+
+    fn has_tenant_of(&self, namespace: &str) -> bool {
+        self.tenants.iter().any(|tenant| tenant.namespace() == namespace)
+    }
+}
+
 /// Why a claim may not hold an address.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Conflict {
@@ -88,77 +115,100 @@ pub enum Conflict {
     Port(ServiceName, Protocol, u16),
     /// externalTrafficPolicy Local, and the sharers have other pods.
     Backends(ServiceName),
+    /// A sharer of another namespace, and not both agreed to that.
+    Namespace(ServiceName),
+    /// It has as many sharers as a record holds.
+    Full,
+    /// It is kept for these until then.
+    Retained(String, Timestamp),
 }
 
 impl Conflict {
     /// The conflict over `address` in words, for the claim that loses.
     pub fn refusal(&self, address: IpAddr, claim: &Claim<'_>) -> Refusal {
+        let refuse = |reason, message: String, remedy: String| {
+            Refusal::error(reason, claim.object(), message).remedy(remedy)
+        };
         match self {
-            Self::Held(by) => Refusal::error(
+            Self::Held(by) => refuse(
                 Reason::AddressInUse,
-                claim.object(),
                 format!("{address} is in use by Service {by}"),
-            )
-            .remedy("Ask for another address, or give both Services the same ferrolb.io/sharing-key and different ports."),
-            Self::Port(by, protocol, port) => Refusal::error(
+                format!(
+                    "Ask for another address, or give both Services the same {} and different ports.",
+                    annotation::SHARING_KEY
+                ),
+            ),
+            Self::Port(by, protocol, port) => refuse(
                 Reason::SharingConflict,
-                claim.object(),
                 format!("Service {by} already uses {protocol} {port} on {address}"),
-            )
-            .remedy("Services that share an address need different ports."),
-            Self::Backends(by) => Refusal::error(
+                "Services that share an address need different ports.".to_owned(),
+            ),
+            Self::Backends(by) => refuse(
                 Reason::SharingConflict,
-                claim.object(),
                 format!("Service {by} on {address} leads to other pods, and externalTrafficPolicy is Local"),
-            )
-            .remedy("Under externalTrafficPolicy Local, Services that share an address need the same selector and namespace."),
+                "Under externalTrafficPolicy Local, Services that share an address need the same selector and namespace.".to_owned(),
+            ),
+            Self::Namespace(by) => refuse(
+                Reason::SharingConflict,
+                format!("{address} is in use by Service {by} of another namespace"),
+                format!("Let both sides agree by the annotation {}.", annotation::SHARING_NAMESPACES),
+            ),
+            Self::Full => refuse(
+                Reason::SharingConflict,
+                format!("{address} has {MOST_TENANTS} Services already"),
+                format!("Use another {}.", annotation::SHARING_KEY),
+            ),
+            Self::Retained(names, until) => refuse(
+                Reason::AddressRetained,
+                format!("{address} is kept for Service {names} until {until}"),
+                "Ask for another address, or delete its VirtualIP to free it now.".to_owned(),
+            ),
         }
     }
 }
 
-/// Every address in use.
+/// Every address in use, and every address that is kept.
 #[derive(Clone, Debug, Default)]
-pub struct Tenancy<'a> {
+pub(super) struct Tenancy<'a> {
     holdings: BTreeMap<IpAddr, Holding<'a>>,
-    shared: BTreeMap<&'a Sharing<'a>, Shared>,
-}
-
-/// The addresses of those who share on equal terms.
-#[derive(Clone, Debug, Default)]
-struct Shared {
-    addresses: BTreeSet<IpAddr>,
-    by_port: BTreeMap<(Protocol, u16), BTreeSet<IpAddr>>,
-}
-
-impl Shared {
-    /// The addresses on which nobody uses any of `ports`.
-    fn without<'b>(&'b self, ports: &'b [(Protocol, u16)]) -> impl Iterator<Item = IpAddr> + 'b {
-        let users = |port| self.by_port.get(port);
-        // Where one of the ports is taken everywhere there is nothing to look through.
-        let full = ports.iter().filter_map(users).any(|users| users.len() == self.addresses.len());
-        let addresses = if full { None } else { Some(&self.addresses) };
-        addresses.into_iter().flatten().copied().filter(move |address| {
-            !ports.iter().any(|port| self.by_port.get(port).is_some_and(|users| users.contains(address)))
-        })
-    }
+    retained: BTreeMap<IpAddr, Retained<'a>>,
+    sharers: Sharers<'a>,
+    quotas: Quotas<'a>,
 }
 
 impl<'a> Tenancy<'a> {
-    /// Whether anybody holds `address`.
-    pub fn is_held(&self, address: IpAddr) -> bool {
-        self.holdings.contains_key(&address)
+    pub(super) fn new(quotas: Quotas<'a>) -> Self {
+        Self { quotas, ..Self::default() }
     }
 
-    /// The addresses in use that `claim` may join, ascending. None for a claim without ports, which could not be told
-    /// from a tenant.
-    pub fn joinable<'b>(&'b self, claim: &'b Claim<'_>) -> impl Iterator<Item = IpAddr> + 'b {
-        let sharing = claim.sharing.as_ref().filter(|_| !claim.ports.is_empty());
-        let shared = sharing.and_then(|sharing| self.shared.get(sharing));
-        shared.into_iter().flat_map(|shared| shared.without(&claim.ports))
+    /// Whether `address` is in use or kept.
+    pub(super) fn is_held(&self, address: IpAddr) -> bool {
+        self.holdings.contains_key(&address) || self.retained.contains_key(&address)
     }
 
-    /// What keeps `claim` from holding `address`; `None` when nothing does.
-    pub fn conflict(&self, address: IpAddr, claim: &Claim<'_>) -> Option<Conflict> {
+    /// The addresses in use that `claim` may join, ascending.
+    pub(super) fn joinable<'b>(&'b self, claim: &'b Claim<'_>) -> impl Iterator<Item = IpAddr> + 'b {
+        self.sharers.open_to(claim).filter(|address| self.conflict(*address, claim).is_none())
+    }
+
+    /// What keeps `claim` from joining those who hold `address`; `None` when nothing does.
+    pub(super) fn conflict(&self, address: IpAddr, claim: &Claim<'_>) -> Option<Conflict> {
+        self.misfit(address, claim).or_else(|| {
+            let holding = self.holdings.get(&address)?;
+            if holding.tenants.len() >= MOST_TENANTS {
+                return Some(Conflict::Full);
+            }
+            let stranger = holding.claimants().find(|other| !claim.agrees_with(other))?;
+            Some(Conflict::Namespace(stranger.consumer.clone()))
+        })
+    }
+
+    /// What keeps `claim` and those who hold `address` from standing side by side there, whether or not they like each
+    /// other.
+    fn misfit(&self, address: IpAddr, claim: &Claim<'_>) -> Option<Conflict> {
+        if let Some(retained) = self.retained.get(&address) {
+            return Some(Conflict::Retained(retained.names(), retained.until));
+        }
         let holding = self.holdings.get(&address)?;
         let first = holding.tenants.first()?;
         let (Some(theirs), Some(ours)) = (holding.sharing, &claim.sharing) else {
@@ -176,14 +226,62 @@ impl<'a> Tenancy<'a> {
         })
     }
 
+    /// How many more addresses of `pool` the claim's namespace may hold, if `address` is a new one for it; `None`: as
+    /// many as there are.
+    pub(super) fn quota_left(&self, pool: &str, address: Option<IpAddr>, claim: &Claim<'_>) -> Option<u32> {
+        let namespace = &claim.consumer.namespace;
+        let holding = address.and_then(|address| self.holdings.get(&address));
+        if holding.is_some_and(|holding| holding.has_tenant_of(namespace)) {
+            return None;
+        }
+        self.quotas.left(pool, namespace)
+    }
+
+    /// How many addresses of `pool` count against the quota of `namespace`.
+    pub(super) fn counted(&self, pool: &str, namespace: &str) -> u32 {
+        self.quotas.used(pool, namespace)
+    }
+
     /// Gives `address` to `claim`, which joins its sharers if there are any.
     ///
     /// # Errors
-    /// When those who hold the address cannot share it with the claim; then nothing changes.
-    pub fn admit(&mut self, address: IpAddr, pool: &'a str, claim: &'a Claim<'a>) -> Result<(), Conflict> {
-        if let Some(conflict) = self.conflict(address, claim) {
-            return Err(conflict);
+    /// When those who hold the address cannot or do not want to share it with the claim; then nothing changes.
+    pub(super) fn join(
+        &mut self,
+        address: IpAddr,
+        pool: &'a str,
+        claim: &'a Claim<'a>,
+    ) -> Result<(), Conflict> {
+        match self.conflict(address, claim) {
+            Some(conflict) => Err(conflict),
+            None => {
+                self.enter(address, pool, claim);
+                Ok(())
+            }
         }
+    }
+
+    /// Seats `claim` on an address that it has already. Nobody is asked whether they agree to share: an address is not
+    /// taken away because the rules for newcomers are stricter than those under which it was given.
+    ///
+    /// # Errors
+    /// When those who hold the address cannot share it with the claim; then nothing changes.
+    pub(super) fn seat(
+        &mut self,
+        address: IpAddr,
+        pool: &'a str,
+        claim: &'a Claim<'a>,
+    ) -> Result<(), Conflict> {
+        match self.misfit(address, claim) {
+            Some(conflict) => Err(conflict),
+            None => {
+                self.enter(address, pool, claim);
+                Ok(())
+            }
+        }
+    }
+
+    fn enter(&mut self, address: IpAddr, pool: &'a str, claim: &'a Claim<'a>) {
         let sharing = claim.sharing.as_ref();
         let key = sharing.map(|sharing| sharing.key);
         let holding = self.holdings.entry(address).or_insert_with(|| Holding {
@@ -193,48 +291,68 @@ impl<'a> Tenancy<'a> {
             sharing,
             ports: BTreeMap::new(),
         });
-        holding.tenants.push(Tenant::Claimant(claim));
-        if let Some(sharing) = sharing {
-            holding.ports.extend(claim.ports.iter().map(|port| (*port, claim.consumer)));
-            let shared = self.shared.entry(sharing).or_default();
-            shared.addresses.insert(address);
-            for port in &claim.ports {
-                shared.by_port.entry(*port).or_default().insert(address);
-            }
+        let namespace = claim.consumer.namespace.as_str();
+        if !holding.has_tenant_of(namespace) {
+            self.quotas.take(holding.pool, namespace);
         }
-        Ok(())
+        holding.tenants.push(Tenant::Claimant(claim));
+        if sharing.is_some() {
+            holding.ports.extend(claim.ports.iter().map(|port| (*port, claim.consumer)));
+            self.sharers.enter(address, claim);
+        }
     }
 
     /// Keeps `address` for exactly these recorded `tenants`, some of which cannot be read: nobody may join them.
-    pub fn close(&mut self, address: IpAddr, pool: &'a str, key: Option<&'a str>, tenants: Vec<Tenant<'a>>) {
-        let holding = Holding { pool, key, tenants, sharing: None, ports: BTreeMap::new() };
+    pub(super) fn close(
+        &mut self,
+        address: IpAddr,
+        pool: &'a str,
+        key: Option<&'a str>,
+        tenants: Vec<Tenant<'a>>,
+    ) {
+        let mut holding = Holding { pool, key, tenants: Vec::new(), sharing: None, ports: BTreeMap::new() };
+        for tenant in tenants {
+            let namespace = match tenant {
+                Tenant::Claimant(claim) => claim.consumer.namespace.as_str(),
+                Tenant::Unread(consumer) => consumer.namespace.as_str(),
+            };
+            if !holding.has_tenant_of(namespace) {
+                self.quotas.take(pool, namespace);
+            }
+            holding.tenants.push(tenant);
+        }
         self.holdings.insert(address, holding);
     }
 
+    /// Keeps `address`, which nobody holds, for who gave it up.
+    pub(super) fn retain(&mut self, address: IpAddr, retained: Retained<'a>) {
+        for namespace in retained.namespaces() {
+            self.quotas.take(retained.pool, namespace);
+        }
+        self.retained.insert(address, retained);
+    }
+
     /// Takes `address` from `consumer`. Whoever shares it stays.
-    pub fn leave(&mut self, address: IpAddr, consumer: &ServiceName) {
+    pub(super) fn leave(&mut self, address: IpAddr, consumer: &ServiceName) {
         let Some(holding) = self.holdings.get_mut(&address) else { return };
-        holding.tenants.retain(|tenant| !tenant.is(consumer));
-        let shared = &mut holding.sharing.and_then(|sharing| self.shared.get_mut(sharing));
-        holding.ports.retain(|port, by| {
-            let stays = *by != consumer;
-            if let (false, Some(users)) =
-                (stays, shared.as_mut().and_then(|shared| shared.by_port.get_mut(port)))
-            {
-                users.remove(&address);
+        let Some(place) = holding.tenants.iter().position(|tenant| tenant.is(consumer)) else { return };
+        let gone = holding.tenants.remove(place);
+        if let Tenant::Claimant(claim) = gone {
+            holding.ports.retain(|_, by| *by != consumer);
+            let others: Vec<_> = holding.claimants().collect();
+            self.sharers.leave(address, claim, &others);
+            let namespace = claim.consumer.namespace.as_str();
+            if !holding.has_tenant_of(namespace) {
+                self.quotas.give_back(holding.pool, namespace);
             }
-            stays
-        });
+        }
         if holding.tenants.is_empty() {
-            if let Some(shared) = shared {
-                shared.addresses.remove(&address);
-            }
             self.holdings.remove(&address);
         }
     }
 
-    /// Every address in use.
-    pub fn into_holdings(self) -> BTreeMap<IpAddr, Holding<'a>> {
-        self.holdings
+    /// Every address in use, and every address that is kept.
+    pub(super) fn into_parts(self) -> (BTreeMap<IpAddr, Holding<'a>>, BTreeMap<IpAddr, Retained<'a>>) {
+        (self.holdings, self.retained)
     }
 }

@@ -31,18 +31,36 @@ impl Unread {
         unread
     }
 
+    fn may_hide(&self, object: &ObjectRef) -> bool {
+        self.anything
+            || self.objects.contains(object)
+            || self.objects.contains(&ObjectRef::every(object.kind.as_str()))
+    }
+
+    /// Whether the records of addresses as a whole cannot be read, so that nobody knows which addresses are in use.
+    pub fn hides_records(&self) -> bool {
+        self.objects.contains(&ObjectRef::every("VirtualIP"))
+    }
+
+    /// Whether the absent Namespace `name` may be there all the same.
+    pub fn may_hide_namespace(&self, name: &str) -> bool {
+        self.may_hide(&ObjectRef::cluster("Namespace", name))
+    }
+
     /// Whether the absent pool `name` may stand in a document that could not be read.
     pub fn may_hide_pool(&self, name: &str) -> bool {
-        self.anything || self.objects.contains(&ObjectRef::cluster("AddressPool", name))
+        self.may_hide(&ObjectRef::cluster("AddressPool", name))
     }
 
     /// Whether the absent L2Advertisement `name` may stand in a document that could not be read.
     pub fn may_hide_l2_advertisement(&self, name: &str) -> bool {
-        self.anything || self.objects.contains(&ObjectRef::cluster("L2Advertisement", name))
+        self.may_hide(&ObjectRef::cluster("L2Advertisement", name))
     }
 
     /// Whether the absent Service `name` may stand in a document that could not be read.
     pub fn may_hide_service(&self, name: &ServiceName) -> bool {
-        self.anything || self.objects.contains(&ObjectRef::namespaced("Service", name))
+        self.anything
+            || self.objects.contains(&ObjectRef::namespaced("Service", name))
+            || self.objects.contains(&ObjectRef::every("Service"))
     }
 }

@@ -166,3 +166,18 @@ fn a_pair_is_kept_whole_when_a_move_was_cut_short_and_its_end_is_blocked() {
     world.delete("b");
     assert_eq!(world.all(["a"]), ["9.9.9.0 9000::"]);
 }
+
+#[test]
+fn ctrl_064_edits_between_two_writes_are_safe() {
+    let mut world = World::with_pools(&[("a", &["1.2.3.0/30"]), ("b", &["5.6.7.0/30"])]);
+    for name in ["s1", "s2", "s3"] {
+        world.service(name);
+    }
+    for edits in 0..6 {
+        world.pass(1);
+        world.pool("a", if edits % 2 == 0 { &["1.2.3.2/31"] } else { &["1.2.3.0/30"] });
+        world.service(&format!("s{edits}")).ask_pool("b");
+        world.pass(2);
+    }
+    world.settle();
+}

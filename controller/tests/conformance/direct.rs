@@ -119,3 +119,15 @@ fn ipam_012_a_shared_address_counts_once() {
     let usage = world.plan.pools["p"].ipv4.clone().unwrap();
     assert_eq!((usage.total.as_str(), usage.assigned.as_str(), usage.available.as_str()), ("4", "1", "3"));
 }
+
+#[test]
+fn ipam_008_who_holds_nothing_is_released_without_harm() {
+    let mut world = World::with_pools(&[("p", &["1.2.3.0/31"])]);
+    world.service("holder");
+    world.settle();
+    world.service("s").spec().type_ = Some("ClusterIP".to_owned());
+    world.settle();
+    world.delete("s");
+    world.delete("s");
+    assert_eq!(world.all(["holder"]), ["1.2.3.0"]);
+}

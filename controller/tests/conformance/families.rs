@@ -148,3 +148,46 @@ fn ipam_072_a_failed_dual_stack_attempt_leaves_nothing_behind() {
     assert_eq!(world.plan.virtual_ips.len(), 2);
     assert_eq!(world.plan.pools["p"].ipv4.as_ref().unwrap().assigned, "1");
 }
+
+#[test]
+fn ipam_060_a_list_of_addresses_is_one_or_one_of_each_family() {
+    let mut world = World::with_pools(&[("p", &["1.2.3.0/30", "1000::/126"])]);
+    for (list, given) in [
+        ("1.2.3.1", "1.2.3.1"),
+        ("1000::1", "1000::1"),
+        ("1.2.3.1,1000::1", "1.2.3.1 1000::1"),
+        ("1.2.3.1,1.2.3.2", "-"),
+        ("1.2.3.1,1000::1,1000::2", "-"),
+        (",", "-"),
+        ("1.2.3.1,what", "-"),
+    ] {
+        world.service("s").policy("PreferDualStack").ask(list);
+        assert_eq!(world.all(["s"]), [given], "{list}");
+        world.delete("s");
+        world.settle();
+    }
+}
+
+#[test]
+fn ipam_062_a_change_of_family_gives_the_old_address_up() {
+    let mut world = World::with_pools(&[("p", &["1.2.3.0/30", "1000::/126"])]);
+    world.service("s").families(&["IPv4"]);
+    assert_eq!(world.all(["s"]), ["1.2.3.0"]);
+    world.service("s").families(&["IPv6"]);
+    assert_eq!(world.all(["s"]), ["1000::"]);
+    assert_eq!(world.objects.virtual_ips.len(), 1);
+}
+
+#[test]
+fn ipam_073_who_prefers_both_and_has_one_has_what_it_asks_for() {
+    let mut world = World::with_pools(&[("p", &["1.2.3.0/30"])]);
+    world.service("s").policy("PreferDualStack");
+    assert_eq!((world.all(["s"]), world.reason("s")), (["1.2.3.0".to_owned()], None));
+}
+
+#[test]
+fn ipam_074_an_ipv6_service_is_served_from_an_ipv6_pool() {
+    let mut world = World::with_pools(&[("p", &["2001:db8::/64"])]);
+    world.service("s").families(&["IPv6"]).spec().cluster_ips = Some(vec!["fd00::1".to_owned()]);
+    assert_eq!(world.all(["s"]), ["2001:db8::"]);
+}

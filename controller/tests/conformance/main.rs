@@ -6,13 +6,22 @@
 
 #![cfg(test)]
 
+mod adoption;
+mod annotations;
+mod catalogue;
+mod clientele;
+mod configuration;
 mod crash;
 mod direct;
+mod external;
 mod families;
+mod journal;
 mod life_cycle;
 mod pools;
 mod properties;
+mod quota;
 mod ranges;
+mod retention;
 mod scale;
 mod services;
 mod sharing;

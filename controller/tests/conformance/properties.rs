@@ -10,7 +10,7 @@ use std::sync::Arc;
 use ferrolb_config::reason::Reason;
 use ferrolb_config::snapshot::TrafficPolicy;
 use ferrolb_config::{ServiceName, Snapshot};
-use ferrolb_controller::ipam::{Claim, Unread, allocate};
+use ferrolb_controller::ipam::{Claim, Given, Unread, allocate};
 use ferrolb_controller::plan::ServicePlan;
 use proptest::prelude::*;
 
@@ -327,10 +327,8 @@ proptest! {
         shuffled.sort_by_key(|(_, key)| *key);
         let shuffled: Vec<_> = shuffled.into_iter().map(|(claim, _)| claim).collect();
         let unread = Unread::default();
-        prop_assert_eq!(
-            allocate(&snapshot.pools, &claims, &snapshot.virtual_ips, &unread),
-            allocate(&snapshot.pools, &shuffled, &snapshot.virtual_ips, &unread)
-        );
+        let given = Given::new(&snapshot, &unread, world.now);
+        prop_assert_eq!(allocate(&claims, &given), allocate(&shuffled, &given));
     }
 
     #[test]

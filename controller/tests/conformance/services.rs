@@ -36,7 +36,7 @@ fn ctrl_005_two_different_requests_are_refused() {
     let mut world = world();
     world.service("s1").ask("1.2.3.0").spec().load_balancer_ip = Some("1.2.3.1".to_owned());
     assert_eq!(world.all(["s1"]), ["-"]);
-    assert_eq!(world.reason("s1"), Some(Reason::InvalidValue));
+    assert_eq!(world.reason("s1"), Some(Reason::ContradictoryRequest));
 }
 
 #[test]

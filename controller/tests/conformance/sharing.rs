@@ -174,3 +174,44 @@ fn addresses_that_sharers_link_are_one_group_named_after_a_member_that_is_there(
     assert_eq!(world.virtual_ip("1.2.3.0"), Some(("default/a".to_owned(), members(&["a"]))));
     assert_eq!(world.virtual_ip("1000::"), Some(("default/b".to_owned(), members(&["b"]))));
 }
+
+#[test]
+fn ipam_054_sharers_of_different_traffic_policies_do_not_fit_together() {
+    let mut world = World::with_pools(&[("p", &["1.2.3.0/30"])]);
+    world.service("a").share("k").ports(&[tcp(80)]);
+    world.service("b").share("k").ports(&[tcp(443)]).local("x");
+    world.service("c").share("k").ports(&[tcp(8080)]).local("y");
+    assert_eq!(world.all(["a", "b", "c"]), ["1.2.3.0", "1.2.3.1", "1.2.3.2"]);
+}
+
+#[test]
+fn ipam_055_a_key_that_does_not_match_never_shares_in_silence() {
+    let mut world = World::with_pools(&[("p", &["1.2.3.0/30"])]);
+    world.service("a").share("k").ports(&[tcp(80)]);
+    world.settle();
+    world.service("b").share("other").ports(&[tcp(443)]);
+    world.service("c").share("other").ports(&[tcp(22)]).ask("1.2.3.0");
+    assert_eq!(world.all(["a", "b", "c"]), ["1.2.3.0", "1.2.3.1", "-"]);
+    assert_eq!(world.reason("c"), Some(Reason::AddressInUse));
+}
+
+#[test]
+fn a_record_names_the_pods_so_that_whose_edit_it_was_loses() {
+    // Both names sort so that the one who edits is the older one in the record.
+    let mut world = World::with_pools(&[("p", &["1.2.3.0/30"])]);
+    world.service("a").share("k").ports(&[tcp(80)]).local("x");
+    world.service("b").share("k").ports(&[tcp(443)]).local("x");
+    assert_eq!(world.all(["a", "b"]), ["1.2.3.0", "1.2.3.0"]);
+    world.service("a").selector("y");
+    assert_eq!(world.all(["a", "b"]), ["1.2.3.1", "1.2.3.0"]);
+}
+
+#[test]
+fn no_more_share_an_address_than_its_record_can_name() {
+    let mut world = World::with_pools(&[("p", &["1.2.3.0/30"])]);
+    world.unchecked = true;
+    for port in 1..=257 {
+        world.service(&format!("s{port:03}")).share("k").ports(&[tcp(port)]);
+    }
+    assert_eq!(world.all(["s001", "s256", "s257"]), ["1.2.3.0", "1.2.3.0", "1.2.3.1"]);
+}

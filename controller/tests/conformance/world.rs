@@ -8,17 +8,17 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ferrolb_config::address::virtual_ip_name;
-use ferrolb_config::api::{AddressPool, AddressPoolSpec};
+use ferrolb_config::api::{AddressPool, AddressPoolSpec, ServiceAllocation};
 use ferrolb_config::reason::Reason;
 use ferrolb_config::{Objects, ServiceName, Snapshot};
 use ferrolb_controller::apply::{Target, Write, Written, carry_out, steps};
 use ferrolb_controller::plan::ServicePlan;
 use ferrolb_controller::{Plan, plan};
 use k8s_openapi::api::core::v1::{
-    LoadBalancerIngress, LoadBalancerStatus, Service, ServicePort, ServiceSpec, ServiceStatus,
+    LoadBalancerIngress, LoadBalancerStatus, Namespace, Service, ServicePort, ServiceSpec, ServiceStatus,
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, Time};
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 #[derive(Clone, Debug, Default)]
 pub struct World {
@@ -85,6 +85,10 @@ pub trait Edit {
         self.spec().ip_families = Some(families.iter().map(|family| (*family).to_owned()).collect());
         self
     }
+    fn external(&mut self, pool: &str) -> &mut Self {
+        self.spec().type_ = Some("ClusterIP".to_owned());
+        self.annotate("ferrolb.io/external-ips-from", pool)
+    }
     fn local(&mut self, app: &str) -> &mut Self {
         self.spec().external_traffic_policy = Some("Local".to_owned());
         self.selector(app)
@@ -107,6 +111,43 @@ impl Edit for Service {
     fn spec(&mut self) -> &mut ServiceSpec {
         self.spec.get_or_insert_default()
     }
+}
+
+/// Whom a pool serves.
+pub trait Serve {
+    fn serve(&mut self) -> &mut ServiceAllocation;
+
+    fn priority(&mut self, priority: u32) -> &mut Self {
+        self.serve().priority = priority;
+        self
+    }
+    fn namespaces(&mut self, names: &[&str]) -> &mut Self {
+        self.serve().namespaces = names.iter().map(|name| (*name).to_owned()).collect();
+        self
+    }
+    fn namespaces_with(&mut self, labels: &[(&str, &str)]) -> &mut Self {
+        self.serve().namespace_selectors.push(selecting(labels));
+        self
+    }
+    fn services_with(&mut self, labels: &[(&str, &str)]) -> &mut Self {
+        self.serve().service_selectors.push(selecting(labels));
+        self
+    }
+}
+
+impl Serve for AddressPool {
+    fn serve(&mut self) -> &mut ServiceAllocation {
+        self.spec.service_allocation.get_or_insert_default()
+    }
+}
+
+/// Labels.
+pub fn text_map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+fn selecting(labels: &[(&str, &str)]) -> LabelSelector {
+    LabelSelector { match_labels: Some(text_map(labels)), match_expressions: None }
 }
 
 impl World {
@@ -177,6 +218,9 @@ impl World {
             Ok(())
         });
         assert!(most < usize::MAX || outcome.put_off == 0);
+        if writes < most {
+            writes += self.write_external_ips();
+        }
         writes
     }
 
@@ -258,6 +302,41 @@ impl World {
         for (name, service) in &self.objects.services {
             self.shown_before.extend(shown_by(service).into_iter().map(|address| (name.clone(), address)));
         }
+    }
+
+    /// Creates or relabels a namespace.
+    pub fn namespace(&mut self, name: &str, labels: &[(&str, &str)]) {
+        let mut namespace = Namespace::default();
+        namespace.metadata.name = Some(name.to_owned());
+        namespace.metadata.labels = Some(text_map(labels));
+        self.objects.namespaces.insert(name.to_owned(), Arc::new(namespace));
+    }
+
+    /// Lets time pass.
+    pub fn wait(&mut self, seconds: i64) {
+        self.now += SignedDuration::from_secs(seconds);
+    }
+
+    /// Writes `spec.externalIPs` as the plan says. Returns how many lists changed.
+    fn write_external_ips(&mut self) -> usize {
+        let mut written = 0;
+        for (name, list) in self.plan.external_ips.clone() {
+            let Some(service) = self.objects.services.get_mut(&name).map(Arc::make_mut) else { continue };
+            let list: Vec<_> = list.iter().map(ToString::to_string).collect();
+            let spec = service.spec.get_or_insert_default();
+            if spec.external_ips.clone().unwrap_or_default() != list {
+                spec.external_ips = Some(list);
+                written += 1;
+            }
+        }
+        written
+    }
+
+    /// Settles, and returns `spec.externalIPs` of a Service.
+    pub fn external_ips(&mut self, name: &str) -> Vec<String> {
+        self.settle();
+        let service = &self.objects.services[&service_name(name)];
+        service.spec.as_ref().and_then(|spec| spec.external_ips.clone()).unwrap_or_default()
     }
 
     /// Settles, and returns the addresses that the Service has.

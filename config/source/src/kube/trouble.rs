@@ -7,6 +7,7 @@ use std::error::Error as _;
 use std::fmt;
 use std::time::Duration;
 
+use ferrolb_config::ObjectRef;
 use ferrolb_config::reason::{Reason, Refusal, Severity};
 
 use super::kind::Kind;
@@ -89,7 +90,7 @@ impl Trouble {
             _ => return None,
         };
         Some(Refusal {
-            object: None,
+            object: Some(ObjectRef::every(kind.name())),
             reason,
             severity: Severity::Error,
             field: None,

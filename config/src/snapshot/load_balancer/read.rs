@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
 
-//! Reads one Service of type LoadBalancer. Every fault is told; the first one makes the Service refused.
+//! Reads one Service that asks for addresses. Every fault is told; the first error makes the Service refused.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -11,14 +11,16 @@ use k8s_openapi::api::core::v1::{ServiceSpec, ServiceStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::{FamilyPolicy, LoadBalancer, Protocol, ServicePort, TargetPort, TrafficPolicy};
+use super::wish::{self, Wish, stated};
+use super::{Consent, FamilyPolicy, LoadBalancer, Protocol, ServicePort, TargetPort, TrafficPolicy};
 use crate::address::Family;
-use crate::api::annotation;
+use crate::api::{Purpose, annotation};
 use crate::objects::{ObjectRef, ServiceName};
-use crate::reason::{Reason, Refusal};
+use crate::reason::{Reason, Refusal, Severity};
 
 pub(super) fn load_balancer(
     name: &ServiceName,
+    purpose: Purpose,
     metadata: &ObjectMeta,
     spec: &ServiceSpec,
     status: Option<&ServiceStatus>,
@@ -28,10 +30,13 @@ pub(super) fn load_balancer(
     let text = |key: &str| annotations.get(key).map(|value| value.trim()).filter(|value| !value.is_empty());
     let mut faults = Faults { service: name, found: Vec::new() };
 
+    let addresses = stated(annotations, wish::ADDRESSES, &mut faults);
+    let pool = pool(annotations, purpose, &mut faults);
     let ingress = status.and_then(|status| status.load_balancer.as_ref());
     let ingress = ingress.and_then(|load_balancer| load_balancer.ingress.as_deref()).unwrap_or_default();
     let mut load_balancer = LoadBalancer {
         name: name.clone(),
+        purpose,
         uid: metadata.uid.clone(),
         created: metadata.creation_timestamp.clone(),
         deleting: metadata.deletion_timestamp.is_some(),
@@ -43,32 +48,107 @@ pub(super) fn load_balancer(
         ports: ports(spec, &mut faults),
         backend_selector: spec.selector.clone().unwrap_or_default(),
         traffic_policy: traffic_policy(spec, &mut faults),
-        requested: requested(text(annotation::ADDRESSES), spec, &mut faults),
-        pool: text(annotation::ADDRESS_POOL).map(str::to_owned),
-        sharing_key: text(annotation::SHARING_KEY).map(str::to_owned),
+        requested: requested(addresses, spec, &mut faults),
+        pool: pool.map(|wish| wish.value.to_owned()),
+        sharing_key: stated(annotations, wish::SHARING_KEY, &mut faults).map(|wish| wish.value.to_owned()),
+        consent: text(annotation::SHARING_NAMESPACES).map_or_else(Consent::default, Consent::parse),
         client_ip_affinity: spec.session_affinity.as_deref() == Some("ClientIP"),
         source_ranges: source_ranges(spec, &mut faults),
         announce_without_endpoints: text(annotation::ANNOUNCE_WITHOUT_ENDPOINTS) == Some("true"),
         // Host names in the status are another controller's.
         status_addresses: ingress.iter().filter_map(|entry| entry.ip.as_ref()?.parse().ok()).collect(),
+        status_writer: status_writer(metadata),
+        external_ips: spec.external_ips.iter().flatten().filter_map(|text| text.parse().ok()).collect(),
         refusal: None,
     };
-    load_balancer.refusal = faults.found.first().cloned();
+    if purpose == Purpose::ExternalIP {
+        external_ips_are_possible(spec, &mut faults);
+    }
+    let mut errors = faults.found.iter().filter(|refusal| refusal.severity == Severity::Error);
+    load_balancer.refusal = errors.next().cloned();
     (load_balancer, faults.found)
 }
 
 /// What is wrong with the Service.
-struct Faults<'a> {
+pub(super) struct Faults<'a> {
     service: &'a ServiceName,
     found: Vec<Refusal>,
 }
 
 impl Faults<'_> {
     fn add(&mut self, field: impl Into<String>, message: String, remedy: impl Into<String>) {
-        let object = ObjectRef::namespaced("Service", self.service);
-        let refusal = Refusal::error(Reason::InvalidValue, object, message);
-        self.found.push(refusal.field(field).remedy(remedy));
+        self.add_as(Reason::InvalidValue, field, message, remedy);
     }
+
+    pub(super) fn add_as(
+        &mut self,
+        reason: Reason,
+        field: impl Into<String>,
+        message: String,
+        remedy: impl Into<String>,
+    ) {
+        let object = ObjectRef::namespaced("Service", self.service);
+        self.found.push(Refusal::error(reason, object, message).field(field).remedy(remedy));
+    }
+
+    pub(super) fn warn(
+        &mut self,
+        reason: Reason,
+        field: impl Into<String>,
+        message: String,
+        remedy: impl Into<String>,
+    ) {
+        let object = ObjectRef::namespaced("Service", self.service);
+        self.found.push(Refusal::warning(reason, object, message).field(field).remedy(remedy));
+    }
+}
+
+/// The pool asked for. External addresses come from the pool that their own annotation names.
+fn pool<'a>(
+    annotations: &'a BTreeMap<String, String>,
+    purpose: Purpose,
+    faults: &mut Faults<'_>,
+) -> Option<Wish<'a>> {
+    let named = stated(annotations, wish::POOL, faults);
+    let external = annotations.get(annotation::EXTERNAL_IPS_FROM).map(|value| value.trim());
+    let Some(external) = external.filter(|value| !value.is_empty()) else { return named };
+    let field = wish::path(annotation::EXTERNAL_IPS_FROM);
+    match (purpose, named) {
+        (Purpose::LoadBalancer, named) => {
+            let message = "a Service of type LoadBalancer shows its addresses in its status".to_owned();
+            let remedy = format!("Remove it, or write {}.", annotation::ADDRESS_POOL);
+            faults.warn(Reason::ContradictoryRequest, field, message, remedy);
+            named
+        }
+        (Purpose::ExternalIP, Some(named)) if named.value != external => {
+            let message = format!("{} asks for another pool, \"{}\"", named.annotation, named.value);
+            let remedy = format!("Remove {}.", named.annotation);
+            faults.add_as(Reason::ContradictoryRequest, field, message, remedy);
+            Some(named)
+        }
+        (Purpose::ExternalIP, _) => Some(Wish { value: external, annotation: annotation::EXTERNAL_IPS_FROM }),
+    }
+}
+
+/// Kubernetes ignores `spec.externalIPs` of Services without a cluster address.
+fn external_ips_are_possible(spec: &ServiceSpec, faults: &mut Faults<'_>) {
+    let what = if spec.type_.as_deref() == Some("ExternalName") {
+        "of type ExternalName"
+    } else if spec.cluster_ip.as_deref() == Some("None") {
+        "without a cluster address"
+    } else {
+        return;
+    };
+    let message = format!("Kubernetes ignores external addresses of a Service {what}");
+    let remedy = "Remove the annotation, or give the Service a cluster address.";
+    faults.add(wish::path(annotation::EXTERNAL_IPS_FROM), message, remedy);
+}
+
+/// Who wrote the status last, by the name in the managed fields.
+fn status_writer(metadata: &ObjectMeta) -> Option<String> {
+    let entries = metadata.managed_fields.as_deref().unwrap_or_default();
+    let of_status = entries.iter().filter(|entry| entry.subresource.as_deref() == Some("status"));
+    of_status.max_by_key(|entry| entry.time.as_ref().map(|time| time.0))?.manager.clone()
 }
 
 fn families(spec: &ServiceSpec, faults: &mut Faults<'_>) -> Vec<Family> {
@@ -174,10 +254,10 @@ fn port_number(number: i32) -> Option<u16> {
 }
 
 /// The addresses asked for by annotation or by `spec.loadBalancerIP`, at most one a family.
-fn requested(annotated: Option<&str>, spec: &ServiceSpec, faults: &mut Faults<'_>) -> Vec<IpAddr> {
+fn requested(annotated: Option<Wish<'_>>, spec: &ServiceSpec, faults: &mut Faults<'_>) -> Vec<IpAddr> {
     let by_field = spec.load_balancer_ip.as_deref().map(str::trim).filter(|text| !text.is_empty());
-    let field = format!("metadata.annotations[{}]", annotation::ADDRESSES);
-    let annotated = annotated.map(|list| parse_addresses(list, &field, faults));
+    let field = wish::path(annotated.map_or(annotation::ADDRESSES, |wish| wish.annotation));
+    let annotated = annotated.map(|wish| parse_addresses(wish.value, &field, faults));
     let by_field = by_field.map(|text| parse_addresses(text, "spec.loadBalancerIP", faults));
     match (annotated, by_field) {
         (None, None) => Vec::new(),
@@ -185,7 +265,8 @@ fn requested(annotated: Option<&str>, spec: &ServiceSpec, faults: &mut Faults<'_
         (Some(annotated), Some(by_field)) => {
             if annotated != by_field {
                 let message = "the annotation and spec.loadBalancerIP ask for different addresses".to_owned();
-                faults.add(field, message, "Remove spec.loadBalancerIP, which Kubernetes deprecated.");
+                let remedy = "Remove spec.loadBalancerIP, which Kubernetes deprecated.";
+                faults.add_as(Reason::ContradictoryRequest, field, message, remedy);
             }
             annotated
         }
