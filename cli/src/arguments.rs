@@ -3,6 +3,7 @@
 
 //! The command line: commands, flags, and the examples that `--help` shows.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -176,6 +177,10 @@ pub struct NodeArguments {
     /// Who leads the traffic into the Services [default: kube-proxy in a cluster, nftables without]
     #[arg(long, value_enum, env = "FERROLB_DATA_PATH")]
     pub data_path: Option<DataPathMode>,
+
+    /// Where metrics and probes are served [default: 0.0.0.0:7473 in a cluster, nowhere without]
+    #[arg(long, value_name = "ADDRESS:PORT", env = "FERROLB_METRICS_ADDRESS")]
+    pub metrics_address: Option<SocketAddr>,
 
     /// Where kube-proxy says how it is; none: it is not asked, for where a CNI plugin has taken its place
     #[arg(long, value_name = "ADDRESS:PORT/PATH|none", env = "FERROLB_KUBE_PROXY_HEALTHZ", default_value = Healthz::DEFAULT)]

@@ -4,11 +4,13 @@
 //! The daemons: controller, speaker, and both in one process.
 
 use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::Context;
 use ferrolb_config::snapshot::Scope;
 use ferrolb_controller::ClusterOptions;
 use ferrolb_source::kube::KubeOptions;
+use ferrolb_source::metrics::DEFAULT_PORT;
 use ferrolb_speaker::datapath::Mode;
 use ferrolb_speaker::{Options, Source};
 use tokio::runtime::Runtime;
@@ -98,6 +100,9 @@ async fn run_speaker(source: Source, node: NodeArguments, shutdown: &Shutdown) -
         (Some(DataPathMode::KubeProxy), _) | (None, Source::Cluster(_)) => Mode::KubeProxy,
         (Some(DataPathMode::Nftables), _) | (None, Source::Directory { .. }) => Mode::NFTables,
     };
+    let in_cluster = matches!(source, Source::Cluster(_));
+    let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, DEFAULT_PORT));
+    let metrics_address = node.metrics_address.or(in_cluster.then_some(everywhere));
     let node_name = match node.node_name {
         Some(name) => name,
         None => host_name()?,
@@ -110,6 +115,7 @@ async fn run_speaker(source: Source, node: NodeArguments, shutdown: &Shutdown) -
         source,
         mode,
         healthz: node.kube_proxy_healthz.0,
+        metrics_address,
         linger: Options::LINGER,
     };
     ferrolb_speaker::run(options, shutdown.subscribe()).await.context(doing)

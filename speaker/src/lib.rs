@@ -8,6 +8,7 @@ mod election;
 pub mod intent;
 pub mod kernel;
 pub mod layer2;
+mod metrics;
 mod names;
 mod options;
 mod report;

@@ -3,6 +3,7 @@
 
 //! What a speaker is told at its start.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -43,6 +44,8 @@ pub struct Options {
     pub mode: Mode,
     /// Where kube-proxy says how it is; `None`: it is not asked.
     pub healthz: Option<Healthz>,
+    /// Where metrics and probes are served; `None`: nowhere.
+    pub metrics_address: Option<SocketAddr>,
     /// How long clients that still send to this node after it has ended are served.
     pub linger: Duration,
 }

@@ -16,6 +16,7 @@ mod decision;
 mod tests;
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,11 +24,12 @@ use anyhow::Context;
 use ferrolb_config::Objects;
 use ferrolb_layer2::{ClusterId, Event, NodeId, Timing};
 use ferrolb_source::kube::{Cluster, ClusterWriter, Interest};
+use ferrolb_source::metrics::{self, Endpoint, Readiness, Registry};
 use ferrolb_source::{Directory, Role, StateWriter};
 use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until, timeout};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use self::decision::Decision;
 use crate::datapath::{self, DataPath, Setup};
@@ -35,6 +37,7 @@ use crate::election::wanted;
 use crate::kernel::priority::{self, Shortcoming};
 use crate::kernel::{LinkMonitor, rights};
 use crate::layer2::{Ended, Identity, Layer2, Refusals, SegmentEvent, Wanted, keep_placed};
+use crate::metrics::Metrics;
 use crate::names::Names;
 use crate::options::{Options, Source};
 use crate::status::{self, About, Desk, Happened, Known, Sources};
@@ -80,6 +83,8 @@ struct Speaker {
     refusals: watch::Sender<Refusals>,
     happened: watch::Sender<Happened>,
     status: Status,
+    readiness: Readiness,
+    _endpoint: Option<Endpoint>,
 }
 
 /// Where decisions go.
@@ -118,7 +123,10 @@ impl Status {
 }
 
 /// Opens the source of objects and the way to tell.
-async fn open(options: &Options) -> anyhow::Result<(watch::Receiver<Arc<Objects>>, Office)> {
+async fn open(
+    options: &Options,
+    registry: &mut Registry,
+) -> anyhow::Result<(watch::Receiver<Arc<Objects>>, Office)> {
     match &options.source {
         Source::Directory { source, state } => {
             let (folder, role) = (state.clone(), Role::Speaker(options.node_name.clone()));
@@ -131,6 +139,7 @@ async fn open(options: &Options) -> anyhow::Result<(watch::Receiver<Arc<Objects>
         Source::Cluster(cluster) => {
             let cluster = Cluster::connect(cluster.clone()).await?;
             let objects = cluster.watch(Interest::Speaker { node: options.node_name.clone() }).await?;
+            cluster.register(registry);
             Ok((objects, Office::Cluster(cluster.writer())))
         }
     }
@@ -140,7 +149,8 @@ impl Speaker {
     async fn start(options: Options, setup: Setup, shortcomings: Vec<Shortcoming>) -> anyhow::Result<Self> {
         let keys = options.keys()?;
         let default_key = keys.is_default();
-        let (objects, office) = open(&options).await?;
+        let mut registry = Registry::with_prefix(metrics::PREFIX);
+        let (objects, office) = open(&options, &mut registry).await?;
         let monitor = LinkMonitor::start().await?;
         let id = NodeId::of(&options.cluster, &options.node_name);
         let cluster = ClusterId::of(&options.cluster);
@@ -160,6 +170,15 @@ impl Speaker {
             refusals: refused,
             happened: happens,
         };
+        let readiness = Readiness::default();
+        let metrics = Metrics {
+            known: sources.known.clone(),
+            layer2: sources.layer2.clone(),
+            data_path: sources.data_path.clone(),
+            happened: sources.happened.clone(),
+        };
+        metrics.register(&mut registry);
+        let endpoint = serve(options.metrics_address, registry, &readiness).await;
         let about = About { node: options.node_name.clone(), id, default_key, shortcomings };
         let desk = Desk::new(about, sources);
         let status = match office {
@@ -183,6 +202,8 @@ impl Speaker {
             refusals,
             happened,
             status,
+            readiness,
+            _endpoint: endpoint,
         })
     }
 
@@ -196,7 +217,7 @@ impl Speaker {
         let ready = self.data_path.observed();
         let known = self.decisions.known.subscribe();
         tokio::select! {
-            ended = decide(&self.options, &self.decisions, self.objects, ready) => match ended? {},
+            ended = decide(&self.options, &self.decisions, &self.readiness, self.objects, ready) => match ended? {},
             ended = keep_placed(&self.layer2, self.want, self.monitor.links(), self.refusals) => match ended? {},
             ended = tell(&mut self.events, &known, &self.happened) => match ended? {},
             ended = self.status.run() => match ended? {},
@@ -219,6 +240,17 @@ impl Speaker {
     }
 }
 
+/// Serves metrics and probes, if that is wanted. A port that is taken is no reason to carry no address.
+async fn serve(address: Option<SocketAddr>, registry: Registry, readiness: &Readiness) -> Option<Endpoint> {
+    match Endpoint::serve(address?, registry, readiness.clone()).await {
+        Ok(endpoint) => Some(endpoint),
+        Err(error) => {
+            error!(%error, "going on without metrics");
+            None
+        }
+    }
+}
+
 /// Gives everything to the other nodes.
 async fn drain(layer2: &Layer2) {
     match timeout(DRAIN_AT_MOST, layer2.drain()).await {
@@ -232,6 +264,7 @@ async fn drain(layer2: &Layer2) {
 async fn decide(
     options: &Options,
     decisions: &Decisions,
+    readiness: &Readiness,
     mut objects: watch::Receiver<Arc<Objects>>,
     mut data_path: watch::Receiver<datapath::Observed>,
 ) -> anyhow::Result<Infallible> {
@@ -247,6 +280,7 @@ async fn decide(
             decisions.known.send_replace(Arc::new(decision.known(options, &now)));
         }
         drop(now);
+        readiness.set(decision.readiness(&objects.borrow().freshness));
         let next = begun + PACE.max(begun.elapsed() * 3);
         while decision.is_made() {
             let doing = &decision.intent;

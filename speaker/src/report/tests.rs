@@ -65,6 +65,15 @@ fn segment_of(owner: &str, term: u64, counted: u64) -> Observed {
     Observed { segments, ..Observed::default() }
 }
 
+/// A segment without neighbours or groups, and what went through its sockets.
+pub(crate) fn on_a_segment(interface: &str, traffic: Traffic) -> Observed {
+    let mut observed = segment_of(NODE, 1, 0);
+    let mut report = observed.segments.remove("eth0").expect("it is there");
+    report.view.groups.clear();
+    observed.segments.insert(interface.to_owned(), SegmentReport { traffic, ..report });
+    observed
+}
+
 struct Setting {
     names: Names,
     recorded: BTreeMap<IpAddr, VipIntent>,

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ferrolb_config::{Objects, Snapshot};
+use ferrolb_config::{Freshness, Objects, Snapshot};
 
 use crate::intent::{Intent, intent};
 use crate::names::Names;
@@ -26,6 +26,15 @@ impl Decision {
     /// be given up because its Services cannot be read.
     pub(super) fn is_made(&self) -> bool {
         self.objects.is_some()
+    }
+
+    /// Whether there is something to do, or why not.
+    pub(super) fn readiness(&self, freshness: &Freshness) -> Result<(), String> {
+        if self.is_made() {
+            return Ok(());
+        }
+        let unknown: Vec<&str> = freshness.unknown.iter().copied().collect();
+        Err(format!("objects of the kind {} could not be read yet", unknown.join(", ")))
     }
 
     /// Decides anew, if these objects differ in what decisions are made of. Answers whether it did.

@@ -107,6 +107,7 @@ impl Running {
             },
             mode: Mode::NFTables,
             healthz: None,
+            metrics_address: None,
             linger: Duration::from_secs(5),
         };
         let (shutdown, wish) = watch::channel(false);
