@@ -37,6 +37,7 @@ use connection::Connection;
 use gauges::Gauges;
 use kept::Kept;
 use kind::Kind;
+use prune::Reader;
 use publish::{Message, publish};
 use reflect::reflect;
 use store::Store;
@@ -77,7 +78,7 @@ impl Default for KubeOptions {
 /// Who watches, which says what is watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Interest {
-    /// The controller: every kind.
+    /// The controller: every kind but EndpointSlices.
     Controller,
     /// The speaker of the node with this name: every kind but Speakers of other nodes.
     Speaker {
@@ -86,6 +87,9 @@ pub enum Interest {
     },
 }
 
+/// The way to the task that owns the view, and for whom that is pruned, once there is one.
+type View = Arc<OnceLock<(mpsc::Sender<Message>, Reader)>>;
+
 /// A cluster that can be watched and written to.
 ///
 /// One task owns the view; it lives until the last receiver is gone.
@@ -93,8 +97,7 @@ pub enum Interest {
 pub struct Cluster {
     connection: Arc<Connection>,
     options: Arc<KubeOptions>,
-    /// The way to the task that owns the view, once there is one.
-    view: Arc<OnceLock<mpsc::Sender<Message>>>,
+    view: View,
     gauges: Gauges,
 }
 
@@ -122,12 +125,17 @@ impl Cluster {
     /// [`ConnectError::Watched`]: a cluster is watched once; clone the receiver for more.
     pub async fn watch(&self, interest: Interest) -> Result<watch::Receiver<Arc<Objects>>, ConnectError> {
         let (messages, inbox) = mpsc::channel(QUEUE);
-        self.view.set(messages.clone()).map_err(|_| ConnectError::Watched)?;
+        let reader = match &interest {
+            Interest::Controller => Reader::Controller,
+            Interest::Speaker { .. } => Reader::Speaker,
+        };
+        self.view.set((messages.clone(), reader)).map_err(|_| ConnectError::Watched)?;
         let (sender, mut receiver) = watch::channel(Arc::new(Objects::default()));
         let wanted = Kind::wanted(&interest, &self.options);
         let kinds: Vec<_> = wanted.iter().map(|(kind, _)| *kind).collect();
         for (kind, scope) in wanted {
-            tokio::spawn(reflect(kind, scope, Arc::clone(&self.connection), messages.clone()));
+            let connection = Arc::clone(&self.connection);
+            tokio::spawn(reflect(kind, reader, scope, connection, messages.clone()));
         }
         let kept = self.options.state.as_deref().map(|state| Kept::new(state, self.connection.server()));
         tokio::spawn(publish(Store::new(&kinds), inbox, sender, kept, self.gauges.clone()));

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::kind::{Kind, Name};
-use super::prune::Prune;
+use super::prune::{Prune, Reader};
 
 /// One line of a watch.
 #[derive(Deserialize)]
@@ -91,19 +91,19 @@ pub(crate) struct Broken {
     pub(crate) refusal: Refusal,
 }
 
-/// Reads one object and prunes it.
-pub(crate) fn object(kind: Kind, raw: &str) -> Result<Object, Box<Broken>> {
+/// Reads one object and prunes it for `reader`.
+pub(crate) fn object(kind: Kind, raw: &str, reader: Reader) -> Result<Object, Box<Broken>> {
     let read = match kind {
-        Kind::AddressPool => one(raw).map(Object::AddressPool),
-        Kind::L2Advertisement => one(raw).map(Object::L2Advertisement),
-        Kind::VirtualIP => one(raw).map(Object::VirtualIP),
-        Kind::Speaker => one(raw).map(Object::Speaker),
-        Kind::Service => one(raw).map(Object::Service),
-        Kind::EndpointSlice => one(raw).map(Object::EndpointSlice),
-        Kind::Node => one(raw).map(Object::Node),
-        Kind::Namespace => one(raw).map(Object::Namespace),
-        Kind::MetalLBPool => one(raw).map(Object::MetalLBPool),
-        Kind::MetalLBL2Advertisement => one(raw).map(Object::MetalLBL2Advertisement),
+        Kind::AddressPool => one(raw, reader).map(Object::AddressPool),
+        Kind::L2Advertisement => one(raw, reader).map(Object::L2Advertisement),
+        Kind::VirtualIP => one(raw, reader).map(Object::VirtualIP),
+        Kind::Speaker => one(raw, reader).map(Object::Speaker),
+        Kind::Service => one(raw, reader).map(Object::Service),
+        Kind::EndpointSlice => one(raw, reader).map(Object::EndpointSlice),
+        Kind::Node => one(raw, reader).map(Object::Node),
+        Kind::Namespace => one(raw, reader).map(Object::Namespace),
+        Kind::MetalLBPool => one(raw, reader).map(Object::MetalLBPool),
+        Kind::MetalLBL2Advertisement => one(raw, reader).map(Object::MetalLBL2Advertisement),
     };
     read.map_err(|error| {
         let head = Head::of(raw);
@@ -120,12 +120,15 @@ pub(crate) fn object(kind: Kind, raw: &str) -> Result<Object, Box<Broken>> {
     })
 }
 
-fn one<K: Prune + DeserializeOwned + Resource>(raw: &str) -> Result<Box<K>, serde_json::Error> {
+fn one<K: Prune + DeserializeOwned + Resource>(
+    raw: &str,
+    reader: Reader,
+) -> Result<Box<K>, serde_json::Error> {
     let mut object: K = serde_json::from_str(raw)?;
     if object.meta().name.as_ref().is_none_or(String::is_empty) {
         return Err(serde::de::Error::missing_field("metadata.name"));
     }
-    object.prune();
+    object.prune(reader);
     Ok(Box::new(object))
 }
 
@@ -136,7 +139,7 @@ mod tests {
     #[test]
     fn an_object_that_cannot_be_read_is_named_with_the_field_at_fault() {
         let raw = r#"{"metadata":{"name":"web","resourceVersion":"7"},"spec":{"addresses":"192.0.2.0/24"}}"#;
-        let broken = object(Kind::AddressPool, raw).unwrap_err();
+        let broken = object(Kind::AddressPool, raw, Reader::Controller).unwrap_err();
         assert_eq!((broken.name.name.as_str(), broken.version.as_deref()), ("web", Some("7")));
         let text = broken.refusal.to_string();
         assert!(
@@ -148,7 +151,7 @@ mod tests {
     #[test]
     fn an_object_without_a_name_or_that_is_no_object_is_refused_as_well() {
         for raw in [r#"{"metadata":{}}"#, r#"{"metadata":{"name":""}}"#, "[]", "17", r#"{"metadata":5}"#] {
-            assert!(object(Kind::Service, raw).is_err(), "{raw}");
+            assert!(object(Kind::Service, raw, Reader::Controller).is_err(), "{raw}");
         }
     }
 

@@ -214,7 +214,8 @@ mod tests {
 
     fn some() -> Objects {
         let mut objects = Objects::default();
-        let read = |kind, raw| crate::kube::decode::object(kind, raw).unwrap();
+        let read =
+            |kind, raw| crate::kube::decode::object(kind, raw, crate::kube::prune::Reader::Speaker).unwrap();
         use crate::kube::kind::Kind;
         for object in [
             read(

@@ -43,13 +43,15 @@ impl Kind {
     /// MetalLB's.
     const METALLB: [Self; 2] = [Self::MetalLBPool, Self::MetalLBL2Advertisement];
 
-    /// The kinds that whoever watches needs, which are the same for all, and how much of each.
+    /// The kinds that whoever watches needs, and how much of each.
     pub(crate) fn wanted(interest: &Interest, options: &KubeOptions) -> Vec<(Self, Scope)> {
         let scope = |kind| match (kind, interest) {
-            (Self::Speaker, Interest::Speaker { node }) => (kind, Scope::Named(node.clone())),
-            (_, Interest::Controller | Interest::Speaker { .. }) => (kind, Scope::All),
+            // Who answers for a Service is nothing to the one who gives it an address.
+            (Self::EndpointSlice, Interest::Controller) => None,
+            (Self::Speaker, Interest::Speaker { node }) => Some((kind, Scope::Named(node.clone()))),
+            (_, Interest::Controller | Interest::Speaker { .. }) => Some((kind, Scope::All)),
         };
-        let ours = Self::ALL.into_iter().map(scope);
+        let ours = Self::ALL.into_iter().filter_map(scope);
         let theirs = options.metallb_namespace.iter();
         let theirs =
             theirs.flat_map(|within| Self::METALLB.map(|kind| (kind, Scope::Within(within.clone()))));

@@ -13,6 +13,8 @@ use k8s_openapi::api::core::v1::{Namespace, Node, NodeSpec, NodeStatus, Service}
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 
+use super::writer::FIELD_MANAGER;
+
 /// Annotations of others are not read, and may be large.
 const ANNOTATIONS: [&str; 3] = ["ferrolb.io/", "metallb.io/", "metallb.universe.tf/"];
 /// Names the Service of an EndpointSlice.
@@ -20,46 +22,66 @@ const SERVICE_NAME_LABEL: &str = "kubernetes.io/service-name";
 /// The conditions of a Node that say whether it can carry addresses.
 const NODE_CONDITIONS: [&str; 2] = ["Ready", "NetworkUnavailable"];
 
-/// Forgets what nobody reads.
+/// Who reads what is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reader {
+    /// Writes objects back, so it needs their metadata.
+    Controller,
+    /// Reads only; on every node, so that memory counts most.
+    Speaker,
+}
+
+/// Forgets what `reader` does not read, and the room that lists have for more.
 pub(crate) trait Prune {
-    fn prune(&mut self);
+    fn prune(&mut self, reader: Reader);
 }
 
 impl Prune for AddressPool {
-    fn prune(&mut self) {
+    fn prune(&mut self, _: Reader) {
         metadata(&mut self.metadata);
     }
 }
 
 impl Prune for L2Advertisement {
-    fn prune(&mut self) {
+    fn prune(&mut self, _: Reader) {
         metadata(&mut self.metadata);
     }
 }
 
 impl Prune for metallb::IPAddressPool {
-    fn prune(&mut self) {
+    fn prune(&mut self, _: Reader) {
         metadata(&mut self.metadata);
         self.metadata.annotations = None;
     }
 }
 
 impl Prune for metallb::L2Advertisement {
-    fn prune(&mut self) {
+    fn prune(&mut self, _: Reader) {
         metadata(&mut self.metadata);
         self.metadata.annotations = None;
     }
 }
 
 impl Prune for VirtualIP {
-    /// It is replaced as a whole, so its metadata must be whole too.
-    fn prune(&mut self) {
+    /// The controller replaces it as a whole, so its metadata must be whole too.
+    fn prune(&mut self, reader: Reader) {
         self.metadata.managed_fields = None;
+        if reader == Reader::Speaker {
+            metadata(&mut self.metadata);
+            self.metadata.labels = None;
+            self.metadata.annotations = None;
+            self.metadata.finalizers = None;
+        }
+        self.spec.consumers.shrink_to_fit();
+        for consumer in &mut self.spec.consumers {
+            consumer.ports.shrink_to_fit();
+        }
+        shrink(&mut self.metadata.finalizers);
     }
 }
 
 impl Prune for Speaker {
-    fn prune(&mut self) {
+    fn prune(&mut self, _: Reader) {
         let owners = self.metadata.owner_references.take();
         metadata(&mut self.metadata);
         self.metadata.owner_references = owners;
@@ -67,16 +89,18 @@ impl Prune for Speaker {
 }
 
 impl Prune for Service {
-    fn prune(&mut self) {
-        let has_ingress = self
-            .status
-            .as_ref()
-            .and_then(|status| status.load_balancer.as_ref()?.ingress.as_ref())
-            .is_some_and(|ingress| !ingress.is_empty());
-        let writers = self.metadata.managed_fields.take().filter(|_| has_ingress);
+    fn prune(&mut self, reader: Reader) {
+        let ingress = self.status.as_mut().and_then(|status| status.load_balancer.as_mut()?.ingress.as_mut());
+        let has_ingress = ingress.is_some_and(|ingress| {
+            ingress.shrink_to_fit();
+            !ingress.is_empty()
+        });
+        let writers = self.metadata.managed_fields.take();
         metadata(&mut self.metadata);
-        // Who wrote the status is named to users when the address is not ours.
-        self.metadata.managed_fields = writers.map(status_writers).filter(|writers| !writers.is_empty());
+        if has_ingress && reader == Reader::Controller {
+            // Who wrote the status is named to users when the address is not ours.
+            self.metadata.managed_fields = writers.and_then(status_writers);
+        }
         if let Some(spec) = &mut self.spec {
             spec.external_name = None;
             spec.internal_traffic_policy = None;
@@ -85,35 +109,52 @@ impl Prune for Service {
             for port in spec.ports.iter_mut().flatten() {
                 port.app_protocol = None;
             }
+            // Which pods are behind it matters to those who share an address under the policy Local.
+            if reader == Reader::Speaker || spec.external_traffic_policy.as_deref() != Some("Local") {
+                spec.selector = None;
+            }
+            if reader == Reader::Speaker {
+                spec.cluster_ip = None;
+                spec.cluster_ips = None;
+            }
+            shrink(&mut spec.ports);
+            shrink(&mut spec.cluster_ips);
+            shrink(&mut spec.ip_families);
+            shrink(&mut spec.external_ips);
+            shrink(&mut spec.load_balancer_source_ranges);
         }
     }
 }
 
 impl Prune for EndpointSlice {
-    fn prune(&mut self) {
+    fn prune(&mut self, _: Reader) {
         let service =
             self.metadata.labels.as_mut().and_then(|labels| labels.remove_entry(SERVICE_NAME_LABEL));
         metadata(&mut self.metadata);
         self.metadata.annotations = None;
+        self.metadata.creation_timestamp = None;
         self.metadata.finalizers = None;
         self.metadata.labels = service.map(|label| BTreeMap::from([label]));
         for endpoint in &mut self.endpoints {
             // Kubernetes gives a meaning to the first address only.
             endpoint.addresses.truncate(1);
+            endpoint.addresses.shrink_to_fit();
             endpoint.deprecated_topology = None;
             endpoint.hints = None;
             endpoint.hostname = None;
             endpoint.target_ref = None;
             endpoint.zone = None;
         }
+        self.endpoints.shrink_to_fit();
         for port in self.ports.iter_mut().flatten() {
             port.app_protocol = None;
         }
+        shrink(&mut self.ports);
     }
 }
 
 impl Prune for Node {
-    fn prune(&mut self) {
+    fn prune(&mut self, _: Reader) {
         metadata(&mut self.metadata);
         self.spec = self.spec.take().map(|spec| NodeSpec {
             taints: spec.taints,
@@ -137,7 +178,7 @@ impl Prune for Node {
 }
 
 impl Prune for Namespace {
-    fn prune(&mut self) {
+    fn prune(&mut self, _: Reader) {
         metadata(&mut self.metadata);
         self.metadata.annotations = None;
         self.spec = None;
@@ -157,16 +198,27 @@ fn metadata(metadata: &mut ObjectMeta) {
     metadata.labels = metadata.labels.take().filter(|labels| !labels.is_empty());
 }
 
-/// The names of those who wrote the status, without what each wrote.
-fn status_writers(entries: Vec<ManagedFieldsEntry>) -> Vec<ManagedFieldsEntry> {
-    let of_status = entries.into_iter().filter(|entry| entry.subresource.as_deref() == Some("status"));
-    of_status
+/// The names of those but us who wrote the status, without what each wrote.
+fn status_writers(entries: Vec<ManagedFieldsEntry>) -> Option<Vec<ManagedFieldsEntry>> {
+    let of_status = entries.into_iter().filter(|entry| {
+        entry.subresource.as_deref() == Some("status") && entry.manager.as_deref() != Some(FIELD_MANAGER)
+    });
+    let mut writers: Vec<ManagedFieldsEntry> = of_status
         .map(|entry| ManagedFieldsEntry {
             manager: entry.manager,
             subresource: entry.subresource,
             ..ManagedFieldsEntry::default()
         })
-        .collect()
+        .collect();
+    writers.shrink_to_fit();
+    Some(writers).filter(|writers| !writers.is_empty())
+}
+
+/// Lists that grew while they were read have room for four at least.
+fn shrink<T>(list: &mut Option<Vec<T>>) {
+    if let Some(list) = list {
+        list.shrink_to_fit();
+    }
 }
 
 #[cfg(test)]

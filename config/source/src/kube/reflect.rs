@@ -23,6 +23,7 @@ use super::connection::Connection;
 use super::decode::{self, Head, Line, Page};
 use super::kind::{Kind, Scope};
 use super::lines::Lines;
+use super::prune::Reader;
 use super::publish::Message;
 use super::store::Listing;
 use super::trouble::{Trouble, with_causes};
@@ -64,11 +65,12 @@ impl From<mpsc::error::SendError<Message>> for End {
 /// Follows `kind` until nobody takes the messages any more.
 pub(crate) async fn reflect(
     kind: Kind,
+    reader: Reader,
     scope: Scope,
     connection: Arc<Connection>,
     messages: mpsc::Sender<Message>,
 ) {
-    let mut follower = Follower::new(kind, &scope, messages.clone());
+    let mut follower = Follower::new(kind, reader, &scope, messages.clone());
     let mut backoff = Backoff::default();
     let mut last: Option<Trouble> = None;
     loop {
@@ -124,6 +126,7 @@ pub(crate) async fn reflect(
 struct Follower {
     kind: Kind,
     request: Request,
+    reader: Reader,
     /// Which objects are asked for.
     fields: Option<String>,
     messages: mpsc::Sender<Message>,
@@ -135,14 +138,14 @@ struct Follower {
 }
 
 impl Follower {
-    fn new(kind: Kind, scope: &Scope, messages: mpsc::Sender<Message>) -> Self {
+    fn new(kind: Kind, reader: Reader, scope: &Scope, messages: mpsc::Sender<Message>) -> Self {
         let (path, fields) = match scope {
             Scope::All => (kind.path(), None),
             Scope::Named(name) => (kind.path(), Some(format!("metadata.name={name}"))),
             Scope::Within(namespace) => (kind.path_within(namespace), None),
         };
         let request = Request::new(path);
-        Self { kind, request, fields, messages, position: None, is_streaming: true }
+        Self { kind, request, reader, fields, messages, position: None, is_streaming: true }
     }
 
     /// Lists if need be, then watches, until the watch ends.
@@ -239,7 +242,7 @@ impl Follower {
     }
 
     fn stage(&self, listing: &mut Listing, raw: &str) {
-        match decode::object(self.kind, raw) {
+        match decode::object(self.kind, raw, self.reader) {
             Ok(object) => listing.objects.insert(object),
             Err(broken) => listing.broken.push(*broken),
         }
@@ -256,7 +259,7 @@ impl Follower {
     }
 
     async fn changed(&mut self, raw: &str) -> Result<(), End> {
-        let (message, version) = match decode::object(self.kind, raw) {
+        let (message, version) = match decode::object(self.kind, raw, self.reader) {
             Ok(object) => {
                 let version = object.metadata().resource_version.clone();
                 (Message::Changed(object), version)

@@ -6,7 +6,7 @@
 mod body;
 mod error;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::kube::client::Body;
@@ -16,15 +16,17 @@ use http::{Method, Request};
 use k8s_openapi::api::core::v1::{Service, ServiceStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 pub use error::WriteError;
 
+use super::View;
 use super::connection::Connection;
 use super::decode;
 use super::gauges::{Gauges, OfWrite};
 use super::kind::{Kind, Name};
+use super::prune::Reader;
 use super::publish::Message;
 use super::trouble::with_causes;
 use crate::lease::Fence;
@@ -46,17 +48,13 @@ const LONGEST_MANAGER: usize = 128;
 #[derive(Clone, Debug)]
 pub struct ClusterWriter {
     connection: Arc<Connection>,
-    view: Arc<OnceLock<mpsc::Sender<Message>>>,
+    view: View,
     fence: Option<Fence>,
     gauges: Gauges,
 }
 
 impl ClusterWriter {
-    pub(super) fn new(
-        connection: Arc<Connection>,
-        view: Arc<OnceLock<mpsc::Sender<Message>>>,
-        gauges: Gauges,
-    ) -> Self {
+    pub(super) fn new(connection: Arc<Connection>, view: View, gauges: Gauges) -> Self {
         Self { connection, view, fence: None, gauges }
     }
 
@@ -238,7 +236,7 @@ impl ClusterWriter {
         let answer = self.send(Outgoing::new(kind, Method::DELETE, path, body)).await?;
         // Whoever holds another finalizer keeps the object, and the answer is the object then; else it is a Status, or
         // the object as it was last.
-        let kept = decode::object(kind, &answer).ok().filter(|object| {
+        let kept = decode::object(kind, &answer, self.reader()).ok().filter(|object| {
             let metadata = object.metadata();
             metadata.deletion_timestamp.is_some()
                 && metadata.finalizers.as_ref().is_some_and(|all| !all.is_empty())
@@ -258,7 +256,7 @@ impl ClusterWriter {
     async fn send_and_absorb(&self, request: Outgoing<'_>) -> Result<Object, WriteError> {
         let kind = request.kind;
         let answer = self.send(request).await?;
-        let object = decode::object(kind, &answer).map_err(|broken| {
+        let object = decode::object(kind, &answer, self.reader()).map_err(|broken| {
             WriteError::Unavailable(format!("the answer cannot be read: {}", broken.refusal.message))
         })?;
         self.tell(Message::Wrote(object.clone())).await;
@@ -302,8 +300,12 @@ impl ClusterWriter {
         }
     }
 
+    fn reader(&self) -> Reader {
+        self.view.get().map_or(Reader::Controller, |(_, reader)| *reader)
+    }
+
     async fn tell(&self, message: Message) {
-        if let Some(view) = self.view.get() {
+        if let Some((view, _)) = self.view.get() {
             // Without a reader nobody needs the view.
             let _ = view.send(message).await;
         }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::kube::decode;
 use crate::kube::kind::Kind;
+use crate::kube::prune::Reader;
 
 /// What a cluster sends, with much that nobody reads.
 fn sent() -> Vec<(Kind, Value)> {
@@ -113,7 +114,7 @@ fn whole(kind: Kind, sent: Value) -> Object {
 fn what_is_pruned_makes_no_difference_to_the_snapshot() {
     let (mut pruned, mut all) = (Objects::default(), Objects::default());
     for (kind, sent) in sent() {
-        pruned.insert(decode::object(kind, &sent.to_string()).unwrap());
+        pruned.insert(decode::object(kind, &sent.to_string(), Reader::Controller).unwrap());
         let mut object = whole(kind, sent);
         if kind == Kind::VirtualIP {
             // It stands in the snapshot as it is.
@@ -128,6 +129,25 @@ fn what_is_pruned_makes_no_difference_to_the_snapshot() {
         (1, 1, 1)
     );
     assert_eq!(snapshot.nodes["n1"].ready, Some(true));
+}
+
+#[test]
+fn a_speaker_keeps_what_it_decides_from() {
+    let (mut pruned, mut all) = (Objects::default(), Objects::default());
+    for (kind, sent) in sent() {
+        pruned.insert(decode::object(kind, &sent.to_string(), Reader::Speaker).unwrap());
+        all.insert(whole(kind, sent));
+    }
+    let (mut pruned, mut all) = (Snapshot::build(&pruned), Snapshot::build(&all));
+    for snapshot in [&mut pruned, &mut all] {
+        for service in snapshot.load_balancers.values_mut() {
+            // The pods and the address inside the cluster are kube-proxy's business.
+            service.backend_selector.clear();
+            service.cluster_ips.clear();
+        }
+        snapshot.virtual_ips.clear();
+    }
+    assert_eq!(pruned, all);
 }
 
 #[test]
@@ -152,8 +172,8 @@ fn what_nobody_reads_is_not_kept() {
         "internalTrafficPolicy",
         "phase",
     ];
-    for (kind, sent) in sent().into_iter().filter(|(kind, _)| !kind.is_own()) {
-        let kept = match decode::object(kind, &sent.to_string()).unwrap() {
+    for (kind, sent) in sent().into_iter().filter(|(kind, _)| !kind.is_own() && !kind.is_metallbs()) {
+        let kept = match decode::object(kind, &sent.to_string(), Reader::Controller).unwrap() {
             Object::Service(object) => serde_json::to_string(&object),
             Object::EndpointSlice(object) => serde_json::to_string(&object),
             Object::Node(object) => serde_json::to_string(&object),
@@ -170,7 +190,9 @@ fn what_nobody_reads_is_not_kept() {
 fn who_wrote_the_status_of_a_service_is_kept_while_it_shows_an_address() {
     let (_, mut sent) = sent().remove(0);
     let managers = |sent: &Value| -> Vec<String> {
-        let Object::Service(service) = decode::object(Kind::Service, &sent.to_string()).unwrap() else {
+        let Object::Service(service) =
+            decode::object(Kind::Service, &sent.to_string(), Reader::Controller).unwrap()
+        else {
             unreachable!()
         };
         let fields = service.metadata.managed_fields.into_iter().flatten();
@@ -186,7 +208,10 @@ fn who_wrote_the_status_of_a_service_is_kept_while_it_shows_an_address() {
 #[test]
 fn a_virtual_ip_keeps_all_of_its_metadata_since_it_is_replaced_as_a_whole() {
     let (kind, sent) = sent().remove(5);
-    let Object::VirtualIP(object) = decode::object(kind, &sent.to_string()).unwrap() else { unreachable!() };
+    let Object::VirtualIP(object) = decode::object(kind, &sent.to_string(), Reader::Controller).unwrap()
+    else {
+        unreachable!()
+    };
     let metadata = serde_json::to_value(&object.metadata).unwrap();
     let mut expected = sent["metadata"].clone();
     let fields = expected.as_object_mut().unwrap();

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::kube::decode;
+use crate::kube::prune::Reader;
 
 const KIND: Kind = Kind::VirtualIP;
 
@@ -14,7 +15,7 @@ fn virtual_ip(name: &str, uid: &str, version: u64) -> Object {
         "metadata": {"name": name, "uid": uid, "resourceVersion": version.to_string()},
         "spec": {"address": name, "pool": "a", "consumers": []},
     });
-    decode::object(KIND, &raw.to_string()).unwrap()
+    decode::object(KIND, &raw.to_string(), Reader::Controller).unwrap()
 }
 
 fn name(name: &str) -> Name {
@@ -152,7 +153,7 @@ fn a_broken_object_keeps_its_last_form_with_a_reason_until_it_is_mended_or_gone(
     let mut rig = Rig::listed(10, [virtual_ip("192.0.2.1", "u", 5), virtual_ip("192.0.2.2", "v", 6)]);
     let broken = |of: &str, version: u64| {
         let raw = json!({"metadata": {"name": of, "resourceVersion": version.to_string()}, "spec": 5});
-        *decode::object(KIND, &raw.to_string()).unwrap_err()
+        *decode::object(KIND, &raw.to_string(), Reader::Controller).unwrap_err()
     };
     rig.store.broken(KIND, broken("192.0.2.1", 12), rig.now);
     let view = rig.store.view(rig.now);
@@ -224,7 +225,7 @@ fn the_view_on_the_disk_stands_in_until_the_cluster_answers() {
 fn a_change_of_what_was_pruned_away_is_no_change() {
     let node = |version: u64, label: &str| {
         let raw = json!({"metadata": {"name": "n1", "resourceVersion": version.to_string(), "labels": {"a": label}}});
-        decode::object(Kind::Node, &raw.to_string()).unwrap()
+        decode::object(Kind::Node, &raw.to_string(), Reader::Controller).unwrap()
     };
     let now = Instant::now();
     let mut store = Store::new(&[Kind::Node]);
