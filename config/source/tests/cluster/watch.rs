@@ -3,8 +3,10 @@
 
 use anyhow::Result;
 use ferrolb_config::reason::Reason;
+use ferrolb_control_plane::Account;
+use ferrolb_source::kube::{Cluster, Interest, KubeOptions};
 
-use crate::stage::{load_balancer, service, shared, until, watched};
+use crate::stage::{PATIENCE, load_balancer, options, service, shared, until, virtual_ip, watched};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_view_follows_what_is_created_edited_and_deleted() -> Result<()> {
@@ -59,11 +61,9 @@ async fn a_kind_that_is_not_installed_is_refused_and_the_others_are_followed() -
 #[tokio::test(flavor = "multi_thread")]
 async fn a_right_that_is_missing_is_named() -> Result<()> {
     let plane = shared()?;
-    let speaker = plane.kubeconfig(&ferrolb_control_plane::Account::speaker())?;
-    let options =
-        ferrolb_source::kube::KubeOptions { kubeconfig: Some(speaker), ..crate::stage::options(plane)? };
-    let cluster = ferrolb_source::kube::Cluster::connect(options).await?;
-    let interest = ferrolb_source::kube::Interest::Speaker { node: "n1".to_owned() };
+    let kubeconfig = Some(plane.kubeconfig(&Account::speaker())?);
+    let cluster = Cluster::connect(KubeOptions { kubeconfig, ..options(plane)? }).await?;
+    let interest = Interest::Speaker { node: "n1".to_owned() };
     let objects = cluster.watch(interest).await?;
     let view = objects.borrow().clone();
     let refused: Vec<String> = view.refused.iter().map(ToString::to_string).collect();
@@ -87,7 +87,7 @@ async fn an_object_that_cannot_be_read_keeps_its_last_good_form_and_harms_no_oth
     let patch = r#"[{"op":"replace","path":"/spec/versions/0/schema/openAPIV3Schema","value":{"type":"object","x-kubernetes-preserve-unknown-fields":true}}]"#;
     plane.kubectl().run(&["patch", "crd", "addresspools.ferrolb.io", "--type=json", "-p", patch])?;
     let edit = r#"{"spec":{"addresses":"192.0.2.0/24"}}"#;
-    let edited = tokio::time::timeout(crate::stage::PATIENCE, async {
+    let edited = tokio::time::timeout(PATIENCE, async {
         while plane.kubectl().run(&["patch", "addresspool", "odd", "--type=merge", "-p", edit]).is_err() {
             tokio::time::sleep(std::time::Duration::from_millis(200)).await;
         }
@@ -99,5 +99,32 @@ async fn an_object_that_cannot_be_read_keeps_its_last_good_form_and_harms_no_oth
     assert!(view.refused[0].to_string().starts_with("AddressPool odd: "), "{}", view.refused[0]);
     plane.kubectl().run(&["delete", "addresspool", "odd"])?;
     until(&mut objects, "nothing refused", |view| view.refused.is_empty() && view.pools.is_empty()).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_the_rights_that_are_installed_nothing_is_refused() -> Result<()> {
+    let plane = ferrolb_control_plane::ControlPlane::start(ferrolb_control_plane::Options::default())?;
+    let base = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/base");
+    plane.kubectl().run(&["apply", "--server-side", "-k", base])?;
+    plane.kubectl().run(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"])?;
+    let speaker = Interest::Speaker { node: "n1".to_owned() };
+    for (account, interest) in [(Account::controller(), Interest::Controller), (Account::speaker(), speaker)]
+    {
+        let options = KubeOptions { kubeconfig: Some(plane.kubeconfig(&account)?), ..KubeOptions::default() };
+        let cluster = Cluster::connect(options).await?;
+        let mut objects = cluster.watch(interest.clone()).await?;
+        until(&mut objects, "everything", |view| view.freshness.is_whole() && view.refused.is_empty())
+            .await?;
+        if interest == Interest::Controller {
+            let (_stop, stopped) = tokio::sync::watch::channel(false);
+            let mut campaign = cluster.campaign("ferrolb-controller", "a".to_owned(), stopped);
+            let leads = campaign.leadership.wait_for(|leadership| leadership.is_leading());
+            tokio::time::timeout(PATIENCE, leads).await??;
+            let writer = cluster.writer().fenced(campaign.fence);
+            let created = writer.create_virtual_ip(&virtual_ip("192.0.2.1")?).await?;
+            writer.delete_virtual_ip(&created).await?;
+        }
+    }
     Ok(())
 }
