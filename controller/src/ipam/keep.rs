@@ -113,7 +113,7 @@ pub(super) fn give_back<'a>(cases: &mut [Case<'a>], given: &Given<'a>, place: &m
     }
     let mut waiting: HashMap<(&str, &str), &mut Case<'a>> = cases
         .iter_mut()
-        .filter(|case| !case.recorded && case.claim.standing == Standing::Open)
+        .filter(|case| case.claim.standing == Standing::Open)
         .map(|case| ((case.claim.consumer.namespace.as_str(), case.claim.consumer.name.as_str()), case))
         .collect();
     for (address, retained) in kept {
@@ -124,7 +124,9 @@ pub(super) fn give_back<'a>(cases: &mut [Case<'a>], given: &Given<'a>, place: &m
                 continue;
             };
             let wants = right(case.claim, held, &place.ground, given.unread) == Some(Right::Firm);
-            let fits = wants && case.has_room_for(address);
+            // Half of a pair may be back already, if the controller died in between.
+            let is_of_one_pool = case.firm.iter().all(|other| other.pool == held.pool);
+            let fits = wants && is_of_one_pool && case.has_room_for(address);
             if fits && place.tenancy.seat(address, held.pool, case.claim).is_ok() {
                 case.firm.push(held);
                 is_back = true;

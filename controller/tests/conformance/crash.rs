@@ -116,6 +116,23 @@ fn a_pool_that_goes_survives_a_death_after_every_write() {
     dies_anywhere(&world);
 }
 
+#[test]
+fn retention_and_return_survive_a_death_after_every_write() {
+    let mut world = world();
+    world.pool("p", &["1.2.3.0/29", "1000::/125"]).spec.retention = Some("1h".to_owned());
+    world.settle();
+    world.delete("a");
+    world.delete("dual");
+    world.service("new");
+    dies_anywhere(&world);
+    world.settle();
+    world.wait(60);
+    world.service("dual").policy("RequireDualStack");
+    dies_anywhere(&world);
+    world.wait(3_600);
+    dies_anywhere(&world);
+}
+
 /// Records an address for a Service, as a controller that died on the way left it.
 fn record(world: &mut World, address: &str, pool: &str, name: &str) {
     let ip = address.parse().unwrap();

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use ferrolb_config::api::{AddressPoolSpec, PoolQuota};
 use ferrolb_config::reason::Reason;
 use ferrolb_config::snapshot::TrafficPolicy;
 use ferrolb_config::{ServiceName, Snapshot};
@@ -14,7 +15,7 @@ use ferrolb_controller::ipam::{Claim, Given, Unread, allocate};
 use ferrolb_controller::plan::ServicePlan;
 use proptest::prelude::*;
 
-use crate::world::{Edit, World, service_name, tcp, udp};
+use crate::world::{Edit, Serve, World, service_name, tcp, udp};
 
 /// One edit by a user.
 #[derive(Clone, Debug)]
@@ -25,6 +26,17 @@ enum Change {
     DeletePool(usize),
     AutoAssign(usize, bool),
     AvoidBuggy(usize, bool),
+    Terms(usize, Terms),
+    Wait,
+}
+
+/// Whom a pool serves, how much, and for how long.
+#[derive(Clone, Copy, Debug)]
+enum Terms {
+    Open,
+    Fenced,
+    Quota,
+    Retention,
 }
 
 #[derive(Clone, Debug)]
@@ -92,7 +104,13 @@ fn change() -> impl Strategy<Value = Change> {
         1 => (0..POOLS.len()).prop_map(Change::DeletePool),
         1 => (0..POOLS.len(), any::<bool>()).prop_map(|(pool, on)| Change::AutoAssign(pool, on)),
         1 => (0..POOLS.len(), any::<bool>()).prop_map(|(pool, on)| Change::AvoidBuggy(pool, on)),
+        3 => (0..POOLS.len(), terms()).prop_map(|(pool, terms)| Change::Terms(pool, terms)),
+        2 => Just(Change::Wait),
     ]
+}
+
+fn terms() -> impl Strategy<Value = Terms> {
+    prop_oneof![Just(Terms::Open), Just(Terms::Fenced), Just(Terms::Quota), Just(Terms::Retention)]
 }
 
 fn edit(world: &mut World, change: &Change) {
@@ -115,6 +133,23 @@ fn edit(world: &mut World, change: &Change) {
                 pool.spec.avoid_buggy_ips = *on;
             }
         }
+        Change::Terms(pool, terms) => {
+            if let Some(pool) = world.objects.pools.get_mut(POOLS[*pool]).map(Arc::make_mut) {
+                pool.spec = AddressPoolSpec {
+                    addresses: pool.spec.addresses.clone(),
+                    auto_assign: pool.spec.auto_assign,
+                    avoid_buggy_ips: pool.spec.avoid_buggy_ips,
+                    ..AddressPoolSpec::default()
+                };
+                match terms {
+                    Terms::Open => {}
+                    Terms::Fenced => drop(pool.namespaces(&["other"])),
+                    Terms::Quota => pool.spec.quota = Some(PoolQuota { per_namespace: Some(2) }),
+                    Terms::Retention => pool.spec.retention = Some("1h".to_owned()),
+                }
+            }
+        }
+        Change::Wait => world.wait(1_800),
     }
 }
 
@@ -178,6 +213,12 @@ fn check(world: &World) {
     let outcome = outcome(world);
     for (address, record) in &world.plan.virtual_ips {
         assert!(!record.consumers.is_empty(), "{address} is recorded for nobody");
+        if record.released_at.is_some() {
+            assert!(world.plan.next_deadline.is_some(), "{address} is kept for ever");
+            let holds = |(addresses, _): &(BTreeSet<IpAddr>, _)| addresses.contains(address);
+            assert!(!outcome.values().any(holds), "{address} is kept and in use");
+            continue;
+        }
         let mut ports = BTreeSet::new();
         let mut keys = BTreeSet::new();
         let mut backends = BTreeSet::new();
@@ -200,6 +241,13 @@ fn check(world: &World) {
         let broken = snapshot.pools.values().any(|pool| pool.accepting.is_err());
         let inside = snapshot.pools.get(&record.pool).is_some_and(|pool| pool.contains(*address));
         assert!(inside || broken, "{address} is not of pool {}", record.pool);
+        let admitted = snapshot.pools.get(&record.pool).is_some_and(|pool| {
+            record.consumers.iter().all(|consumer| pool.admits(&consumer.namespace, None, &BTreeMap::new()))
+        });
+        // A Service whose own wish cannot be read keeps what it has.
+        let frozen =
+            record.consumers.iter().any(|consumer| outcome[&service_name(&consumer.name)].1.is_some());
+        assert!(admitted || broken || frozen, "{address} is held by somebody whom its pool does not serve");
         // Groups are an equivalence: all addresses of a Service are in one, and no other one has its name.
         for (other, other_record) in &world.plan.virtual_ips {
             let linked = record.consumers.iter().any(|one| {
@@ -294,10 +342,9 @@ proptest! {
             for (name, (addresses, reason)) in &before {
                 let edited = matches!(change, Change::Service(index, _) | Change::DeleteService(index)
                     if *name == service_name(&crate::properties::name(*index)));
-                let of_pools = !matches!(change, Change::Service(..) | Change::DeleteService(_));
-                // The record does not say which pods a sharer had, so there the younger sharer loses, edited or not.
-                let of_pods = matches!(change, Change::Service(_, Wish::Local(_)));
-                if !edited && !of_pools && !of_pods && reason.is_none() {
+                let of_pools =
+                    !matches!(change, Change::Service(..) | Change::DeleteService(_) | Change::Wait);
+                if !edited && !of_pools && reason.is_none() {
                     prop_assert!(
                         now.get(name).is_some_and(|(now, _)| now.is_superset(addresses)),
                         "{change:?} moved {name} from {addresses:?} to {:?}", now.get(name)
