@@ -62,10 +62,10 @@ fn what_kube_proxy_translates_passes_and_what_it_does_not_is_refused() {
         translate_as_kube_proxy(&rig)?;
         let running = start(&rig, unasked())?;
         for vip in BOTH {
-            ensure!(
-                !refused(&rig, SocketAddr::new(vip, 81))?,
-                "{vip} is new: kube-proxy may not know it yet"
-            );
+            let refused = refused(&rig, SocketAddr::new(vip, 81))?;
+            ensure!(!refused, "{vip} is new: kube-proxy may not know it yet");
+        }
+        for vip in BOTH {
             eventually("the refusal", PATIENCE, || refused(&rig, SocketAddr::new(vip, 81)))?;
             ensure!(rig.ask(vip, 80)?.0 == "n1");
             let answer = rig.lab.client.run(|| {
