@@ -16,7 +16,7 @@ use ferrolb_speaker::datapath::Mode;
 use ferrolb_speaker::intent::intent;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use serde_json::json;
+use serde_json::{Value, json};
 
 const SERVICES: usize = 10_000;
 const RUNS: usize = 9;
@@ -66,12 +66,13 @@ fn objects() -> anyhow::Result<Objects> {
     for number in 0..SERVICES {
         let (name, address) =
             (format!("service-{number}"), format!("10.0.{}.{}", number / 250, number % 250 + 1));
-        let metadata = |name: &str| {
+        let metadata = |name: &str, labels: Value| {
             json!({ "namespace": "default", "name": name, "uid": format!("6d1f2a5e-0000-4000-8000-{number:012}"),
-                    "resourceVersion": number.to_string(), "creationTimestamp": "2026-11-21T12:00:00Z" })
+                    "resourceVersion": number.to_string(), "creationTimestamp": "2026-11-21T12:00:00Z",
+                    "labels": labels })
         };
         let service = json!({
-            "metadata": metadata(&name),
+            "metadata": metadata(&name, Value::Null),
             "spec": { "type": "LoadBalancer", "clusterIP": "10.96.0.1", "clusterIPs": ["10.96.0.1"],
                       "externalTrafficPolicy": "Cluster", "ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack",
                       "selector": { "app": name }, "sessionAffinity": "None",
@@ -79,14 +80,17 @@ fn objects() -> anyhow::Result<Objects> {
             "status": { "loadBalancer": { "ingress": [{ "ip": address, "ipMode": "VIP" }] } },
         });
         let slice_name = format!("{name}-abcde");
-        let mut slice = json!({
-            "metadata": metadata(&slice_name), "addressType": "IPv4", "ports": [{ "name": "", "port": 8080, "protocol": "TCP" }],
-            "endpoints": [1, 2, 3].map(|node| json!({ "addresses": [format!("10.244.{node}.10")],
-                "nodeName": format!("n{node}"), "conditions": { "ready": true, "serving": true, "terminating": false } })),
+        let endpoints = [1, 2, 3].map(|node| {
+            json!({ "addresses": [format!("10.244.{node}.10")], "nodeName": format!("n{node}"),
+                    "conditions": { "ready": true, "serving": true, "terminating": false } })
         });
-        slice["metadata"]["labels"] = json!({ "kubernetes.io/service-name": name });
+        let slice = json!({
+            "metadata": metadata(&slice_name, json!({ "kubernetes.io/service-name": name })),
+            "addressType": "IPv4", "endpoints": endpoints,
+            "ports": [{ "name": "", "port": 8080, "protocol": "TCP" }],
+        });
         let virtual_ip = json!({
-            "metadata": metadata(&address),
+            "metadata": metadata(&address, Value::Null),
             "spec": { "address": address, "pool": "lan", "consumers": [{ "kind": "Service", "namespace": "default",
                       "name": name, "ports": [{ "protocol": "TCP", "port": 80 }] }] },
             "status": { "layer2": [{ "segment": "10.0.0.0/16", "interface": "eth0", "node": "n1", "term": 1,
