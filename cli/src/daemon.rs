@@ -35,7 +35,7 @@ pub fn controller(arguments: ControllerArguments) -> anyhow::Result<()> {
                 let options = ClusterOptions {
                     kube,
                     identity: identity()?,
-                    scope: Scope { load_balancer_class: arguments.load_balancer_class },
+                    scope: arguments.load_balancer_class.map_or(Scope::Ours, Scope::Class),
                 };
                 ferrolb_controller::in_cluster(options, shutdown.subscribe()).await.context("the controller")
             }

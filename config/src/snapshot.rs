@@ -63,18 +63,31 @@ pub struct Snapshot {
 
 /// What a program was told that decides which objects are its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Scope {
-    /// `--load-balancer-class`: Services of just this class are ours. `None`: those without a class, and those of
-    /// [`LOAD_BALANCER_CLASS`].
-    pub load_balancer_class: Option<String>,
+pub enum Scope {
+    /// Services without a class, and those of [`LOAD_BALANCER_CLASS`].
+    #[default]
+    Ours,
+    /// `--load-balancer-class`: Services of just this class.
+    Class(String),
+    /// Services of every class: whom a VirtualIP records was judged by the controller, and speakers need not be told.
+    Every,
 }
 
 impl Scope {
     /// Whether Services of `class` are ours (KEP-1959).
     pub fn admits(&self, class: Option<&str>) -> bool {
-        match (&self.load_balancer_class, class) {
-            (Some(ours), class) => class == Some(ours),
-            (None, class) => class.is_none_or(|class| class == LOAD_BALANCER_CLASS),
+        match self {
+            Self::Ours => class.is_none_or(|class| class == LOAD_BALANCER_CLASS),
+            Self::Class(ours) => class == Some(ours),
+            Self::Every => true,
+        }
+    }
+
+    /// The class that a Service may name to be ours.
+    pub fn class(&self) -> &str {
+        match self {
+            Self::Class(ours) => ours,
+            Self::Ours | Self::Every => LOAD_BALANCER_CLASS,
         }
     }
 }

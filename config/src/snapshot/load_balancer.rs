@@ -230,7 +230,7 @@ pub(super) fn build(
 }
 
 fn of_other_class(name: &ServiceName, class: &str, scope: &Scope) -> Refusal {
-    let ours = scope.load_balancer_class.as_deref().unwrap_or(LOAD_BALANCER_CLASS);
+    let ours = scope.class();
     let message = format!("the class \"{class}\" is another controller's");
     let object = ObjectRef::namespaced("Service", name);
     Refusal::warning(Reason::OtherLoadBalancerClass, object, message)

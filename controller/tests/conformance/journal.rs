@@ -113,7 +113,7 @@ fn ctrl_044_a_controller_with_a_class_serves_just_that_class() {
     ] {
         let mut world = world();
         world.service("s1").spec().load_balancer_class = class.map(str::to_owned);
-        let scope = Scope { load_balancer_class: told.map(str::to_owned) };
+        let scope = told.map_or(Scope::Ours, |class| Scope::Class(class.to_owned()));
         let snapshot = Snapshot::build_within(&world.objects, &scope);
         assert_eq!(snapshot.load_balancers.len() == 1, ours, "{told:?} {class:?}");
     }

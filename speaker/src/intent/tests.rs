@@ -440,3 +440,43 @@ fn a_port_that_two_services_want_stays_with_the_older_and_sctp_is_refused() {
     let reasons: Vec<Reason> = intent.refused.iter().map(|refusal| refusal.reason).collect();
     assert_eq!(reasons, [Reason::SharingConflict, Reason::UnsupportedProtocol]);
 }
+
+#[test]
+fn an_external_address_is_announced_only_if_its_pool_serves_the_namespace() {
+    let pool = |namespaces: &str| {
+        format!(
+            "apiVersion: ferrolb.io/v1beta1\nkind: AddressPool\nmetadata: {{name: shared}}\n\
+             spec: {{addresses: [203.0.113.0/24], serviceAllocation: {{namespaces: [{namespaces}]}}}}\n---\n"
+        )
+    };
+    let external = "apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: default, annotations: \
+                    {ferrolb.io/external-ips-from: shared}}\nspec: {type: ClusterIP, ports: [{port: 80}]}\n---\n";
+    let vip = vip("203.0.113.1", "web", &["web"])
+        .replace("pool: lan", "pool: shared")
+        .replace("name: web}", "name: web, purpose: ExternalIP}");
+    let endpoints = slice("web", &[("10.0.0.1", "n1", "ready: true")]);
+    let doing = |namespaces: &str| {
+        on("n1", &[&pool(namespaces), &advertisement("all", ""), external, &vip, &endpoints])
+    };
+    let address: IpAddr = "203.0.113.1".parse().unwrap();
+    assert_eq!(doing("default").vips[&address].here, Ok(()));
+    let obstacle = doing("other").vips[&address].here.clone().unwrap_err();
+    assert_eq!(obstacle.reason, Reason::PoolNotAllowed);
+    assert!(obstacle.message.contains("namespace default"), "{}", obstacle.message);
+}
+
+#[test]
+fn under_policy_cluster_an_endpoint_without_a_node_counts_and_under_local_it_does_not() {
+    let parts = |more: &str| {
+        let (web, endpoints) = (service("web", more), slice("web", &[("10.0.0.1", "-", "ready: true")]));
+        [advertisement("all", ""), web, vip("192.0.2.1", "web", &["web"]), endpoints]
+    };
+    let here = |more: &str| {
+        let parts = parts(more);
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        let address: IpAddr = "192.0.2.1".parse().unwrap();
+        on("n1", &parts).vips[&address].here.clone().map_err(|obstacle| obstacle.reason)
+    };
+    assert_eq!(here(""), Ok(()));
+    assert_eq!(here(LOCAL), Err(Reason::NoLocalEndpoints));
+}

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ferrolb_config::api::VirtualIPSpec;
+use ferrolb_config::api::{Purpose, VirtualIPSpec};
 use ferrolb_config::reason::Reason;
 use ferrolb_config::snapshot::{Advertisement, LoadBalancer, Snapshot, TrafficPolicy};
 
@@ -24,6 +24,9 @@ pub(super) struct Wish<'a> {
     /// The nodes that may carry the address.
     pub(super) nodes: Arc<BTreeSet<String>>,
     pool: &'a str,
+    /// The Service has the address as an external one, and its namespace may not use the pool (any more): whoever may
+    /// write a Service must not draw traffic to an address of his choice (CVE-2020-8554).
+    fenced_off: bool,
 }
 
 impl<'a> Wish<'a> {
@@ -43,7 +46,10 @@ impl<'a> Wish<'a> {
         let answering = Answering::new(snapshot, &service.name, address);
         let selected = nodes.selected_by(&advertisements);
         let anyhow = service.announce_without_endpoints;
+        let may_draw = pool.is_some_and(|pool| snapshot.may_draw(service, pool));
+        let fenced_off = service.purpose == Purpose::ExternalIP && !may_draw;
         let nodes = match service.traffic_policy {
+            _ if fenced_off => Arc::default(),
             _ if answering.is_empty() => {
                 if anyhow {
                     selected
@@ -60,13 +66,20 @@ impl<'a> Wish<'a> {
                 if both.is_empty() && anyhow { selected } else { Arc::new(both) }
             }
         };
-        Wish { service, advertisements, answering, nodes, pool: &spec.pool }
+        Wish { service, advertisements, answering, nodes, pool: &spec.pool, fenced_off }
     }
 
     /// Why this Service is announced from no node, if that is so for everyone alike.
     fn why_nowhere(&self) -> Option<Obstacle> {
         let name = &self.service.name;
-        if self.advertisements.is_empty() {
+        if self.fenced_off {
+            let message = format!(
+                "AddressPool {} does not serve namespace {}, so its addresses are not announced as external ones of \
+                 Service {name}",
+                self.pool, name.namespace
+            );
+            Some(Obstacle::new(Reason::PoolNotAllowed, message))
+        } else if self.advertisements.is_empty() {
             let message = format!("no L2Advertisement selects AddressPool {} and Service {name}", self.pool);
             Some(Obstacle::new(Reason::NotAdvertised, message))
         } else if self.answering.is_empty() && !self.service.announce_without_endpoints {

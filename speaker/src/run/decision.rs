@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ferrolb_config::snapshot::Scope;
 use ferrolb_config::{Freshness, Objects, Snapshot};
 
 use crate::intent::{Intent, intent};
@@ -46,7 +47,8 @@ impl Decision {
         if before.as_ref().is_some_and(|before| decides_alike(before, objects)) {
             return false;
         }
-        let intent = intent(&Snapshot::build(objects), &options.node_name, options.mode);
+        let intent =
+            intent(&Snapshot::build_within(objects, &Scope::Every), &options.node_name, options.mode);
         if before.is_some() && *self.intent == intent {
             return false;
         }
@@ -81,14 +83,31 @@ fn decides_alike(before: &Objects, now: &Objects) -> bool {
                 name == new_name && (Arc::ptr_eq(old, new) || same(old, new))
             })
     }
-    alike(&before.virtual_ips, &now.virtual_ips, |old, new| old.spec == new.spec)
-        && alike(&before.services, &now.services, PartialEq::eq)
-        && alike(&before.endpoint_slices, &now.endpoint_slices, PartialEq::eq)
-        && alike(&before.nodes, &now.nodes, PartialEq::eq)
-        && alike(&before.namespaces, &now.namespaces, PartialEq::eq)
-        && alike(&before.pools, &now.pools, PartialEq::eq)
-        && alike(&before.l2_advertisements, &now.l2_advertisements, PartialEq::eq)
-        && before.refused == now.refused
+    // Whatever is added to a view has to be thought of here.
+    let Objects {
+        pools,
+        l2_advertisements,
+        virtual_ips,
+        speakers: _,
+        services,
+        endpoint_slices,
+        nodes,
+        namespaces,
+        metallb_pools,
+        metallb_l2_advertisements,
+        refused,
+        freshness: _,
+    } = now;
+    alike(&before.virtual_ips, virtual_ips, |old, new| old.spec == new.spec)
+        && alike(&before.services, services, PartialEq::eq)
+        && alike(&before.endpoint_slices, endpoint_slices, PartialEq::eq)
+        && alike(&before.nodes, nodes, PartialEq::eq)
+        && alike(&before.namespaces, namespaces, PartialEq::eq)
+        && alike(&before.pools, pools, PartialEq::eq)
+        && alike(&before.l2_advertisements, l2_advertisements, PartialEq::eq)
+        && alike(&before.metallb_pools, metallb_pools, PartialEq::eq)
+        && alike(&before.metallb_l2_advertisements, metallb_l2_advertisements, PartialEq::eq)
+        && before.refused == *refused
 }
 
 #[cfg(test)]
