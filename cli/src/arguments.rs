@@ -124,6 +124,10 @@ pub struct ControllerArguments {
     /// of ferrolb.io/ferrolb]
     #[arg(long, value_name = "CLASS", env = "FERROLB_LOAD_BALANCER_CLASS")]
     pub load_balancer_class: Option<String>,
+
+    /// In a cluster, serve /metrics, /healthz and /readyz here [default: [::]:7473 in a pod, else nowhere]
+    #[arg(long, value_name = "ADDRESS:PORT", env = "FERROLB_METRICS_ADDRESS")]
+    pub metrics_address: Option<SocketAddr>,
 }
 
 /// Where manifests are read and where the program keeps what it decides and observes.
@@ -178,7 +182,7 @@ pub struct NodeArguments {
     #[arg(long, value_enum, env = "FERROLB_DATA_PATH")]
     pub data_path: Option<DataPathMode>,
 
-    /// Where metrics and probes are served [default: 0.0.0.0:7473 in a cluster, nowhere without]
+    /// Where metrics and probes are served [default: [::]:7473 in a cluster, nowhere without]
     #[arg(long, value_name = "ADDRESS:PORT", env = "FERROLB_METRICS_ADDRESS")]
     pub metrics_address: Option<SocketAddr>,
 

@@ -4,13 +4,12 @@
 //! The daemons: controller, speaker, and both in one process.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::Context;
 use ferrolb_config::snapshot::Scope;
 use ferrolb_controller::ClusterOptions;
 use ferrolb_source::kube::KubeOptions;
-use ferrolb_source::metrics::DEFAULT_PORT;
+use ferrolb_source::metrics::everywhere;
 use ferrolb_speaker::datapath::Mode;
 use ferrolb_speaker::{Options, Source};
 use tokio::runtime::Runtime;
@@ -32,7 +31,10 @@ pub fn controller(arguments: ControllerArguments) -> anyhow::Result<()> {
         match arguments.origin.choose() {
             Origin::Folder(folders) => run_controller(folders, &shutdown).await,
             Origin::Cluster(kube) => {
+                let in_pod = kube.kubeconfig.is_none();
+                let usual = in_pod.then(everywhere);
                 let options = ClusterOptions {
+                    metrics_address: arguments.metrics_address.or(usual),
                     kube,
                     identity: identity()?,
                     scope: arguments.load_balancer_class.map_or(Scope::Ours, Scope::Class),
@@ -101,8 +103,7 @@ async fn run_speaker(source: Source, node: NodeArguments, shutdown: &Shutdown) -
         (Some(DataPathMode::Nftables), _) | (None, Source::Directory { .. }) => Mode::NFTables,
     };
     let in_cluster = matches!(source, Source::Cluster(_));
-    let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, DEFAULT_PORT));
-    let metrics_address = node.metrics_address.or(in_cluster.then_some(everywhere));
+    let metrics_address = node.metrics_address.or_else(|| in_cluster.then(everywhere));
     let node_name = match node.node_name {
         Some(name) => name,
         None => host_name()?,

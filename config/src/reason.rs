@@ -102,6 +102,8 @@ pub enum Reason {
     KindNotInstalled,
     /// The API server refuses what FerroLB asks of it: a right is missing.
     Forbidden,
+    /// Somebody else keeps changing what FerroLB writes.
+    Contended,
 }
 
 impl fmt::Display for Reason {

@@ -6,7 +6,8 @@
 //! Each part of the program registers its own metrics in one [`Registry`], which is then served.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
@@ -27,6 +28,16 @@ pub const DEFAULT_PORT: u16 = 7473;
 pub const PREFIX: &str = "ferrolb";
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Every address of the machine, at the usual port: where probes look. `[::]` takes IPv4 as well, and cannot be listened
+/// on where the kernel has no IPv6.
+pub fn everywhere() -> SocketAddr {
+    if Path::new("/proc/net/if_inet6").exists() {
+        SocketAddr::from((Ipv6Addr::UNSPECIFIED, DEFAULT_PORT))
+    } else {
+        SocketAddr::from((Ipv4Addr::UNSPECIFIED, DEFAULT_PORT))
+    }
+}
 
 /// Why the endpoint cannot be served.
 #[derive(Debug, Error)]

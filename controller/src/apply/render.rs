@@ -12,6 +12,7 @@ mod services;
 pub(super) use configuration::configuration;
 pub(super) use departed::departed;
 pub(crate) use departed::{PATIENCE, may_depart};
-pub(super) use external::{external_ips, in_sight, lists_of_external_ips, put_external_ips};
+pub(crate) use external::in_sight;
+pub(super) use external::{external_ips, lists_of_external_ips, put_external_ips};
 pub(super) use records::records;
 pub(super) use services::{has_our_condition, only_addresses, service_name, services, shown};

@@ -47,6 +47,6 @@ pub(in crate::apply) fn external_ips(service: &Service) -> Vec<IpAddr> {
 }
 
 /// Every address under which a Service can be reached from outside.
-pub(in crate::apply) fn in_sight(service: &Service) -> BTreeSet<IpAddr> {
+pub(crate) fn in_sight(service: &Service) -> BTreeSet<IpAddr> {
     shown(service).into_iter().chain(external_ips(service)).collect()
 }

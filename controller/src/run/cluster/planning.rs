@@ -6,13 +6,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ferrolb_config::reason::Refusal;
 use ferrolb_config::snapshot::Scope;
-use ferrolb_config::{Objects, Snapshot};
+use ferrolb_config::{Objects, ServiceName, Snapshot};
 use jiff::Timestamp;
 use tracing::debug;
 
 use crate::apply::{PATIENCE, Step, Target, may_depart, steps};
-use crate::plan::plan;
+use crate::plan::{ServicePlan, plan};
 use crate::run::now;
 
 /// The kinds without which nobody can tell whose an address is.
@@ -24,6 +25,8 @@ pub(super) struct Planned {
     pub(super) view: Arc<Objects>,
     /// What has to be written.
     pub(super) steps: Vec<Step>,
+    /// Services that others serve.
+    pub(super) foreign: Vec<(ServiceName, Refusal)>,
     /// In how long to plan again though nothing changes.
     pub(super) deadline: Option<Duration>,
     /// How long it took.
@@ -44,6 +47,11 @@ pub(super) fn planned(view: Arc<Objects>, scope: &Scope) -> Planned {
     let deadline = [released, departed].into_iter().flatten().min();
     let steps = steps(&plan, &view, Target::Cluster, &now());
     let services = plan.services.len();
+    let foreign = plan.services.iter().filter_map(|(name, service)| match service {
+        ServicePlan::Foreign { refusal } => Some((name.clone(), refusal.clone())),
+        _ => None,
+    });
+    let foreign = foreign.collect();
     drop((snapshot, plan));
     let took = start.elapsed();
     debug!(
@@ -52,7 +60,7 @@ pub(super) fn planned(view: Arc<Objects>, scope: &Scope) -> Planned {
         took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         "planned"
     );
-    Planned { view, steps, deadline, took }
+    Planned { view, steps, foreign, deadline, took }
 }
 
 /// Whether addresses may be given and taken by what `view` shows.

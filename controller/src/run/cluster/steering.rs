@@ -8,13 +8,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use ferrolb_config::Objects;
+use ferrolb_config::reason::Reason;
 use ferrolb_config::snapshot::Scope;
+use ferrolb_source::events::{Event, Recorder};
 use ferrolb_source::kube::{ClusterWriter, WriteError};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep_until;
-use tracing::{error, warn};
+use tracing::{debug, error, warn};
 
+use super::news::{self, Foreign};
 use super::planning::{Planned, is_usable, planned};
 use super::request;
 use super::traffic::{Ticket, Traffic, Verdict};
@@ -27,11 +30,32 @@ const SHARE: u32 = 4;
 /// The same while there is more to be written than can be: a newer plan would only add to it.
 const SHARE_UNDER_LOAD: u32 = 12;
 
+/// After a rest so much time of planning is free of waits: one change brings about a few plans, since what is written
+/// for it changes the view again.
+const ALLOWANCE: Duration = Duration::from_secs(1);
+
+/// How often to plan.
+struct Pace {
+    /// When the time that planning took will have been rested for.
+    paid_until: Instant,
+}
+
+impl Pace {
+    /// When to plan next, after a plan that calls for a rest of `rest`.
+    fn next(&mut self, rest: Duration, now: Instant) -> Instant {
+        let since = now.checked_sub(ALLOWANCE).unwrap_or(now);
+        self.paid_until = self.paid_until.max(since) + rest;
+        (now + PACE).max(self.paid_until)
+    }
+}
+
 /// A write that came back.
 struct Landed {
     ticket: Ticket,
     write: Write,
     result: Result<(), WriteError>,
+    /// What is to be told if it was done.
+    news: Vec<Event>,
 }
 
 /// Plans and writes for as long as it is polled. Dropping it starts no further write; requests that are out may still
@@ -40,6 +64,7 @@ pub(super) async fn steer(
     mut view: watch::Receiver<Arc<Objects>>,
     writer: ClusterWriter,
     scope: &Arc<Scope>,
+    recorder: &Recorder,
 ) -> anyhow::Result<()> {
     let mut traffic = Traffic::default();
     let mut flights: JoinSet<Landed> = JoinSet::new();
@@ -47,15 +72,18 @@ pub(super) async fn steer(
     // The first view counts as a change.
     let mut is_due = true;
     let mut next_plan = Instant::now();
+    let mut pace = Pace { paid_until: next_plan };
     let mut deadline = None;
+    let mut foreign = Foreign::default();
     view.mark_changed();
     loop {
         let now = Instant::now();
         while let Some((ticket, write)) = traffic.take(now) {
             let writer = writer.clone();
+            let news = news::of(&write, traffic.view());
             flights.spawn(async move {
                 let result = request::send(&writer, &write).await;
-                Landed { ticket, write, result }
+                Landed { ticket, write, result, news }
             });
         }
         let due = [traffic.wake(), deadline].into_iter().flatten().min();
@@ -64,7 +92,6 @@ pub(super) async fn steer(
             is_due = false;
             let current = Arc::clone(&view.borrow_and_update());
             if is_usable(&current) {
-                next_plan = now + PACE;
                 let scope = Arc::clone(scope);
                 planning.spawn_blocking(move || planned(current, &scope));
             }
@@ -77,18 +104,25 @@ pub(super) async fn steer(
         let wake = [wake, traffic.resumes(now)].into_iter().flatten().min();
         tokio::select! {
             Some(planned) = planning.join_next(), if !planning.is_empty() => {
-                let started = next_plan - PACE;
                 let planned = planned.context("the planning thread ended")?;
+                let found = planned.foreign;
+                foreign.learn(found, &planned.view).into_iter().for_each(|event| recorder.tell(event));
                 traffic.follow(planned.steps, planned.view, Instant::now());
                 let share = if traffic.is_saturated() { SHARE_UNDER_LOAD } else { SHARE };
-                next_plan = started + PACE.max(planned.took * share);
+                next_plan = pace.next(planned.took * share, Instant::now());
                 deadline = planned.deadline.map(|wait| Instant::now() + wait);
             }
             Some(landed) = flights.join_next(), if !flights.is_empty() => {
-                let Landed { ticket, write, result } = landed.context("a write ended")?;
+                let Landed { ticket, write, result, news } = landed.context("a write ended")?;
                 let setback = result.as_ref().copied().map_err(request::setback);
                 let verdict = traffic.done(ticket, setback, Instant::now());
-                tell(&write, &result, verdict);
+                match &result {
+                    Ok(()) => news.into_iter().for_each(|event| recorder.tell(event)),
+                    Err(_) => is_due = true,
+                }
+                if let Some(event) = told(&write, &result, verdict, traffic.view()) {
+                    recorder.tell(event);
+                }
             }
             changed = view.changed() => {
                 changed.context("the cluster is not followed any more")?;
@@ -99,16 +133,33 @@ pub(super) async fn steer(
     }
 }
 
-fn tell(write: &Write, result: &Result<(), WriteError>, verdict: Verdict) {
+/// Tells the log what came of a write, and users what they should know of it.
+fn told(write: &Write, result: &Result<(), WriteError>, verdict: Verdict, view: &Objects) -> Option<Event> {
     let object = write.object();
     match (result, verdict) {
-        (Err(error @ (WriteError::Forbidden(_) | WriteError::Invalid(_))), _) => {
+        (Err(WriteError::NotLeading), _) => None,
+        (Err(error @ WriteError::Forbidden(why)), _) => {
             error!(%object, "{error}; it will be tried again");
+            Some(news::refused(write, view, Reason::Forbidden, why))
         }
-        (Err(error), _) => warn!(%object, "{error}; it will be tried again"),
+        (Err(error @ WriteError::Invalid(why)), _) => {
+            error!(%object, "{error}; it will be tried again");
+            Some(news::refused(write, view, Reason::InvalidValue, why))
+        }
+        // Others write to the same objects; what they wrote is taken up.
+        (Err(error @ (WriteError::Conflict | WriteError::Exists | WriteError::NotFound)), _) => {
+            debug!(%object, "{error}; decided anew");
+            None
+        }
+        (Err(error), _) => {
+            warn!(%object, "{error}; it will be tried again");
+            None
+        }
         (Ok(()), Verdict::Contended(wait)) => {
-            warn!(%object, "somebody else keeps changing what was written; left alone for {} s", wait.as_secs());
+            let seconds = wait.as_secs();
+            warn!(%object, "somebody else keeps changing what was written; left alone for {seconds} s");
+            Some(news::contended(write, view))
         }
-        (Ok(()), _) => {}
+        (Ok(()), _) => None,
     }
 }

@@ -197,6 +197,11 @@ impl Traffic {
         }
     }
 
+    /// The view that the writes handed out now were decided upon.
+    pub(super) fn view(&self) -> &Objects {
+        &self.view
+    }
+
     /// When to plan again although nothing changed: something that was held may go.
     pub(super) fn wake(&self) -> Option<Instant> {
         self.wake
