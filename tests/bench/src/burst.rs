@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Args;
+use ferrolb_control_plane::Request;
 use ferrolb_lab::figures::{median, milliseconds};
 use serde::Serialize;
 
@@ -94,7 +95,7 @@ async fn row(binary: &Path, count: usize, rest: Duration) -> Result<Row> {
     quiet(&cluster).await?;
     let since = cluster.requests()?.since(&before);
     let events = since.count(|request| request.writes() && request.resource == "events");
-    println!("{since}");
+    let writes = since.count(is_of_interest);
 
     let mut singles = Vec::new();
     for number in 0..SINGLES {
@@ -113,11 +114,9 @@ async fn row(binary: &Path, count: usize, rest: Duration) -> Result<Row> {
     cluster.one_more("after-restart").await?;
     let after_restart = start.elapsed();
     quiet(&cluster).await?;
-    let writes = cluster.requests()?.since(&before);
+    let restarted = cluster.requests()?.since(&before);
     // Its creation, its record, its status, and the use of the pool.
-    let rewritten = writes
-        .count(|request| request.writes() && !["leases", "events"].contains(&request.resource.as_str()))
-        .saturating_sub(4);
+    let rewritten = restarted.count(is_of_interest).saturating_sub(4);
 
     let (before, worked) = (cluster.requests()?, controller.processor_time()?);
     tokio::time::sleep(rest).await;
@@ -128,7 +127,7 @@ async fn row(binary: &Path, count: usize, rest: Duration) -> Result<Row> {
         bare_seconds: bare.as_secs_f64(),
         seconds: took.as_secs_f64(),
         ratio: took.as_secs_f64() / bare.as_secs_f64(),
-        writes_per_service: (since.writes() - events) as f64 / count as f64,
+        writes_per_service: writes as f64 / count as f64,
         events,
         single_p50: median(&singles).unwrap_or_default(),
         single_p99: singles.last().copied().unwrap_or_default(),
@@ -139,6 +138,11 @@ async fn row(binary: &Path, count: usize, rest: Duration) -> Result<Row> {
         percent_of_a_core: 100.0 * idle.as_secs_f64() / rest.as_secs_f64(),
         controller_mebibytes: controller.resident_bytes()? as f64 / f64::from(1 << 20),
     })
+}
+
+/// Writes of Services, records and pools. The API server itself writes leases and, for each Service, its cluster address.
+fn is_of_interest(request: &Request) -> bool {
+    request.writes() && !["leases", "events", "ipaddresses"].contains(&request.resource.as_str())
 }
 
 /// The rows as a table for people.
