@@ -5,7 +5,12 @@
 
 #![cfg(test)]
 
+mod crash;
+mod ha;
 mod life;
+mod losses;
 mod metallb;
 mod outage;
+mod proxy;
 mod stage;
+mod trouble;

@@ -12,6 +12,7 @@ use ferrolb_config::snapshot::Scope;
 use ferrolb_control_plane::{Account, ControlPlane, Options, Requests};
 use ferrolb_controller::{ClusterOptions, in_cluster};
 use ferrolb_source::kube::KubeOptions;
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Namespace, Service};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
@@ -79,7 +80,8 @@ impl Stage {
         }
     }
 
-    async fn install(&self) {
+    /// Defines FerroLB's kinds.
+    pub async fn install(&self) {
         let definitions: Api<CustomResourceDefinition> = Api::all(self.client.clone());
         for definition in crds() {
             let apply = PatchParams::apply("test").force();
@@ -104,17 +106,37 @@ impl Stage {
             .await
             .unwrap();
         self.pools().delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
+        self.lose_records().await;
+        self.forget_lease().await;
+    }
+
+    /// Removes all records, whoever guards them.
+    pub async fn lose_records(&self) {
         for record in self.records_api().list(&ListParams::default()).await.unwrap() {
-            let patch = json!({"metadata": {"finalizers": null}});
-            self.records_api()
-                .patch(&record.name_any(), &PatchParams::default(), &Patch::Merge(patch))
-                .await
-                .unwrap();
+            let patch = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+            self.records_api().patch(&record.name_any(), &PatchParams::default(), &patch).await.unwrap();
         }
         self.records_api().delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
-        let leases: Api<k8s_openapi::api::coordination::v1::Lease> =
-            Api::namespaced(self.client.clone(), "ferrolb-system");
+    }
+
+    /// Takes the Lease from whoever has it, dead or alive.
+    pub async fn forget_lease(&self) {
+        let leases: Api<Lease> = Api::namespaced(self.client.clone(), "ferrolb-system");
         leases.delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
+    }
+
+    /// Fails if a Service shows an address that is not recorded for it.
+    pub async fn check_shown_is_recorded(&self) {
+        // Read in this order: a Service shows an address only after it was recorded.
+        let services = self.services().list(&ListParams::default()).await.unwrap();
+        let records = self.records().await;
+        for service in services {
+            let name = service.name_any();
+            for address in shown(&service) {
+                let is_recorded = records.iter().any(|(record, of)| *record == address && of.contains(&name));
+                assert!(is_recorded, "{name} shows {address}; recorded: {records:?}");
+            }
+        }
     }
 
     pub fn services(&self) -> Api<Service> {
@@ -175,10 +197,19 @@ impl Stage {
 
     /// The records by name, with the names of the Services that they are for.
     pub async fn records(&self) -> Vec<(String, Vec<String>)> {
-        let records = self.records_api().list(&ListParams::default()).await.unwrap();
         let consumers =
             |record: &VirtualIP| record.spec.consumers.iter().map(|consumer| consumer.name.clone()).collect();
-        records.iter().map(|record| (record.name_any(), consumers(record))).collect()
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            // A kind that was just defined is served now and not then for a moment.
+            match self.records_api().list(&ListParams::default()).await {
+                Ok(records) => {
+                    return records.iter().map(|record| (record.name_any(), consumers(record))).collect();
+                }
+                Err(error) => assert!(Instant::now() < deadline, "records cannot be listed: {error}"),
+            }
+            sleep(STEP).await;
+        }
     }
 
     /// Waits until there are just these records.
@@ -246,8 +277,19 @@ impl Controller {
 
     fn start_with(kube: KubeOptions, identity: &str) -> Self {
         let (stop, stopped) = watch::channel(false);
-        let options = ClusterOptions { kube, identity: identity.to_owned(), scope: Scope::default() };
+        let options = ClusterOptions {
+            kube,
+            identity: identity.to_owned(),
+            scope: Scope::default(),
+            metrics_address: None,
+        };
         Self { stop, task: tokio::spawn(in_cluster(options, stopped)) }
+    }
+
+    /// Ends it at once: no further request is sent.
+    pub async fn kill(self) {
+        self.task.abort();
+        assert!(self.task.await.unwrap_err().is_cancelled(), "it had ended by itself");
     }
 
     /// Ends it in good order.
