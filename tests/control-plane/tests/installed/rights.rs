@@ -83,6 +83,7 @@ fn a_speaker_may_do_what_it_does_and_no_more() {
             ("create", "virtualips.ferrolb.io", "", "default"),
             ("update", "virtualips.ferrolb.io", "", "default"),
             ("delete", "virtualips.ferrolb.io", "", "default"),
+            ("patch", "speakers.ferrolb.io", "", "default"),
             ("delete", "speakers.ferrolb.io", "", "default"),
             ("use", "addresspools.ferrolb.io", "", "default"),
             ("get", "leases.coordination.k8s.io", "", "ferrolb-system"),
