@@ -13,7 +13,7 @@ use ferrolb_lab::rights::within;
 use ferrolb_lab::trial::TOLERATED_TWO_ANSWERS;
 use ferrolb_lab::{Place, quickstart};
 
-use crate::patience::SOON;
+use crate::patience::{SLOWLY, SOON, eventually, expect};
 use crate::start::{alone, eventually_reported, eventually_served, serving};
 
 fn clients_are_served_and_the_owners_death_is_survived(mode: ProxyMode) -> Result<()> {
@@ -39,7 +39,15 @@ fn clients_are_served_and_the_owners_death_is_survived(mode: ProxyMode) -> Resul
     assert_ne!(new.last_answerer(), Some(owner.place().mac()));
     let successor = eventually_reported(&installation, "echo", &owner.name)?;
     assert_eq!(new.last_answerer(), Some(lab.node(&successor)?.place().mac()), "what is reported is true");
-    Ok(())
+
+    // Nobody asks the dead: the controller says what it knows of them.
+    installation.cluster().report_node(owner.place(), false)?;
+    let speaker =
+        ["get", "speaker", &owner.name, "-o", "jsonpath={.status.conditions[?(@.type=='Ready')].status}"];
+    let cleared = eventually("the dead node's Speaker is not called ready", SLOWLY, || {
+        expect(&installation.kubectl().run(&speaker)?, &"Unknown".to_owned())
+    });
+    cleared.map_err(|error| error.context(installation.logs()))
 }
 
 #[test]

@@ -93,11 +93,23 @@ fn advertisements_and_speakers_show_whether_they_are_ready() {
     speaker()
         .create("{apiVersion: ferrolb.io/v1beta1, kind: Speaker, metadata: {name: shown}, spec: {}}")
         .unwrap();
+    let lacking = READY.replace("Ready", "RealTime").replace("'True'", "'False'").replace("Valid", "NoRight");
     report(
         &speaker(),
         &format!(
-            "{{apiVersion: ferrolb.io/v1beta1, kind: Speaker, metadata: {{name: shown}}, status: {{version: 0.1.0, conditions: [{READY}]}}}}"
+            "{{apiVersion: ferrolb.io/v1beta1, kind: Speaker, metadata: {{name: shown}}, status: {{version: 0.1.0, owned: 3, \
+             conditions: [{READY}, {lacking}], segments: [{{interface: eth0, owned: 3, heard: [n2, n3]}}]}}}}"
         ),
     );
-    check("speakers", "shown", &[("NAME", "shown"), ("READY", "True"), ("VERSION", "0.1.0")]);
+    check(
+        "speakers",
+        "shown",
+        &[
+            ("NAME", "shown"),
+            ("READY", "True"),
+            ("OWNS", "3"),
+            ("HEARS", "[\"n2\",\"n3\"]"),
+            ("PROBLEMS", "NoRight"),
+        ],
+    );
 }

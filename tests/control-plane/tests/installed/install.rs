@@ -3,6 +3,8 @@
 
 //! Installing.
 
+use std::fs;
+use std::path::Path;
 use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -64,6 +66,21 @@ fn an_installation_upon_itself_changes_nothing() {
     let before = versions();
     assert_eq!(install(plane.kubectl()).unwrap().warnings, "");
     assert_eq!(versions(), before);
+}
+
+#[test]
+fn every_overlay_is_taken_without_a_warning() {
+    let overlays = Path::new(DEPLOYMENT).join("../overlays");
+    // Where MetalLB's objects are read, there is MetalLB's namespace.
+    admin().run(&["create", "namespace", "metallb-system"]).unwrap();
+    let mut count = 0;
+    for overlay in fs::read_dir(overlays).unwrap() {
+        let overlay = overlay.unwrap().path();
+        let said = admin().feed(&["apply", "--dry-run=server", "-k", overlay.to_str().unwrap()], "").unwrap();
+        assert_eq!(said.warnings, "", "{}", overlay.display());
+        count += 1;
+    }
+    assert!(count >= 2, "{count} overlays");
 }
 
 #[test]
