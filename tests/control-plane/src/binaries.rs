@@ -44,19 +44,16 @@ impl Program {
         let given = std::env::var_os("KUBEBUILDER_ASSETS").map(|folder| Path::new(&folder).join(self.name()));
         match given {
             Some(file) if file.is_file() => Ok(file),
-            _ => Ok(folder(&[self])?.join(self.name())),
+            _ => Ok(build(self)?.join(self.name())),
         }
     }
 }
 
-/// The folder of the cache that holds `programs`, those apart that `KUBEBUILDER_ASSETS` has.
-///
-/// # Errors
-/// One is missing and cannot be built; the message says what to install.
-pub fn folder(programs: &[Program]) -> Result<PathBuf> {
+/// Builds `program` where it is missing, and returns the folder of the cache that holds it.
+fn build(program: Program) -> Result<PathBuf> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("build");
     let output = Command::new(&script)
-        .args(programs.iter().map(|program| program.name()))
+        .arg(program.name())
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()

@@ -37,7 +37,7 @@ mod server;
 mod shared;
 
 pub use account::Account;
-pub use binaries::{Program, folder};
+pub use binaries::Program;
 pub use cluster::Cluster;
 pub use installation::{DEPLOYMENT, Installation, install};
 pub use kubectl::{Answer, Kubectl};

@@ -34,17 +34,10 @@ pub struct Options {
     pub accounts: Vec<Account>,
     /// Ports for Services of type NodePort and LoadBalancer. Kubernetes' own default holds 2,768.
     pub node_ports: RangeInclusive<u16>,
-    /// More arguments for kube-apiserver.
-    pub api_server_arguments: Vec<String>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            place: Place::default(),
-            accounts: Vec::new(),
-            node_ports: 30_000..=32_767,
-            api_server_arguments: Vec::new(),
-        }
+        Self { place: Place::default(), accounts: Vec::new(), node_ports: 30_000..=32_767 }
     }
 }

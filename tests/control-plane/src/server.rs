@@ -80,8 +80,7 @@ impl Settings {
             // Pods made by hand have no account, and no controller makes one.
             .arg("--disable-admission-plugins=ServiceAccount")
             // Nothing here reaches the API server by its Service.
-            .arg("--endpoint-reconciler-type=none")
-            .args(&self.options.api_server_arguments);
+            .arg("--endpoint-reconciler-type=none");
         Ok(command)
     }
 }
