@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use ferrolb_config::compat;
 use ferrolb_config::reason::{Refusal, Severity};
 use ferrolb_config::{ObjectRef, ServiceName};
 
@@ -47,9 +48,12 @@ impl Unread {
         self.may_hide(&ObjectRef::cluster("Namespace", name))
     }
 
-    /// Whether the absent pool `name` may stand in a document that could not be read.
+    /// Whether the absent pool `name` may stand in a document that could not be read, ours or MetalLB's.
     pub fn may_hide_pool(&self, name: &str) -> bool {
-        self.may_hide(&ObjectRef::cluster("AddressPool", name))
+        let is_it = |object: &ObjectRef| {
+            object.kind == compat::POOL && (object.name.is_empty() || object.name == name)
+        };
+        self.may_hide(&ObjectRef::cluster("AddressPool", name)) || self.objects.iter().any(is_it)
     }
 
     /// Whether the absent L2Advertisement `name` may stand in a document that could not be read.
@@ -62,5 +66,25 @@ impl Unread {
         self.anything
             || self.objects.contains(&ObjectRef::namespaced("Service", name))
             || self.objects.contains(&ObjectRef::every("Service"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ferrolb_config::reason::Reason;
+
+    use super::*;
+
+    #[test]
+    fn a_pool_of_metallbs_that_could_not_be_read_is_not_taken_for_a_deleted_one() {
+        let hides = |object: ObjectRef, pool: &str| {
+            let refusal = Refusal::error(Reason::InvalidValue, object, "it cannot be read");
+            Unread::new([&refusal]).may_hide_pool(pool)
+        };
+        let name = ServiceName { namespace: "metallb-system".to_owned(), name: "first".to_owned() };
+        assert!(hides(ObjectRef::namespaced(compat::POOL, &name), "first"));
+        assert!(!hides(ObjectRef::namespaced(compat::POOL, &name), "second"));
+        assert!(hides(ObjectRef::every(compat::POOL), "second"));
+        assert!(!hides(ObjectRef::every(compat::L2_ADVERTISEMENT), "second"));
     }
 }

@@ -69,8 +69,7 @@ async fn a_cluster_switches_from_metallb_to_ferrolb_and_back_with_every_address_
     }
     stage.service("named", json!({"metallb.io/address-pool": "spare"})).await;
     let sharing = json!({
-        "metallb.io/allow-shared-ip": "key", "ferrolb.io/sharing-key": "key",
-        "metallb.io/loadBalancerIPs": "192.0.2.18",
+        "metallb.io/allow-shared-ip": "key", "metallb.io/loadBalancerIPs": "192.0.2.18",
     });
     for port in [81, 82] {
         stage.service_on(&format!("shares-{port}"), port, sharing.clone()).await;
