@@ -8,10 +8,12 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ferrolb_config::ServiceName;
+use ferrolb_config::compat::metallb;
 use ferrolb_speaker::datapath::{Healthz, HealthzError};
 
 use crate::demo::DemoArguments;
-use crate::origin::OriginArguments;
+use crate::origin::{ClusterArguments, OriginArguments};
 
 /// Addresses for Services on bare metal, kept alive when nodes die.
 #[derive(Parser, Debug)]
@@ -102,6 +104,75 @@ Example:
 A speaker that ends keeps its rules for a while, so that connections survive a restart. This removes them now.
 A speaker that still runs would put them back: end it first.")]
     Cleanup,
+
+    /// Move Services away from what Kubernetes gives up
+    #[command(
+        subcommand,
+        after_help = "\
+Example:
+  ferrolb migrate external-ips shop/web --dry-run"
+    )]
+    Migrate(MigrateCommand),
+
+    /// Let go of the VirtualIPs, so that they and their definition can be deleted
+    #[command(after_help = "\
+Example:
+  kubectl -n ferrolb-system delete deployment ferrolb-controller
+  ferrolb uninstall
+  kubectl delete -k deploy/base")]
+    Uninstall(ClusterArguments),
+}
+
+/// What can be moved.
+#[derive(Subcommand, Debug)]
+pub enum MigrateCommand {
+    /// Make a Service with spec.externalIPs one of type LoadBalancer with the same addresses
+    #[command(after_help = "\
+Example:
+  ferrolb migrate external-ips shop/web --dry-run
+  ferrolb migrate external-ips shop/web > web-patch.yaml
+
+The Service is reachable all the time: the type and the class are written first, the list is emptied last. What has to
+stand in its manifest from then on goes to standard output.")]
+    ExternalIps(MigrateArguments),
+}
+
+/// Which Service is to be moved, and how.
+#[derive(Args, Debug)]
+pub struct MigrateArguments {
+    /// The Service
+    #[arg(value_name = "NAMESPACE/NAME", value_parser = service_name)]
+    pub service: ServiceName,
+
+    /// Write nothing; say what would be written
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// The class that the controllers are told to serve, if they are told one
+    #[arg(long, value_name = "CLASS", env = "FERROLB_LOAD_BALANCER_CLASS")]
+    pub load_balancer_class: Option<String>,
+
+    /// Whether the controllers read MetalLB's objects, and where [with no namespace given: metallb-system]
+    #[arg(
+        long,
+        value_name = "NAMESPACE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = metallb::DEFAULT_NAMESPACE
+    )]
+    pub read_metallb_objects: Option<String>,
+
+    #[command(flatten)]
+    pub cluster: ClusterArguments,
+}
+
+fn service_name(text: &str) -> Result<ServiceName, String> {
+    match text.split_once('/') {
+        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains('/') => {
+            Ok(ServiceName { namespace: namespace.to_owned(), name: name.to_owned() })
+        }
+        _ => Err("write NAMESPACE/NAME".to_owned()),
+    }
 }
 
 impl Command {
@@ -110,6 +181,7 @@ impl Command {
         match self {
             Self::Controller(_) | Self::Speaker(_) | Self::Run(_) => false,
             Self::Status(_) | Self::Validate(_) | Self::Demo(_) | Self::Crds | Self::Cleanup => true,
+            Self::Migrate(_) | Self::Uninstall(_) => true,
         }
     }
 }

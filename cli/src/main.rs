@@ -10,9 +10,11 @@ mod definitions;
 mod demo;
 mod finding;
 mod logging;
+mod migrate;
 mod origin;
 mod shutdown;
 mod status;
+mod uninstall;
 mod validate;
 
 use std::io::{self, Write};
@@ -20,7 +22,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, Command, MigrateCommand};
 
 /// How a shell shows a program that SIGPIPE ended: 128 + 13. Rust programs ignore that signal and see an error instead.
 const CLOSED_PIPE: u8 = 141;
@@ -50,6 +52,8 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Demo(play) => return demo::demo(&play),
         Command::Crds => definitions::write(&mut io::stdout().lock())?,
         Command::Cleanup => cleanup::now(&mut io::stdout().lock())?,
+        Command::Migrate(MigrateCommand::ExternalIps(what)) => migrate::external_ips(what)?,
+        Command::Uninstall(cluster) => return uninstall::now(cluster),
     }
     Ok(ExitCode::SUCCESS)
 }

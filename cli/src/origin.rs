@@ -63,6 +63,27 @@ pub struct OriginArguments {
     pub read_metallb_objects: Option<String>,
 }
 
+/// Says which cluster, for what is done once and by hand.
+#[derive(Args, Clone, Debug)]
+pub struct ClusterArguments {
+    /// The kubeconfig of the cluster [default in a pod: the cluster that it is in; elsewhere: ~/.kube/config]
+    #[arg(long, value_name = "FILE", env = "KUBECONFIG")]
+    pub kubeconfig: Option<PathBuf>,
+
+    /// The context of the kubeconfig [default: its current one]
+    #[arg(long, value_name = "NAME")]
+    pub context: Option<String>,
+}
+
+impl From<ClusterArguments> for KubeOptions {
+    fn from(arguments: ClusterArguments) -> Self {
+        let ClusterArguments { kubeconfig, context } = arguments;
+        let is_at_home = context.is_some() || env::var_os(IN_POD).is_none();
+        let at_home = || is_at_home.then(env::home_dir).flatten().map(|home| home.join(".kube/config"));
+        Self { kubeconfig: kubeconfig.or_else(at_home), context, ..Self::default() }
+    }
+}
+
 impl OriginArguments {
     /// What they say: a kubeconfig or a folder, and with neither of them the cluster of this pod, if it is one.
     pub fn choose(self) -> Origin {

@@ -8,8 +8,11 @@
 
 pub mod apply;
 pub mod ipam;
+pub mod migrate;
 pub mod plan;
 mod run;
+mod uninstall;
 
 pub use plan::{Plan, plan};
 pub use run::{ClusterOptions, in_cluster, run};
+pub use uninstall::{LetGo, let_go};

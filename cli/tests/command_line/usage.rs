@@ -11,7 +11,19 @@ use super::{ended, ferrolb};
 fn help_names_every_command_and_each_command_shows_an_example() {
     let help = ferrolb(&["--help"]);
     assert_eq!(help.code, Some(0));
-    for command in ["controller", "speaker", "run", "status", "validate", "demo", "crds", "cleanup"] {
+    let commands = [
+        "controller",
+        "speaker",
+        "run",
+        "status",
+        "validate",
+        "demo",
+        "crds",
+        "cleanup",
+        "migrate",
+        "uninstall",
+    ];
+    for command in commands {
         assert!(help.answer.contains(&format!("\n  {command} ")), "{command} in {}", help.answer);
         let own = ferrolb(&[command, "--help"]);
         assert_eq!(own.code, Some(0), "{command}");
@@ -51,8 +63,14 @@ fn the_definitions_that_users_install_are_those_of_the_types() {
 
 #[test]
 fn wrong_usage_exits_with_2_and_says_so_on_standard_error() {
-    let wrong: [&[&str]; 5] =
-        [&[], &["stauts"], &["status", "-o", "xml"], &["validate"], &["--no-such-flag"]];
+    let wrong: [&[&str]; 6] = [
+        &[],
+        &["stauts"],
+        &["status", "-o", "xml"],
+        &["validate"],
+        &["--no-such-flag"],
+        &["migrate", "external-ips", "web"],
+    ];
     for wrong in wrong {
         let ended = ferrolb(wrong);
         assert_eq!(ended.code, Some(2), "{wrong:?}");
@@ -77,4 +95,13 @@ fn a_reader_that_has_had_enough_ends_an_answer_without_a_word() {
     let output = answering.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(141));
     assert_eq!(output.stderr, b"");
+}
+
+#[test]
+fn what_is_done_by_hand_says_which_cluster_it_cannot_use() {
+    for command in [&["uninstall"][..], &["migrate", "external-ips", "shop/web"]] {
+        let ended = ferrolb(&[command, &["--kubeconfig", "/nowhere"]].concat());
+        assert_eq!((ended.code, ended.answer.as_str()), (Some(1), ""), "{command:?}");
+        assert!(ended.complaint.contains("cannot use the kubeconfig /nowhere"), "{}", ended.complaint);
+    }
 }

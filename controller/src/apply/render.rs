@@ -15,4 +15,5 @@ pub(crate) use departed::{PATIENCE, may_depart};
 pub(crate) use external::in_sight;
 pub(super) use external::{external_ips, lists_of_external_ips, put_external_ips};
 pub(super) use records::records;
-pub(super) use services::{has_our_condition, only_addresses, service_name, services, shown};
+pub(crate) use services::shown;
+pub(super) use services::{has_our_condition, only_addresses, service_name, services};

@@ -10,6 +10,7 @@ mod ha;
 mod life;
 mod losses;
 mod metallb;
+mod migrate;
 mod outage;
 mod proxy;
 mod stage;

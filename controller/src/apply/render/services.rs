@@ -23,7 +23,7 @@ pub(in crate::apply) fn service_name(service: &Service) -> Option<ServiceName> {
 }
 
 /// The addresses that a Service shows.
-pub(in crate::apply) fn shown(service: &Service) -> BTreeSet<IpAddr> {
+pub(crate) fn shown(service: &Service) -> BTreeSet<IpAddr> {
     let ingress = service.status.as_ref().and_then(|status| status.load_balancer.as_ref()?.ingress.as_ref());
     ingress.into_iter().flatten().filter_map(|entry| entry.ip.as_ref()?.parse().ok()).collect()
 }
