@@ -16,11 +16,12 @@ use crate::arguments::LogFormat;
 /// # Errors
 /// `RUST_LOG` cannot be read as a filter, or a logger is already in place.
 pub fn start(format: LogFormat, verbose: u8, asks: bool) -> anyhow::Result<()> {
-    // A target means every module path that begins so: `ferrolb` is all of our crates.
+    // A target means every module path that begins so: `ferrolb` is all of our crates. Every failed try of kube's client
+    // is an error in its eyes; ours tell the cause once.
     let usual = match (verbose, asks) {
-        (0, true) => "warn",
-        (0, false) => "info",
-        (1, _) => "info,ferrolb=debug",
+        (0, true) => "warn,kube_client=off",
+        (0, false) => "info,kube_client=off",
+        (1, _) => "info,ferrolb=debug,kube_client=off",
         (2.., _) => "debug,ferrolb=trace",
     };
     let wished = env::var("RUST_LOG").ok().filter(|wished| !wished.is_empty());

@@ -13,7 +13,7 @@ mod tests;
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use ferrolb_config::{Objects, Snapshot};
 use ferrolb_source::Directory;
 use ferrolb_source::kube::{Cluster, Interest};
@@ -37,28 +37,23 @@ pub fn answer(question: &StatusArguments, out: &mut dyn Write) -> anyhow::Result
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.context("starting the runtime")?.block_on(async {
-        let objects = watch(origin).await?;
-        if question.watch {
-            return follow(objects, question.output, out).await;
+        match (origin, question.watch) {
+            (Origin::Folder(folders), _) => {
+                let objects = Directory::watch(folders.source, folders.state).await?;
+                follow(objects, question.output, out).await
+            }
+            (Origin::Cluster(options), watch) => {
+                let cluster = Cluster::connect(options).await?;
+                // What cannot be read is an error now; once it is watched, it is waited for.
+                let objects = cluster.read(&Interest::Onlooker).await?;
+                if !watch {
+                    return write(&report(&objects), question.output, out);
+                }
+                drop(objects);
+                follow(cluster.watch(Interest::Onlooker).await?, question.output, out).await
+            }
         }
-        let objects = Arc::clone(&objects.borrow());
-        write(&report(&objects), question.output, out)
     })
-}
-
-/// The objects of a folder or of a cluster, as they become.
-async fn watch(origin: Origin) -> anyhow::Result<Receiver<Arc<Objects>>> {
-    let options = match origin {
-        Origin::Folder(folders) => return Ok(Directory::watch(folders.source, folders.state).await?),
-        Origin::Cluster(options) => options,
-    };
-    let objects = Cluster::connect(options).await?.watch(Interest::Controller).await?;
-    let unknown: Vec<&str> = objects.borrow().freshness.unknown.iter().copied().collect();
-    if !unknown.is_empty() {
-        let refused: Vec<String> = objects.borrow().refused.iter().map(ToString::to_string).collect();
-        bail!("the cluster does not let us read {}. {}", unknown.join(", "), refused.join(" "));
-    }
-    Ok(objects)
 }
 
 /// Writes the report now and after every change; returns only with an error.

@@ -108,7 +108,7 @@ fn failed_condition(service: &Service) -> Option<Problem> {
 fn no_decision() -> Problem {
     Problem {
         reason: "NoDecisionYet".to_owned(),
-        message: "no controller has decided about it; see that one runs with these folders".to_owned(),
+        message: "no controller has decided about it; see that one runs here".to_owned(),
     }
 }
 

@@ -11,11 +11,13 @@
 pub(crate) mod connection;
 mod decode;
 mod gauges;
+mod glance;
 mod kept;
 mod kind;
 mod lines;
 mod prune;
 mod publish;
+mod query;
 mod reflect;
 mod store;
 pub(crate) mod trouble;
@@ -28,6 +30,7 @@ use ferrolb_config::Objects;
 use tokio::sync::{mpsc, watch};
 
 pub use connection::ConnectError;
+pub use glance::ReadError;
 pub use writer::{ClusterWriter, FIELD_MANAGER, StatusOf, WriteError};
 
 use crate::events::{Recorder, record};
@@ -35,6 +38,7 @@ use crate::lease::{Campaign, campaign};
 use crate::metrics::Registry;
 use connection::Connection;
 use gauges::Gauges;
+use glance::glance;
 use kept::Kept;
 use kind::Kind;
 use prune::Reader;
@@ -85,6 +89,17 @@ pub enum Interest {
         /// The node's name.
         node: String,
     },
+    /// Whoever looks at the outcome: the kinds that tell of addresses, and nothing that says why nodes are chosen.
+    Onlooker,
+}
+
+impl Interest {
+    fn reader(&self) -> Reader {
+        match self {
+            Self::Controller | Self::Onlooker => Reader::Controller,
+            Self::Speaker { .. } => Reader::Speaker,
+        }
+    }
 }
 
 /// The way to the task that owns the view, and for whom that is pruned, once there is one.
@@ -125,10 +140,7 @@ impl Cluster {
     /// [`ConnectError::Watched`]: a cluster is watched once; clone the receiver for more.
     pub async fn watch(&self, interest: Interest) -> Result<watch::Receiver<Arc<Objects>>, ConnectError> {
         let (messages, inbox) = mpsc::channel(QUEUE);
-        let reader = match &interest {
-            Interest::Controller => Reader::Controller,
-            Interest::Speaker { .. } => Reader::Speaker,
-        };
+        let reader = interest.reader();
         self.view.set((messages.clone(), reader)).map_err(|_| ConnectError::Watched)?;
         let (sender, mut receiver) = watch::channel(Arc::new(Objects::default()));
         let wanted = Kind::wanted(&interest, &self.options);
@@ -142,6 +154,14 @@ impl Cluster {
         receiver.changed().await.map_err(|_| ConnectError::Ended)?;
         receiver.mark_changed();
         Ok(receiver)
+    }
+
+    /// Reads the kinds of `interest` once.
+    ///
+    /// # Errors
+    /// Some of them cannot be read.
+    pub async fn read(&self, interest: &Interest) -> Result<Objects, ReadError> {
+        glance(&self.connection, interest.reader(), Kind::wanted(interest, &self.options)).await
     }
 
     /// Writes to this cluster; what it writes shows in the view of [`Cluster::watch`].

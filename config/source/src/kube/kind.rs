@@ -49,7 +49,10 @@ impl Kind {
             // Who answers for a Service is nothing to the one who gives it an address.
             (Self::EndpointSlice, Interest::Controller) => None,
             (Self::Speaker, Interest::Speaker { node }) => Some((kind, Scope::Named(node.clone()))),
-            (_, Interest::Controller | Interest::Speaker { .. }) => Some((kind, Scope::All)),
+            (Self::EndpointSlice | Self::Node | Self::Namespace, Interest::Onlooker) => None,
+            (_, Interest::Controller | Interest::Speaker { .. } | Interest::Onlooker) => {
+                Some((kind, Scope::All))
+            }
         };
         let ours = Self::ALL.into_iter().filter_map(scope);
         let theirs = options.metallb_namespace.iter();

@@ -13,26 +13,22 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ::kube::Client;
-use ::kube::core::Request;
-use ::kube::core::params::{ListParams, VersionMatch, WatchParams};
+use ::kube::core::params::WatchParams;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 use super::connection::Connection;
-use super::decode::{self, Head, Line, Page};
+use super::decode::{self, Head, Line};
 use super::kind::{Kind, Scope};
 use super::lines::Lines;
 use super::prune::Reader;
 use super::publish::Message;
+use super::query::{ANSWER, Query, nonsense, too_slow, unbuildable};
 use super::store::Listing;
-use super::trouble::{Trouble, with_causes};
+use super::trouble::Trouble;
 use backoff::Backoff;
 
-/// How many objects one page of a list holds, where the API server makes pages.
-const PAGE: u32 = 500;
-/// How long a list, or the beginning of a watch, may take.
-const ANSWER: Duration = Duration::from_secs(30);
 /// How long a watch may be silent. The API server sends a bookmark every minute.
 const SILENCE: Duration = Duration::from_secs(90);
 /// The API server ends a watch after this time, in seconds, and up to as much again at random, so that watches do not
@@ -70,7 +66,7 @@ pub(crate) async fn reflect(
     connection: Arc<Connection>,
     messages: mpsc::Sender<Message>,
 ) {
-    let mut follower = Follower::new(kind, reader, &scope, messages.clone());
+    let mut follower = Follower::new(Query::new(kind, reader, &scope), messages.clone());
     let mut backoff = Backoff::default();
     let mut last: Option<Trouble> = None;
     loop {
@@ -124,11 +120,7 @@ pub(crate) async fn reflect(
 
 /// One kind, and how far it was followed.
 struct Follower {
-    kind: Kind,
-    request: Request,
-    reader: Reader,
-    /// Which objects are asked for.
-    fields: Option<String>,
+    query: Query,
     messages: mpsc::Sender<Message>,
     /// The resourceVersion that a watch goes on from; `None`: everything is to be listed.
     position: Option<String>,
@@ -138,14 +130,8 @@ struct Follower {
 }
 
 impl Follower {
-    fn new(kind: Kind, reader: Reader, scope: &Scope, messages: mpsc::Sender<Message>) -> Self {
-        let (path, fields) = match scope {
-            Scope::All => (kind.path(), None),
-            Scope::Named(name) => (kind.path(), Some(format!("metadata.name={name}"))),
-            Scope::Within(namespace) => (kind.path_within(namespace), None),
-        };
-        let request = Request::new(path);
-        Self { kind, request, reader, fields, messages, position: None, is_streaming: true }
+    fn new(query: Query, messages: mpsc::Sender<Message>) -> Self {
+        Self { query, messages, position: None, is_streaming: true }
     }
 
     /// Lists if need be, then watches, until the watch ends.
@@ -161,33 +147,10 @@ impl Follower {
         followed.err().unwrap_or(End::Closed)
     }
 
-    /// Lists everything, page by page; the list's resourceVersion.
+    /// Lists everything; the list's resourceVersion.
     async fn list(&mut self, client: &Client) -> Result<String, End> {
-        let mut listing = Listing::default();
-        let mut continuation: Option<String> = None;
-        loop {
-            let any = continuation.is_none().then(|| "0".to_owned());
-            let parameters = ListParams {
-                field_selector: self.fields.clone(),
-                limit: Some(PAGE),
-                version_match: any.as_ref().map(|_| VersionMatch::NotOlderThan),
-                resource_version: any,
-                continue_token: continuation.take(),
-                ..ListParams::default()
-            };
-            let request = self.request.list(&parameters).map_err(unbuildable)?;
-            let text = timeout(ANSWER, client.request_text(request)).await.map_err(|_| too_slow())?;
-            let text = text.map_err(|error| Trouble::of(&error))?;
-            let page: Page<'_> = serde_json::from_str(&text).map_err(|error| nonsense(&error))?;
-            for raw in page.items.iter().flatten() {
-                self.stage(&mut listing, raw.get());
-            }
-            continuation = page.metadata.continuation.filter(|token| !token.is_empty());
-            if continuation.is_none() {
-                listing.version = page.metadata.resource_version;
-                return self.listed(listing).await;
-            }
-        }
+        let listing = self.query.list(client).await?;
+        self.listed(listing).await
     }
 
     /// Watches from `version` on, or from the beginning of everything that is there.
@@ -195,18 +158,18 @@ impl Follower {
         let (least, spread) = WATCH_SECONDS;
         let parameters = WatchParams {
             label_selector: None,
-            field_selector: self.fields.clone(),
+            field_selector: self.query.fields.clone(),
             timeout: Some(least + fastrand::u32(..spread)),
             bookmarks: true,
             send_initial_events: version.is_none(),
         };
         let from = version.as_deref().unwrap_or("0");
-        let request = self.request.watch(&parameters, from).map_err(unbuildable)?;
+        let request = self.query.request.watch(&parameters, from).map_err(unbuildable)?;
         let body = timeout(ANSWER, client.request_stream(request)).await.map_err(|_| too_slow())?;
         let body = body.map_err(|error| Trouble::of(&error))?;
         let mut staged = version.is_none().then(Listing::default);
         if staged.is_none() {
-            self.messages.send(Message::Reached(self.kind, None)).await?;
+            self.messages.send(Message::Reached(self.query.kind, None)).await?;
         }
         let body = std::pin::pin!(body);
         let mut lines = Lines::new(body);
@@ -222,7 +185,7 @@ impl Follower {
             let Line { event, object } = serde_json::from_str(line).map_err(|error| nonsense(&error))?;
             let raw = object.get();
             match (event, &mut staged) {
-                ("ADDED" | "MODIFIED", Some(listing)) => self.stage(listing, raw),
+                ("ADDED" | "MODIFIED", Some(listing)) => self.query.stage(listing, raw),
                 ("ADDED" | "MODIFIED", None) => self.changed(raw).await?,
                 ("DELETED", None) => self.removed(raw).await?,
                 ("BOOKMARK", Some(listing)) => {
@@ -241,32 +204,25 @@ impl Follower {
         }
     }
 
-    fn stage(&self, listing: &mut Listing, raw: &str) {
-        match decode::object(self.kind, raw, self.reader) {
-            Ok(object) => listing.objects.insert(object),
-            Err(broken) => listing.broken.push(*broken),
-        }
-    }
-
     async fn listed(&mut self, listing: Listing) -> Result<String, End> {
         if listing.version.is_empty() {
             return Err(Trouble::Unreachable("a list without a resourceVersion".to_owned()).into());
         }
         let version = listing.version.clone();
-        self.messages.send(Message::Listed(self.kind, Box::new(listing))).await?;
+        self.messages.send(Message::Listed(self.query.kind, Box::new(listing))).await?;
         self.position = Some(version.clone());
         Ok(version)
     }
 
     async fn changed(&mut self, raw: &str) -> Result<(), End> {
-        let (message, version) = match decode::object(self.kind, raw, self.reader) {
+        let (message, version) = match decode::object(self.query.kind, raw, self.query.reader) {
             Ok(object) => {
                 let version = object.metadata().resource_version.clone();
                 (Message::Changed(object), version)
             }
             Err(broken) => {
                 let version = broken.version.clone();
-                (Message::Broken(self.kind, broken), version)
+                (Message::Broken(self.query.kind, broken), version)
             }
         };
         self.pass_on(message, version).await
@@ -275,12 +231,12 @@ impl Follower {
     async fn removed(&mut self, raw: &str) -> Result<(), End> {
         let head = Head::of(raw);
         let version = head.metadata.resource_version.clone();
-        self.pass_on(Message::Removed(self.kind, head.name(), version.clone()), version).await
+        self.pass_on(Message::Removed(self.query.kind, head.name(), version.clone()), version).await
     }
 
     async fn reached(&mut self, head: Head) -> Result<(), End> {
         let version = head.metadata.resource_version;
-        self.pass_on(Message::Reached(self.kind, version.clone()), version).await
+        self.pass_on(Message::Reached(self.query.kind, version.clone()), version).await
     }
 
     async fn pass_on(&mut self, message: Message, version: Option<String>) -> Result<(), End> {
@@ -300,18 +256,6 @@ fn refused(raw: &str) -> Trouble {
     }
 }
 
-fn nonsense(error: &serde_json::Error) -> Trouble {
-    Trouble::Unreachable(format!("what the API server sent cannot be read: {error}"))
-}
-
-fn too_slow() -> Trouble {
-    Trouble::Unreachable("the API server does not answer".to_owned())
-}
-
 fn cut_short() -> Trouble {
     Trouble::Unreachable("the API server ended a list early".to_owned())
-}
-
-fn unbuildable(error: ::kube::core::request::Error) -> Trouble {
-    Trouble::Unreachable(with_causes(&::kube::Error::BuildRequest(error)))
 }

@@ -144,6 +144,8 @@ fn a_speaker_keeps_what_it_decides_from() {
             // The pods and the address inside the cluster are kube-proxy's business.
             service.backend_selector.clear();
             service.cluster_ips.clear();
+            // Whose address it is was judged by the controller.
+            service.status_writer = None;
         }
         snapshot.virtual_ips.clear();
     }
