@@ -188,17 +188,11 @@ fn owned_groups<'a>(scene: &Scene<'a>) -> impl Iterator<Item = (&'a str, &'a Gro
 
 fn virtual_ip(address: IpAddr, spec: VirtualIPSpec, layer2: Vec<Layer2Owner>) -> VirtualIP {
     let mut object = VirtualIP::new(&virtual_ip_name(address), spec);
-    let first = layer2.first();
-    let ready = first.map(|owner| Condition {
-        type_: "Ready".to_owned(),
-        status: "True".to_owned(),
-        reason: "Answering".to_owned(),
-        message: format!("{} answers for it", owner.node),
-        last_transition_time: owner.since.clone(),
-        observed_generation: None,
-    });
-    let conditions = ready.into_iter().collect();
-    object.status = Some(VirtualIPStatus { observed_generation: None, conditions, layer2 });
+    let mut status = VirtualIPStatus { layer2, ..VirtualIPStatus::default() };
+    if let Some(since) = status.layer2.first().map(|owner| owner.since.clone()) {
+        status.judge(None, since);
+    }
+    object.status = Some(status);
     object
 }
 

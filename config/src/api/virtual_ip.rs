@@ -7,6 +7,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
+use crate::condition::{self, READY};
+
 /// The finalizer of a VirtualIP that is in use: whoever deletes the object takes nothing away.
 pub const IN_USE: &str = "ferrolb.io/in-use";
 
@@ -25,6 +27,7 @@ pub const IN_USE: &str = "ferrolb.io/in-use";
         "!isIP(self.spec.address) || (ip(self.spec.address).family() == 4 ? self.metadata.name == self.spec.address : self.metadata.name.matches('^(0|[1-9a-f][0-9a-f]{0,3})(-(0|[1-9a-f][0-9a-f]{0,3})){7}$') && ip(self.metadata.name.replace('-', ':')) == ip(self.spec.address))"
     )
     .message("the name is the address: IPv6 as eight groups without leading zeros, with dashes for colons"),
+    printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,
     printcolumn = r#"{"name":"Pool","type":"string","jsonPath":".spec.pool"}"#,
     printcolumn = r#"{"name":"Namespace","type":"string","jsonPath":".spec.consumers[0].namespace"}"#,
     printcolumn = r#"{"name":"Consumer","type":"string","jsonPath":".spec.consumers[0].name"}"#,
@@ -32,6 +35,7 @@ pub const IN_USE: &str = "ferrolb.io/in-use";
     printcolumn = r#"{"name":"Since","type":"date","jsonPath":".status.layer2[0].since"}"#,
     printcolumn = r#"{"name":"Released","type":"date","jsonPath":".spec.releasedAt"}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
+    printcolumn = r#"{"name":"Cause","type":"string","jsonPath":".status.layer2[0].cause","priority":1}"#,
     derive = "PartialEq"
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -137,13 +141,36 @@ pub struct VirtualIPStatus {
     /// The generation of the spec that the conditions speak of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`: some node answers for the address.
+    /// `Ready`: some node answers for the address. Not there before one did for the first time.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
     /// Who carries the address, one entry a segment; each is written by the owner.
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["segment"]))]
     pub layer2: Vec<Layer2Owner>,
+}
+
+impl VirtualIPStatus {
+    /// Brings `Ready` in line with the entries: of an object of that generation, by somebody who looks at it `now`.
+    pub fn judge(&mut self, generation: Option<i64>, now: Time) {
+        let newest = self.layer2.iter().max_by(|one, other| one.since.0.cmp(&other.since.0));
+        let (status, reason, message, since) = match newest {
+            Some(owner) => {
+                ("True", "Answering", format!("{} answers for it", owner.node), owner.since.clone())
+            }
+            None => ("False", "NobodyAnswers", "no node answers for it".to_owned(), now),
+        };
+        self.observed_generation = generation;
+        let ready = Condition {
+            type_: READY.to_owned(),
+            status: status.to_owned(),
+            reason: reason.to_owned(),
+            message,
+            last_transition_time: since,
+            observed_generation: generation,
+        };
+        condition::set(&mut self.conditions, ready);
+    }
 }
 
 /// The node that answers for an address on one segment.
@@ -164,4 +191,35 @@ pub struct Layer2Owner {
     pub since: Time,
     /// Why the owner claimed it, in words for people: `silence of n1`, `handed over by n2`.
     pub cause: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::jiff::Timestamp;
+
+    use super::*;
+
+    fn at(second: i64) -> Time {
+        Time(Timestamp::from_second(second).unwrap())
+    }
+
+    fn owner(segment: &str, node: &str, since: i64) -> Layer2Owner {
+        let (segment, interface, node) = (segment.to_owned(), String::new(), node.to_owned());
+        Layer2Owner { segment, interface, node, term: 1, since: at(since), cause: String::new() }
+    }
+
+    #[test]
+    fn an_address_is_ready_while_a_node_answers_on_some_segment() {
+        let layer2 = vec![owner("192.0.2.0/24", "n2", 5), owner("198.51.100.0/24", "n1", 3)];
+        let mut status = VirtualIPStatus { layer2, ..VirtualIPStatus::default() };
+        let mut judged = |keep: usize| {
+            status.layer2.truncate(keep);
+            status.judge(Some(7), at(9));
+            let [ready] = status.conditions.as_slice() else { panic!("{status:?}") };
+            assert_eq!((status.observed_generation, ready.observed_generation), (Some(7), Some(7)));
+            (ready.status.clone(), ready.message.clone(), ready.last_transition_time.clone())
+        };
+        assert_eq!(judged(2), ("True".to_owned(), "n2 answers for it".to_owned(), at(5)));
+        assert_eq!(judged(0), ("False".to_owned(), "no node answers for it".to_owned(), at(9)));
+    }
 }

@@ -71,6 +71,10 @@ impl Prune for VirtualIP {
             self.metadata.labels = None;
             self.metadata.annotations = None;
             self.metadata.finalizers = None;
+            if let Some(status) = &mut self.status {
+                // It is told by the entries, and only said anew.
+                status.conditions = Vec::new();
+            }
         }
         self.spec.consumers.shrink_to_fit();
         for consumer in &mut self.spec.consumers {

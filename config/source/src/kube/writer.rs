@@ -14,7 +14,8 @@ use ferrolb_config::Object;
 use ferrolb_config::api::{AddressPool, L2Advertisement, Layer2Owner, Speaker, VirtualIP};
 use http::{Method, Request};
 use k8s_openapi::api::core::v1::{Service, ServiceStatus};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -156,22 +157,23 @@ impl ClusterWriter {
         self.send_and_absorb(request).await.map(drop)
     }
 
-    /// Enters the owner of an address on one segment into its VirtualIP, which `metadata` is of, or takes the entry out
-    /// again. Whoever enters last is shown; entries of other segments are not touched. An entry is taken out only of the
-    /// form that is given: meanwhile it may have become another node's.
+    /// Enters the owner of an address on one segment into its VirtualIP, or takes the entry out again. Whoever enters
+    /// last is shown; entries of other segments are not touched. An entry is taken out only of the form that is given:
+    /// meanwhile it may have become another node's. `Ready` says whether an entry is left.
     ///
     /// # Errors
     /// As [`WriteError`] says; [`WriteError::Conflict`] when an entry is to be taken out of an older form.
     pub async fn apply_layer2_owner(
         &self,
-        metadata: &ObjectMeta,
+        virtual_ip: &VirtualIP,
         segment: &str,
         owner: Option<&Layer2Owner>,
     ) -> Result<(), WriteError> {
-        let virtual_ip = name(metadata)?;
-        let version = if owner.is_none() { Some(version(metadata)?) } else { None };
-        let body = body::layer2_owner(virtual_ip, version, owner)?;
-        let path = format!("{}/status", path(Kind::VirtualIP, None, virtual_ip));
+        if owner.is_none() {
+            version(&virtual_ip.metadata)?;
+        }
+        let body = body::layer2_owner(virtual_ip, segment, owner, Time(Timestamp::now()))?;
+        let path = format!("{}/status", path(Kind::VirtualIP, None, name(&virtual_ip.metadata)?));
         let manager: String = format!("{SPEAKER_MANAGER}/{segment}").chars().take(LONGEST_MANAGER).collect();
         self.apply(Kind::VirtualIP, path, &manager, &body).await
     }

@@ -178,7 +178,7 @@ async fn owners_of_two_segments_stand_beside_each_other_and_the_last_of_one_is_s
     };
     let (one, other) = ("198.51.100.0/24", "2001:db8::/64");
     for (segment, node, term) in [(one, "n1", 1), (other, "n2", 1), (one, "n3", 2)] {
-        writer.apply_layer2_owner(&created.metadata, segment, Some(&owner(segment, node, term))).await?;
+        writer.apply_layer2_owner(&created, segment, Some(&owner(segment, node, term))).await?;
     }
     let shown = |objects: &ferrolb_config::Objects| -> Vec<(String, String)> {
         let status = objects.virtual_ips["192.0.2.40"].status.clone().unwrap_or_default();
@@ -187,20 +187,30 @@ async fn owners_of_two_segments_stand_beside_each_other_and_the_last_of_one_is_s
     writer.settle().await;
     let pair = |segment: &str, node: &str| (segment.to_owned(), node.to_owned());
     assert_eq!(shown(&objects.borrow()), [pair(one, "n3"), pair(other, "n2")]);
+    let ready = |objects: &ferrolb_config::Objects| -> Vec<(String, Option<i64>)> {
+        let status = objects.virtual_ips["192.0.2.40"].status.clone().unwrap_or_default();
+        status.conditions.into_iter().map(|ready| (ready.status, ready.observed_generation)).collect()
+    };
+    assert_eq!(ready(&objects.borrow()), [("True".to_owned(), Some(1))]);
     // It has become another node's since it was created: not for whoever has not seen that to take out.
-    let outdated = writer.apply_layer2_owner(&created.metadata, one, None).await;
+    let outdated = writer.apply_layer2_owner(&created, one, None).await;
     assert_eq!(outdated, Err(WriteError::Conflict));
     let seen = Arc::clone(&objects.borrow().virtual_ips["192.0.2.40"]);
-    writer.apply_layer2_owner(&seen.metadata, one, None).await?;
+    writer.apply_layer2_owner(&seen, one, None).await?;
     writer.settle().await;
     assert_eq!(shown(&objects.borrow()), [pair(other, "n2")]);
+    assert_eq!(ready(&objects.borrow()), [("True".to_owned(), Some(1))]);
     // The controller replaces the spec and does not touch the owners.
     let current = Arc::clone(&objects.borrow().virtual_ips["192.0.2.40"]);
     let replaced = writer.replace_virtual_ip(&current).await?;
     assert_eq!(replaced.status.as_ref().map(|status| status.layer2.len()), Some(1));
+    writer.apply_layer2_owner(&replaced, other, None).await?;
+    writer.settle().await;
+    assert_eq!(shown(&objects.borrow()), []);
+    assert_eq!(ready(&objects.borrow()), [("False".to_owned(), Some(1))]);
 
     let entered =
-        writer.apply_layer2_owner(&virtual_ip("192.0.2.41")?.metadata, one, Some(&owner(one, "n1", 3))).await;
+        writer.apply_layer2_owner(&virtual_ip("192.0.2.41")?, one, Some(&owner(one, "n1", 3))).await;
     assert_eq!(entered, Err(WriteError::NotFound));
     Ok(())
 }

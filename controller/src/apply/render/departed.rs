@@ -27,7 +27,7 @@ pub(in crate::apply) fn departed(objects: &Objects, target: Target<'_>, now: &Ti
         return Vec::new();
     }
     let is_dead = |node: &str| objects.nodes.get(node).is_none_or(|node| is_dead(node, now));
-    let addresses = objects.virtual_ips.values().filter_map(|object| without(object, is_dead));
+    let addresses = objects.virtual_ips.values().filter_map(|object| without(object, is_dead, now));
     let speakers = objects.speakers.iter().filter(|(node, _)| is_dead(node));
     addresses.chain(speakers.filter_map(|(node, speaker)| silenced(node, speaker, now))).collect()
 }
@@ -51,7 +51,7 @@ fn is_unready(node: &Node) -> Option<Option<&Time>> {
     ready.filter(|ready| ready.status != "True").map(|ready| ready.last_transition_time.as_ref())
 }
 
-fn without(object: &Arc<VirtualIP>, is_dead: impl Fn(&str) -> bool) -> Option<Write> {
+fn without(object: &Arc<VirtualIP>, is_dead: impl Fn(&str) -> bool, now: &Time) -> Option<Write> {
     let status = object.status.as_ref()?;
     if !status.layer2.iter().any(|owner| is_dead(&owner.node)) {
         return None;
@@ -59,6 +59,7 @@ fn without(object: &Arc<VirtualIP>, is_dead: impl Fn(&str) -> bool) -> Option<Wr
     let mut object = VirtualIP::clone(object);
     if let Some(status) = &mut object.status {
         status.layer2.retain(|owner| !is_dead(&owner.node));
+        status.judge(object.metadata.generation, now.clone());
     }
     Some(Write::PutVirtualIPStatus(Box::new(object)))
 }
@@ -73,7 +74,7 @@ fn silenced(node: &str, speaker: &Arc<Speaker>, now: &Time) -> Option<Write> {
     let unknown = Condition {
         last_transition_time: now.clone(),
         message: format!("the node {node} is not ready or gone; what its speaker said last is below"),
-        observed_generation: None,
+        observed_generation: status.observed_generation,
         reason: "NodeNotReady".to_owned(),
         status: "Unknown".to_owned(),
         type_: READY.to_owned(),

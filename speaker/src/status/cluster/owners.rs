@@ -114,7 +114,7 @@ impl Owners {
     }
 
     async fn write_one(&self, Entry { virtual_ip, segment, owner }: &Entry) -> Result<(), WriteError> {
-        self.writer.apply_layer2_owner(&virtual_ip.metadata, segment, owner.as_ref()).await
+        self.writer.apply_layer2_owner(virtual_ip, segment, owner.as_ref()).await
     }
 }
 

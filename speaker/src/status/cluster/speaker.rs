@@ -22,6 +22,8 @@ use crate::report::Report;
 
 /// The object is written at most so often.
 const PACE: Duration = Duration::from_secs(1);
+/// Of an object that was just created.
+const FIRST_GENERATION: i64 = 1;
 
 /// Keeps the object as the reports say.
 pub(super) struct SpeakerObject {
@@ -99,12 +101,22 @@ impl SpeakerObject {
         if !view.speakers.contains_key(&self.node) {
             self.writer.create_speaker(&object).await?;
         }
-        object.status = Some(status.clone());
+        let shown = view.speakers.get(&self.node);
+        let generation = shown.and_then(|shown| shown.metadata.generation).or(Some(FIRST_GENERATION));
+        object.status = Some(of_generation(status.clone(), generation));
         self.writer.apply_speaker_status(&object).await?;
         self.writer.settle().await;
         self.written = Some(status.clone());
         Ok(())
     }
+}
+
+fn of_generation(mut status: SpeakerStatus, generation: Option<i64>) -> SpeakerStatus {
+    status.observed_generation = generation;
+    for condition in &mut status.conditions {
+        condition.observed_generation = generation;
+    }
+    status
 }
 
 /// What a status says about readiness.

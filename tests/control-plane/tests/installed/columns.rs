@@ -61,14 +61,17 @@ fn a_virtual_ip_shows_whose_it_is_and_who_carries_it() {
         .unwrap();
     report(
         &speaker(),
-        "{apiVersion: ferrolb.io/v1beta1, kind: VirtualIP, metadata: {name: 192.0.2.220}, status: {layer2: \
-         [{segment: 192.0.2.0/24, node: n2, term: 1, since: '2026-01-01T00:00:00Z', cause: test, interface: eth0}]}}",
+        &format!(
+            "{{apiVersion: ferrolb.io/v1beta1, kind: VirtualIP, metadata: {{name: 192.0.2.220}}, status: {{conditions: [{READY}], layer2: \
+             [{{segment: 192.0.2.0/24, node: n2, term: 1, since: '2026-01-01T00:00:00Z', cause: test, interface: eth0}}]}}}}"
+        ),
     );
     check(
         "vip",
         "192.0.2.220",
         &[
             ("NAME", "192.0.2.220"),
+            ("READY", "True"),
             ("POOL", "blue"),
             ("NAMESPACE", "shop"),
             ("CONSUMER", "web"),

@@ -3,8 +3,9 @@
 
 //! The bodies of writes: pure.
 
-use ferrolb_config::api::{GROUP, Layer2Owner, Speaker, VERSION};
+use ferrolb_config::api::{GROUP, Layer2Owner, Speaker, VERSION, VirtualIP, VirtualIPStatus};
 use k8s_openapi::api::core::v1::ServiceStatus;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -57,23 +58,30 @@ pub(super) fn whole_status(version: Option<&str>, status: Value) -> Value {
     Value::Array(version.into_iter().chain([status]).collect())
 }
 
-/// Server-side apply of one owner. Without one, what the manager wrote before is removed.
+/// Server-side apply of the owner on one segment, and of the address's readiness with it. Without one, what the segment's
+/// manager entered before is removed, unless `virtual_ip` is not the newest form any more.
+///
+/// Every such body holds a whole condition. So the manager who wrote last has all of its fields, and nothing that another
+/// one leaves out tears it.
 pub(super) fn layer2_owner(
-    name: &str,
-    version: Option<&str>,
+    virtual_ip: &VirtualIP,
+    segment: &str,
     owner: Option<&Layer2Owner>,
+    now: Time,
 ) -> Result<Value, WriteError> {
-    let metadata = without_nulls(json!({"name": name, "resourceVersion": version}));
-    let status = match owner {
-        Some(owner) => json!({"layer2": [of(owner)?]}),
-        None => json!({}),
-    };
-    Ok(json!({
+    let VirtualIP { metadata, status, .. } = virtual_ip;
+    let others = status.iter().flat_map(|status| &status.layer2).filter(|shown| shown.segment != segment);
+    let layer2 = others.chain(owner).cloned().collect();
+    let mut status = VirtualIPStatus { layer2, ..VirtualIPStatus::default() };
+    status.judge(metadata.generation, now);
+    status.layer2 = owner.cloned().into_iter().collect();
+    let version = owner.is_none().then_some(&metadata.resource_version);
+    Ok(without_nulls(json!({
         "apiVersion": format!("{GROUP}/{VERSION}"),
         "kind": "VirtualIP",
-        "metadata": metadata,
-        "status": status,
-    }))
+        "metadata": {"name": metadata.name, "resourceVersion": version},
+        "status": of(&status)?,
+    })))
 }
 
 /// Server-side apply of a Speaker's status.

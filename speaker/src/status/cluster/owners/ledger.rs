@@ -122,7 +122,11 @@ fn missing<'a>(
         Some(owners.iter().filter_map(move |owner| {
             let shown = entries(virtual_ip).find(|shown| shown.segment == owner.segment);
             let contest = match shown {
-                Some(shown) if shown.node == owner.node && shown.term == owner.term => return None,
+                Some(shown)
+                    if shown.node == owner.node && shown.term == owner.term && is_current(virtual_ip) =>
+                {
+                    return None;
+                }
                 Some(shown) if shown.node != owner.node && shown.term > owner.term => {
                     Contest::By { own_term: owner.term }
                 }
@@ -155,6 +159,12 @@ fn in_vain<'a>(
 fn owns(report: &Report, address: IpAddr, segment: &str, term: Option<u64>) -> bool {
     let mut owned = report.owned.get(&address).into_iter().flatten();
     owned.any(|owner| owner.segment == segment && term.is_none_or(|term| term == owner.term))
+}
+
+/// Whether `Ready` speaks of the present record.
+fn is_current(virtual_ip: &VirtualIP) -> bool {
+    let observed = virtual_ip.status.as_ref().and_then(|status| status.observed_generation);
+    observed == virtual_ip.metadata.generation
 }
 
 fn entries(virtual_ip: &VirtualIP) -> impl Iterator<Item = &Layer2Owner> {
@@ -213,6 +223,19 @@ mod tests {
         assert_eq!(due(&reports(&[owner("n1", 3)]), &shows(&[owner("n1", 3)])), []);
         let elsewhere = Layer2Owner { segment: "198.51.100.0/24".to_owned(), ..owner("n2", 9) };
         assert_eq!(due(&reports(&[owner("n1", 3)]), &shows(&[elsewhere])), entered);
+    }
+
+    #[test]
+    fn a_record_that_changed_is_spoken_of_anew() {
+        let mut view = shows(&[owner("n1", 3)]);
+        for object in view.values_mut() {
+            Arc::make_mut(object).metadata.generation = Some(2);
+        }
+        assert_eq!(due(&reports(&[owner("n1", 3)]), &view), [Some(("n1".to_owned(), 3))]);
+        for object in view.values_mut() {
+            Arc::make_mut(object).status.as_mut().unwrap().observed_generation = Some(2);
+        }
+        assert_eq!(due(&reports(&[owner("n1", 3)]), &view), []);
     }
 
     #[test]
