@@ -67,3 +67,33 @@ fn build(program: Program) -> Result<PathBuf> {
     let text = String::from_utf8(output.stdout).context("the folder's name is no UTF-8")?;
     Ok(PathBuf::from(text.trim_end_matches('\n')))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use ferrolb_lab::Site;
+
+    use super::*;
+
+    #[test]
+    fn a_machine_with_an_old_go_is_told_what_to_install() {
+        let site = Site::open().unwrap();
+        let go = site.folder().join("go");
+        fs::write(&go, "#!/bin/sh\necho go1.21.5\n").unwrap();
+        fs::set_permissions(&go, fs::Permissions::from_mode(0o755)).unwrap();
+        let path = std::env::var("PATH").unwrap_or_default();
+        let output = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("build"))
+            .args(["--check", "kube-apiserver"])
+            .env("FERROLB_CONTROL_PLANE", site.folder().join("cache"))
+            .env("PATH", format!("{}:{path}", site.folder().display()))
+            .env_remove("KUBEBUILDER_ASSETS")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{said}");
+        let wanted = "needs Go 1.26.0 or newer, and this is 1.21.5: install a newer one";
+        assert!(said.contains("kube-apiserver") && said.contains(wanted), "{said}");
+    }
+}
