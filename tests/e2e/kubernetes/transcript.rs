@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
 
-//! What a person does on the first day: install, make a Service, look, ask, pull a cable, ask again. Prints it as a transcript.
+//! What a person does on the first day: install, make a Service, look, ask, pull a cable, ask again. To read it:
+//! `cargo test -p ferrolb --test e2e-kubernetes transcript -- --nocapture`
 
 use std::process::Command;
 
@@ -9,7 +10,7 @@ use anyhow::{Result, ensure};
 use ferrolb_control_plane::{Cluster, DEPLOYMENT, Installation, ProxyMode};
 use ferrolb_lab::rights::within;
 
-use crate::patience::{SLOWLY, eventually};
+use crate::patience::{SLOWLY, eventually, expect};
 use crate::start::{alone, binary};
 
 /// Services and endpoints of the quickstart.
@@ -79,10 +80,26 @@ fn a_person_installs_makes_a_service_and_pulls_a_cable() {
         person.types(&["get", "pools,l2advertisements,speakers"])?;
         person.asks(&address)?;
 
-        println!("(the cable of {owner} is pulled)");
-        installation.lab().cut(installation.lab().node(&owner)?)?;
+        println!("(the cable of {owner} is pulled)\n");
+        let dead = installation.lab().node(&owner)?;
+        installation.lab().cut(dead)?;
         person.looks(&address, &owner)?;
         person.asks(&address)?;
+
+        println!("(Kubernetes finds that {owner} is not ready)\n");
+        installation.cluster().report_node(dead.place(), false)?;
+        let speaker =
+            ["get", "speaker", &owner, "-o", "jsonpath={.status.conditions[?(@.type=='Ready')].status}"];
+        let known = eventually("its Speaker is not called ready", SLOWLY, || {
+            expect(&installation.kubectl().run(&speaker)?, &"Unknown".to_owned())
+        });
+        known.map_err(|error| error.context(installation.logs()))?;
+        let shown = person.types(&["get", "vip,pools,speakers"])?;
+        let story = |line: &str| {
+            line.starts_with(&format!("speaker.ferrolb.io/{owner} ")) && line.contains("Unknown")
+        };
+        ensure!(shown.lines().any(story), "{shown}");
+        person.types(&["get", "events", "--field-selector", "involvedObject.name=web"])?;
         Ok(())
     });
 }
