@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
 
-//! Three controllers, of which the leading one is killed, and the next one stopped and woken up again, while Services
-//! keep coming.
+//! Three controllers, of which the leading one is killed, and the next one stopped and woken up again, and an API server
+//! that restarts, while Services keep coming.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -16,13 +16,13 @@ use ferrolb_lab::Process;
 use futures::TryStreamExt;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Service;
-use kube::api::{WatchEvent, WatchParams};
-use kube::{Api, ResourceExt};
+use kube::api::{PostParams, WatchEvent, WatchParams};
+use kube::{Api, Error, ResourceExt};
 use nix::sys::signal::Signal;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use crate::stage::{Controller, Stage, shown, stage};
+use crate::stage::{Controller, Stage, own_stage, shown};
 
 /// Set for a process that is to be a controller.
 const KUBECONFIG: &str = "FERROLB_TEST_KUBECONFIG";
@@ -58,10 +58,25 @@ async fn leader(stage: &Stage, other_than: &[&str]) -> String {
 }
 
 /// Creates Services until told to stop.
-async fn keep_creating(stage: &Stage, stop: &AtomicBool, created: &AtomicUsize) {
+async fn keep_creating(services: Api<Service>, created: Arc<AtomicUsize>, stop: Arc<AtomicBool>) {
     while !stop.load(Ordering::SeqCst) {
-        let number = created.fetch_add(1, Ordering::SeqCst);
-        stage.service(&format!("s{number:04}"), json!({})).await;
+        let name = format!("s{:04}", created.load(Ordering::SeqCst));
+        let service = json!({
+            "metadata": {"name": name},
+            "spec": {"type": "LoadBalancer", "ports": [{"port": 80}]},
+        });
+        let service = serde_json::from_value(service).unwrap();
+        match services.create(&PostParams::default(), &service).await {
+            Ok(_) => {}
+            // It was created by a request that nobody answered.
+            Err(Error::Api(status)) if status.is_already_exists() => {}
+            // The API server is away.
+            Err(_) => {
+                sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        }
+        created.fetch_add(1, Ordering::SeqCst);
         sleep(Duration::from_millis(100)).await;
     }
 }
@@ -71,8 +86,13 @@ async fn watch_statuses(services: Api<Service>) {
     let mut holders: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut version = "0".to_owned();
     loop {
-        let mut events = std::pin::pin!(services.watch(&WatchParams::default(), &version).await.unwrap());
-        while let Some(event) = events.try_next().await.unwrap() {
+        // Events of the time in which the API server is away come when it is back.
+        let Ok(events) = services.watch(&WatchParams::default(), &version).await else {
+            sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let mut events = std::pin::pin!(events);
+        while let Ok(Some(event)) = events.try_next().await {
             match event {
                 WatchEvent::Added(service) | WatchEvent::Modified(service) => {
                     version = service.resource_version().unwrap();
@@ -83,10 +103,7 @@ async fn watch_statuses(services: Api<Service>) {
                     all.dedup();
                     assert_eq!(all.len(), count, "an address is shown twice: {holders:?}");
                 }
-                WatchEvent::Deleted(service) => {
-                    version = service.resource_version().unwrap();
-                    holders.remove(&service.name_any());
-                }
+                WatchEvent::Deleted(service) => panic!("nobody deletes {}", service.name_any()),
                 WatchEvent::Bookmark(_) => {}
                 WatchEvent::Error(error) => panic!("{error}"),
             }
@@ -94,42 +111,50 @@ async fn watch_statuses(services: Api<Service>) {
     }
 }
 
+/// Waits until the Service that was created last is served.
+async fn all_go_on(stage: &Stage, created: &AtomicUsize) {
+    let last = format!("s{:04}", created.load(Ordering::SeqCst).saturating_sub(1));
+    stage.until("Services are served", async || !stage.addresses(&last).await.is_empty()).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn of_three_controllers_one_leads_and_no_address_is_given_twice_when_leaders_die_or_stand_still() {
-    let stage = Arc::new(stage().await);
+async fn no_address_is_given_twice_when_leaders_die_or_stand_still_and_the_api_server_restarts() {
+    let mut stage = own_stage().await;
     stage.pool("p", &["10.20.0.0/20"]).await;
     let statuses = tokio::spawn(watch_statuses(stage.services()));
     let mut controllers: BTreeMap<_, _> =
         ["c1", "c2", "c3"].map(|identity| (identity.to_owned(), spawn(&stage, identity))).into();
     let (stop, created) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-    let load = tokio::spawn({
-        let (stage, stop, created) = (Arc::clone(&stage), Arc::clone(&stop), Arc::clone(&created));
-        async move { keep_creating(&stage, &stop, &created).await }
-    });
+    let load = tokio::spawn(keep_creating(stage.services(), Arc::clone(&created), Arc::clone(&stop)));
 
     let first = leader(&stage, &[]).await;
     stage.until("the first are served", async || !stage.addresses("s0003").await.is_empty()).await;
     controllers.remove(&first).unwrap().kill().unwrap();
     let died = Instant::now();
     let second = leader(&stage, &[&first]).await;
-    let served = format!("s{:04}", created.load(Ordering::SeqCst).saturating_sub(1));
-    stage.until("others go on", async || !stage.addresses(&served).await.is_empty()).await;
+    all_go_on(&stage, &created).await;
     eprintln!("after a SIGKILL of the leader, Services are served again after {:?}", died.elapsed());
 
     controllers[&second].signal(Signal::SIGSTOP).unwrap();
     let third = leader(&stage, &[&first, &second]).await;
-    let served = format!("s{:04}", created.load(Ordering::SeqCst).saturating_sub(1));
-    stage.until("others go on", async || !stage.addresses(&served).await.is_empty()).await;
+    all_go_on(&stage, &created).await;
     controllers[&second].signal(Signal::SIGCONT).unwrap();
     sleep(Duration::from_secs(2)).await;
     assert_eq!(leader(&stage, &[]).await, third, "who stood still does not take the lease back");
+
+    tokio::task::block_in_place(|| {
+        stage.own_plane().kill_api_server().unwrap();
+        stage.own_plane().start_api_server().unwrap();
+    });
+    let back = Instant::now();
+    all_go_on(&stage, &created).await;
+    eprintln!("after a restart of the API server, Services are served again after {:?}", back.elapsed());
 
     stop.store(true, Ordering::SeqCst);
     load.await.unwrap();
     let last = created.load(Ordering::SeqCst);
     stage.until("every Service has a record", async || stage.records().await.len() == last).await;
-    let name = format!("s{:04}", last - 1);
-    stage.until("the last is served", async || !stage.addresses(&name).await.is_empty()).await;
+    all_go_on(&stage, &created).await;
     stage.check_shown_is_recorded().await;
     assert!(!statuses.is_finished(), "{:?}", statuses.await);
     statuses.abort();

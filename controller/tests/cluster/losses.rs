@@ -27,6 +27,35 @@ async fn a_record_that_a_user_deletes_stays_in_force_until_the_service_is_gone()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_tool_that_prunes_finds_no_record_by_its_labels_and_takes_none_from_a_service_that_is_there() {
+    let stage = stage().await;
+    let controller = stage.controller("a");
+    stage.pool("p", &["192.0.2.0/29"]).await;
+    for name in ["web", "db"] {
+        stage.service(name, json!({})).await;
+        stage.until("it is served", async || !stage.addresses(name).await.is_empty()).await;
+    }
+    let labels = json!({"app.kubernetes.io/instance": "shop", "applyset.kubernetes.io/part-of": "x"});
+    stage.edit("web", json!({"metadata": {"labels": labels}})).await;
+    stage.service("last", json!({})).await;
+    stage.shows("last", &["192.0.2.2"]).await;
+    for record in stage.records_api().list(&ListParams::default()).await.unwrap() {
+        assert!(record.labels().is_empty() && record.owner_references().is_empty(), "{record:?}");
+    }
+
+    // One that removes whatever it does not know.
+    let records = stage.records_api();
+    records.delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
+    stage.service("later", json!({})).await;
+    stage.shows("later", &["192.0.2.3"]).await;
+    for (name, address) in [("web", "192.0.2.0"), ("db", "192.0.2.1"), ("last", "192.0.2.2")] {
+        assert_eq!(stage.addresses(name).await, [address]);
+    }
+    stage.check_shown_is_recorded().await;
+    controller.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn services_keep_their_addresses_when_all_records_are_lost_and_when_they_come_back_with_other_uids() {
     let stage = stage().await;
     stage.pool("p", &["192.0.2.0/29"]).await;

@@ -6,6 +6,7 @@
 #![cfg(test)]
 
 mod crash;
+mod crowd;
 mod ha;
 mod life;
 mod losses;
@@ -14,4 +15,5 @@ mod migrate;
 mod outage;
 mod proxy;
 mod stage;
+mod told;
 mod trouble;

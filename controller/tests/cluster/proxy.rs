@@ -14,6 +14,7 @@ use axum::http::{Method, Response, StatusCode, header};
 use kube::Client;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 /// What becomes of a request.
@@ -41,13 +42,18 @@ pub struct Asked {
 impl Asked {
     /// Whether it writes something other than a lease or an event.
     pub fn writes(&self) -> bool {
-        self.method != Method::GET && !self.path.contains("/leases") && !self.path.contains("/events")
+        self.method != Method::GET && !self.is_for_the_lease() && !self.path.contains("/events")
+    }
+
+    pub fn is_for_the_lease(&self) -> bool {
+        self.path.contains("/leases")
     }
 }
 
 /// A way to the API server that a test watches over.
 pub struct Proxy {
     folder: TempDir,
+    unanswered: Arc<Notify>,
     task: JoinHandle<()>,
 }
 
@@ -55,6 +61,7 @@ pub struct Proxy {
 struct Gate {
     client: Client,
     judge: Arc<Judge>,
+    unanswered: Arc<Notify>,
 }
 
 impl Proxy {
@@ -70,9 +77,16 @@ impl Proxy {
              contexts: [{{name: c, context: {{cluster: c, user: u}}}}]\n"
         );
         std::fs::write(folder.path().join("kubeconfig"), kubeconfig).unwrap();
-        let router = Router::new().fallback(pass).with_state(Gate { client, judge: Arc::new(judge) });
+        let unanswered = Arc::new(Notify::new());
+        let gate = Gate { client, judge: Arc::new(judge), unanswered: Arc::clone(&unanswered) };
+        let router = Router::new().fallback(pass).with_state(gate);
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { folder, task }
+        Self { folder, unanswered, task }
+    }
+
+    /// Waits until a request was carried out that will not be answered.
+    pub async fn left_unanswered(&self) {
+        self.unanswered.notified().await;
     }
 
     /// How a controller finds it.
@@ -98,6 +112,7 @@ async fn pass(State(gate): State<Gate>, request: Request) -> Response<Body> {
         Fate::Lost => never().await,
         Fate::Unanswered => {
             forward(gate.client, request).await;
+            gate.unanswered.notify_one();
             never().await
         }
     }

@@ -132,7 +132,7 @@ impl Stage {
         let records = self.records().await;
         for service in services {
             let name = service.name_any();
-            for address in shown(&service) {
+            for address in shown(&service).into_iter().chain(listed(&service)) {
                 let is_recorded = records.iter().any(|(record, of)| *record == address && of.contains(&name));
                 assert!(is_recorded, "{name} shows {address}; recorded: {records:?}");
             }
@@ -152,9 +152,14 @@ impl Stage {
     }
 
     pub async fn pool(&self, name: &str, ranges: &[&str]) {
+        self.pool_of(name, json!({"addresses": ranges})).await;
+    }
+
+    /// Creates or replaces a pool.
+    pub async fn pool_of(&self, name: &str, spec: Value) {
         let pool = json!({
             "apiVersion": "ferrolb.io/v1beta1", "kind": "AddressPool",
-            "metadata": {"name": name}, "spec": {"addresses": ranges},
+            "metadata": {"name": name}, "spec": spec,
         });
         let apply = PatchParams::apply("test").force();
         self.pools().patch(name, &apply, &Patch::Apply(pool)).await.unwrap();
@@ -167,11 +172,19 @@ impl Stage {
 
     /// The same with another port.
     pub async fn service_on(&self, name: &str, port: u16, annotations: Value) {
-        let service = json!({
-            "metadata": {"name": name, "labels": {"test": ""}, "annotations": annotations},
-            "spec": {"type": "LoadBalancer", "ports": [{"port": port}], "selector": {"app": name}},
-        });
-        let service: Service = serde_json::from_value(service).unwrap();
+        let spec = json!({"type": "LoadBalancer", "ports": [{"port": port}], "selector": {"app": name}});
+        self.create(name, annotations, spec).await;
+    }
+
+    /// Creates a Service of type ClusterIP that asks for external addresses from `pool`.
+    pub async fn service_with_external_ips(&self, name: &str, pool: &str) {
+        let spec = json!({"type": "ClusterIP", "ports": [{"port": 80}], "selector": {"app": name}});
+        self.create(name, json!({"ferrolb.io/external-ips-from": pool}), spec).await;
+    }
+
+    async fn create(&self, name: &str, annotations: Value, spec: Value) {
+        let metadata = json!({"name": name, "labels": {"test": ""}, "annotations": annotations});
+        let service: Service = serde_json::from_value(json!({"metadata": metadata, "spec": spec})).unwrap();
         self.services().create(&PostParams::default(), &service).await.unwrap();
     }
 
@@ -187,6 +200,11 @@ impl Stage {
     /// The addresses that a Service shows.
     pub async fn addresses(&self, name: &str) -> Vec<String> {
         self.services().get_opt(name).await.unwrap().map(|service| shown(&service)).unwrap_or_default()
+    }
+
+    /// The external addresses that a Service lists.
+    pub async fn external_ips(&self, name: &str) -> Vec<String> {
+        listed(&self.services().get(name).await.unwrap())
     }
 
     /// Waits until a Service shows just these addresses.
@@ -311,4 +329,9 @@ pub fn shown(service: &Service) -> Vec<String> {
     let status = service.status.as_ref();
     let ingress = status.and_then(|status| status.load_balancer.as_ref()?.ingress.as_ref());
     ingress.into_iter().flatten().filter_map(|entry| entry.ip.clone()).collect()
+}
+
+/// The external addresses that a Service lists.
+fn listed(service: &Service) -> Vec<String> {
+    service.spec.as_ref().and_then(|spec| spec.external_ips.clone()).unwrap_or_default()
 }

@@ -9,6 +9,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
+use ferrolb_config::api::Consumer;
 use ferrolb_config::condition::{ADDRESSES_ASSIGNED, READY};
 use ferrolb_config::reason::{Reason, Refusal};
 use ferrolb_config::{ObjectRef, Objects, ServiceName};
@@ -59,13 +60,13 @@ fn of_service(write: &Write, object: &Service, view: &Objects) -> Vec<Event> {
     }
     let (before, now) = (addresses_in_sight(base), addresses_in_sight(&after));
     let mut events = Vec::new();
-    if before != now {
-        let (reason, note) = match (before.is_empty(), now.is_empty()) {
-            (true, _) => ("Assigned", format!("It has {}.", list(&now))),
-            (_, true) => ("Released", format!("It gave up {}.", list(&before))),
-            _ => ("Moved", format!("It moved from {} to {}.", list(&before), list(&now))),
+    // What it gives up is told once its record is gone.
+    if before != now && !now.is_empty() {
+        let (reason, note) = match before.is_empty() {
+            true => ("Assigned", format!("It has {}.", list(&now))),
+            false => ("Moved", format!("It moved from {} to {}.", list(&before), list(&now))),
         };
-        events.push(event(write, view, "v1", Tone::Normal, reason, ALLOCATE, note));
+        events.push(event(write.object(), view, "v1", Tone::Normal, reason, ALLOCATE, note));
     }
     let condition = |service: &Service| {
         let conditions = service.status.as_ref()?.conditions.as_deref()?;
@@ -73,6 +74,35 @@ fn of_service(write: &Write, object: &Service, view: &Objects) -> Vec<Event> {
     };
     events.extend(verdict(write, view, "v1", condition(base).as_ref(), condition(&after).as_ref()));
     events
+}
+
+/// Who is no longer recorded for an address after `write`.
+pub(super) fn leavers(write: &Write, view: &Objects) -> Vec<(ServiceName, String)> {
+    let (name, staying) = match write {
+        Write::DeleteVirtualIP(object) => (&object.metadata.name, &[][..]),
+        Write::PutVirtualIP(object) => (&object.metadata.name, object.spec.consumers.as_slice()),
+        _ => return Vec::new(),
+    };
+    let Some(base) = name.as_ref().and_then(|name| view.virtual_ips.get(name)) else { return Vec::new() };
+    let named = |consumer: &Consumer| ServiceName {
+        namespace: consumer.namespace.clone(),
+        name: consumer.name.clone(),
+    };
+    let stays = |name: &ServiceName| staying.iter().any(|consumer| named(consumer) == *name);
+    let leavers = base.spec.consumers.iter().map(named).filter(|name| !stays(name));
+    leavers.map(|name| (name, base.spec.address.clone())).collect()
+}
+
+/// What is told of those who left, by what is so now: nothing of a Service that is gone, or that has another address.
+pub(super) fn released(leavers: Vec<(ServiceName, String)>, view: &Objects) -> Vec<Event> {
+    let left_with_nothing = |(name, address): (ServiceName, String)| {
+        let service = view.services.get(&name)?;
+        let note = format!("It gave up {address}.");
+        let object = ObjectRef::namespaced("Service", &name);
+        let told = || event(object, view, "v1", Tone::Normal, "Released", ALLOCATE, note);
+        addresses_in_sight(service).is_empty().then(told)
+    };
+    leavers.into_iter().filter_map(left_with_nothing).collect()
 }
 
 /// A refusal that was none before, or another one.
@@ -88,14 +118,14 @@ fn verdict(
     if old.map(words) == Some(words(new)) {
         return Vec::new();
     }
-    vec![event(write, view, api_version, Tone::Warning, &new.reason, JUDGE, new.message.clone())]
+    vec![event(write.object(), view, api_version, Tone::Warning, &new.reason, JUDGE, new.message.clone())]
 }
 
 /// The API server does not take a write.
 pub(super) fn refused(write: &Write, view: &Objects, reason: Reason, why: &str) -> Event {
     let api_version = if write.object().kind == "Service" { "v1" } else { OURS };
     let note = format!("What FerroLB wants to write is refused: {why}");
-    event(write, view, api_version, Tone::Warning, &reason.to_string(), ALLOCATE, note)
+    event(write.object(), view, api_version, Tone::Warning, &reason.to_string(), ALLOCATE, note)
 }
 
 /// Somebody else keeps changing what is written.
@@ -103,7 +133,7 @@ pub(super) fn contended(write: &Write, view: &Objects) -> Event {
     let note = "Somebody else keeps changing the status that FerroLB writes; it is written less often now. \
                 metadata.managedFields names who.";
     let reason = Reason::Contended.to_string();
-    event(write, view, "v1", Tone::Warning, &reason, ALLOCATE, note.to_owned())
+    event(write.object(), view, "v1", Tone::Warning, &reason, ALLOCATE, note.to_owned())
 }
 
 /// Services that others serve, as they become known.
@@ -122,23 +152,15 @@ impl Foreign {
         let told = found.iter().filter(is_new).take(MOST_FOREIGN);
         told.map(|(name, refusal)| {
             let object = ObjectRef::namespaced("Service", name);
-            let uid = view.metadata(&object).and_then(|metadata| metadata.uid.clone());
-            Event {
-                object,
-                api_version: "v1".to_owned(),
-                uid,
-                tone: Tone::Warning,
-                reason: refusal.reason.to_string(),
-                action: ALLOCATE,
-                note: sentence(refusal),
-            }
+            let reason = refusal.reason.to_string();
+            event(object, view, "v1", Tone::Warning, &reason, ALLOCATE, sentence(refusal))
         })
         .collect()
     }
 }
 
 fn event(
-    write: &Write,
+    object: ObjectRef,
     view: &Objects,
     api_version: &str,
     tone: Tone,
@@ -146,7 +168,6 @@ fn event(
     action: &'static str,
     note: String,
 ) -> Event {
-    let object = write.object();
     let uid = view.metadata(&object).and_then(|metadata| metadata.uid.clone());
     let (api_version, reason) = (api_version.to_owned(), reason.to_owned());
     Event { object, api_version, uid, tone, reason, action, note }
@@ -163,6 +184,8 @@ fn list<'a>(addresses: impl IntoIterator<Item = &'a IpAddr>) -> String {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+
+    use ferrolb_config::api::VirtualIP;
 
     use super::*;
 
@@ -203,10 +226,36 @@ mod tests {
             (service(&[], None), service(&["192.0.2.1"], None), service(&["192.0.2.2"], None));
         assert_eq!(told(&none, one.clone()), [pair("Assigned", "It has 192.0.2.1.")]);
         assert_eq!(told(&one, two), [pair("Moved", "It moved from 192.0.2.1 to 192.0.2.2.")]);
-        assert_eq!(told(&one, none.clone()), [pair("Released", "It gave up 192.0.2.1.")]);
+        assert_eq!(told(&one, none.clone()), []);
         assert_eq!(told(&one, one.clone()), []);
         let full = service(&[], Some("PoolExhausted"));
         assert_eq!(told(&none, full.clone()), [pair("PoolExhausted", "why")]);
         assert_eq!(told(&full, full.clone()), []);
+    }
+
+    #[test]
+    fn who_gave_up_its_address_is_told_so_unless_it_has_another_or_is_gone() {
+        let consumer =
+            serde_json::json!({"kind": "Service", "namespace": "default", "name": "a", "ports": []});
+        let record: VirtualIP = serde_json::from_value(serde_json::json!({
+            "apiVersion": "ferrolb.io/v1beta1", "kind": "VirtualIP", "metadata": {"name": "192.0.2.1"},
+            "spec": {"address": "192.0.2.1", "pool": "p", "consumers": [consumer]},
+        }))
+        .unwrap();
+        let record = Arc::new(record);
+        let mut view = Objects::default();
+        view.virtual_ips.insert("192.0.2.1".to_owned(), Arc::clone(&record));
+        let name = ServiceName { namespace: "default".to_owned(), name: "a".to_owned() };
+        let left = leavers(&Write::DeleteVirtualIP(Arc::clone(&record)), &view);
+        assert_eq!(left, [(name.clone(), "192.0.2.1".to_owned())]);
+        assert_eq!(leavers(&Write::PutVirtualIP(Box::new((*record).clone())), &view), []);
+        let mut told = |service: Option<Service>| {
+            view.services.clear();
+            view.services.extend(service.map(|service| (name.clone(), Arc::new(service))));
+            released(left.clone(), &view).into_iter().map(|event| event.note).collect::<Vec<_>>()
+        };
+        assert_eq!(told(None), [""; 0]);
+        assert_eq!(told(Some(service(&["192.0.2.2"], None))), [""; 0]);
+        assert_eq!(told(Some(service(&[], None))), ["It gave up 192.0.2.1."]);
     }
 }

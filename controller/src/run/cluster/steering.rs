@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use ferrolb_config::Objects;
 use ferrolb_config::reason::Reason;
 use ferrolb_config::snapshot::Scope;
+use ferrolb_config::{Objects, ServiceName};
 use ferrolb_source::events::{Event, Recorder};
 use ferrolb_source::kube::{ClusterWriter, WriteError};
 use tokio::sync::watch;
@@ -56,6 +56,8 @@ struct Landed {
     result: Result<(), WriteError>,
     /// What is to be told if it was done.
     news: Vec<Event>,
+    /// Who lost an address then.
+    leavers: Vec<(ServiceName, String)>,
 }
 
 /// Plans and writes for as long as it is polled. Dropping it starts no further write; requests that are out may still
@@ -80,10 +82,10 @@ pub(super) async fn steer(
         let now = Instant::now();
         while let Some((ticket, write)) = traffic.take(now) {
             let writer = writer.clone();
-            let news = news::of(&write, traffic.view());
+            let (news, leavers) = (news::of(&write, traffic.view()), news::leavers(&write, traffic.view()));
             flights.spawn(async move {
                 let result = request::send(&writer, &write).await;
-                Landed { ticket, write, result, news }
+                Landed { ticket, write, result, news, leavers }
             });
         }
         let due = [traffic.wake(), deadline].into_iter().flatten().min();
@@ -113,11 +115,14 @@ pub(super) async fn steer(
                 deadline = planned.deadline.map(|wait| Instant::now() + wait);
             }
             Some(landed) = flights.join_next(), if !flights.is_empty() => {
-                let Landed { ticket, write, result, news } = landed.context("a write ended")?;
+                let Landed { ticket, write, result, news, leavers } = landed.context("a write ended")?;
                 let setback = result.as_ref().copied().map_err(request::setback);
                 let verdict = traffic.done(ticket, setback, Instant::now());
                 match &result {
-                    Ok(()) => news.into_iter().for_each(|event| recorder.tell(event)),
+                    Ok(()) => {
+                        let released = news::released(leavers, &view.borrow());
+                        news.into_iter().chain(released).for_each(|event| recorder.tell(event));
+                    }
                     Err(_) => is_due = true,
                 }
                 if let Some(event) = told(&write, &result, verdict, traffic.view()) {
