@@ -17,3 +17,4 @@ mod proxy;
 mod stage;
 mod told;
 mod trouble;
+mod uninstall;

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
 
-//! From `spec.externalIPs` to type LoadBalancer, and letting go of everything.
+//! From `spec.externalIPs` to type LoadBalancer.
 
 use ferrolb_config::ServiceName;
 use ferrolb_config::snapshot::Scope;
-use ferrolb_controller::let_go;
 use ferrolb_controller::migrate::{Migration, Progress};
 use ferrolb_source::kube::{Cluster, Interest, KubeOptions};
 use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
-use kube::api::ListParams;
 use serde_json::json;
 
 use crate::stage::{Stage, shown, stage};
@@ -82,23 +80,4 @@ async fn nothing_is_written_when_an_entry_is_not_ours_to_move() {
     assert!(refused.to_string().contains("203.0.113.9 is in no pool"), "{refused}");
     assert!(refused.to_string().ends_with("(ExternalIPsNotOurs)"), "{refused}");
     assert_eq!(stage.services().get("web").await.unwrap().resource_version(), before);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_was_uninstalled_can_be_deleted_and_a_controller_that_still_runs_is_told() {
-    let stage = stage().await;
-    let controller = stage.controller("a");
-    stage.pool("p", &["192.0.2.0/24"]).await;
-    stage.service("web", json!({})).await;
-    stage.shows("web", &["192.0.2.0"]).await;
-    let outcome = let_go(options(&stage)).await.unwrap();
-    assert!(outcome.held["192.0.2.0"].contains("Deployment"), "{outcome:?}");
-    controller.stop().await;
-    let outcome = let_go(options(&stage)).await.unwrap();
-    assert_eq!((outcome.records, outcome.cleared, outcome.held.len()), (1, 1, 0));
-    let records = stage.records_api().list(&ListParams::default()).await.unwrap();
-    assert!(records.iter().all(|record| record.finalizers().is_empty()));
-    stage.records_api().delete("192.0.2.0", &Default::default()).await.unwrap();
-    stage.recorded(&[]).await;
-    stage.shows("web", &["192.0.2.0"]).await;
 }

@@ -40,6 +40,7 @@ pub struct Installation {
     speakers: BTreeMap<String, Process>,
     controllers: BTreeMap<String, Process>,
     binary: PathBuf,
+    told: Vec<String>,
     cluster: Cluster,
 }
 
@@ -52,7 +53,13 @@ impl Installation {
         let key: String = std::iter::repeat_n("0123456789abcdef", 4).collect();
         fs::write(cluster.lab().folder().join("hello.key"), key).context("writing the key of the hellos")?;
         let (speakers, controllers) = Default::default();
-        Ok(Self { speakers, controllers, binary: binary.to_owned(), cluster })
+        Ok(Self { speakers, controllers, binary: binary.to_owned(), told: Vec::new(), cluster })
+    }
+
+    /// The same, with `arguments` for the controllers and the speakers as an overlay adds them.
+    #[must_use]
+    pub fn told(self, arguments: &[&str]) -> Self {
+        Self { told: arguments.iter().map(|&argument| argument.to_owned()).collect(), ..self }
     }
 
     /// Starts a controller beside the API server and a speaker on every node.
@@ -94,7 +101,7 @@ impl Installation {
         fs::create_dir_all(&state).with_context(|| format!("making {}", state.display()))?;
         let mut command = Command::new(&self.binary);
         command.arg(program).arg("--kubeconfig").arg(self.cluster.plane().kubeconfig(account)?);
-        command.arg("--state").arg(state);
+        command.arg("--state").arg(state).args(&self.told);
         Ok(command)
     }
 

@@ -3,6 +3,8 @@
 
 //! End to end in Kubernetes: a real API server, real kube-proxies, the `ferrolb` binary, real frames, a real client. One cluster at a time.
 
+mod metallb;
+mod migrate;
 mod outage;
 #[path = "../patience.rs"]
 mod patience;

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use ferrolb_config::address::Range;
 use ferrolb_config::compat::metallb::{IPAddressPool, L2Advertisement};
-use k8s_openapi::api::core::v1::{Namespace, Service};
+use ferrolb_control_plane::{METALLB_NAMESPACE, metallb_definitions};
+use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
@@ -19,8 +20,6 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::stage::{Stage, shown};
-
-const NAMESPACE: &str = "metallb-system";
 
 /// MetalLB's objects.
 pub struct Installed {
@@ -31,29 +30,15 @@ pub struct Installed {
 
 /// Defines MetalLB's kinds, without their schemas.
 pub async fn install(stage: &Stage) -> Installed {
-    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
-    let apply = PatchParams::apply("test").force();
-    let namespaces: Api<Namespace> = Api::all(stage.client.clone());
-    namespaces.patch(NAMESPACE, &apply, &Patch::Apply(namespace)).await.unwrap();
+    // It spawns a process, and waits for it.
+    tokio::task::block_in_place(|| stage.plane().kubectl().apply(&metallb_definitions()).unwrap());
     let definitions: Api<CustomResourceDefinition> = Api::all(stage.client.clone());
-    for (kind, plural) in [("IPAddressPool", "ipaddresspools"), ("L2Advertisement", "l2advertisements")] {
-        let name = format!("{plural}.metallb.io");
-        let schema = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
-        let definition = json!({
-            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": name},
-            "spec": {
-                "group": "metallb.io", "scope": "Namespaced", "names": {"kind": kind, "plural": plural},
-                "versions": [{
-                    "name": "v1beta1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema},
-                    "subresources": {"status": {}},
-                }],
-            },
-        });
-        definitions.patch(&name, &apply, &Patch::Apply(definition)).await.unwrap();
-    }
-    let pools = Api::namespaced(stage.client.clone(), NAMESPACE);
-    let installed =
-        Installed { pools, advertisements: Api::namespaced(stage.client.clone(), NAMESPACE), definitions };
+    let pools = Api::namespaced(stage.client.clone(), METALLB_NAMESPACE);
+    let installed = Installed {
+        pools,
+        advertisements: Api::namespaced(stage.client.clone(), METALLB_NAMESPACE),
+        definitions,
+    };
     let all = ListParams::default();
     let served = async || {
         installed.pools.list(&all).await.is_ok() && installed.advertisements.list(&all).await.is_ok()
@@ -86,14 +71,14 @@ impl Installed {
 
 /// Creates an IPAddressPool.
 pub async fn pool(stage: &Stage, name: &str, spec: Value) {
-    let api: Api<IPAddressPool> = Api::namespaced(stage.client.clone(), NAMESPACE);
+    let api: Api<IPAddressPool> = Api::namespaced(stage.client.clone(), METALLB_NAMESPACE);
     let pool = IPAddressPool::new(name, serde_json::from_value(spec).unwrap());
     api.create(&PostParams::default(), &pool).await.unwrap();
 }
 
 /// Creates an L2Advertisement.
 pub async fn l2_advertisement(stage: &Stage, name: &str, spec: Value) {
-    let api: Api<L2Advertisement> = Api::namespaced(stage.client.clone(), NAMESPACE);
+    let api: Api<L2Advertisement> = Api::namespaced(stage.client.clone(), METALLB_NAMESPACE);
     let advertisement = L2Advertisement::new(name, serde_json::from_value(spec).unwrap());
     api.create(&PostParams::default(), &advertisement).await.unwrap();
 }
@@ -125,7 +110,7 @@ impl MetalLB {
 
 /// Gives an address to every Service that shows none.
 async fn pass(client: &Client) {
-    let pools: Api<IPAddressPool> = Api::namespaced(client.clone(), NAMESPACE);
+    let pools: Api<IPAddressPool> = Api::namespaced(client.clone(), METALLB_NAMESPACE);
     let pools: BTreeMap<String, IPAddressPool> = pools
         .list(&ListParams::default())
         .await

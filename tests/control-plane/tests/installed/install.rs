@@ -10,7 +10,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use ferrolb_control_plane::{Account, Answer, ControlPlane, DEPLOYMENT, Kubectl, install, shared};
+use ferrolb_control_plane::{
+    Account, Answer, ControlPlane, DEPLOYMENT, Kubectl, install, metallb_definitions, shared,
+};
 use serde_json::Value;
 
 /// What kubectl said when it installed FerroLB.
@@ -72,7 +74,7 @@ fn an_installation_upon_itself_changes_nothing() {
 fn every_overlay_is_taken_without_a_warning() {
     let overlays = Path::new(DEPLOYMENT).join("../overlays");
     // Where MetalLB's objects are read, there is MetalLB's namespace.
-    admin().run(&["create", "namespace", "metallb-system"]).unwrap();
+    admin().apply(&metallb_definitions()).unwrap();
     let mut count = 0;
     for overlay in fs::read_dir(overlays).unwrap() {
         let overlay = overlay.unwrap().path();

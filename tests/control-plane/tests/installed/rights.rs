@@ -3,9 +3,11 @@
 
 //! What RBAC lets FerroLB's programs do: what they need, and no more.
 
-use ferrolb_control_plane::Kubectl;
+use std::path::Path;
 
-use crate::install::{controller, speaker};
+use ferrolb_control_plane::{DEPLOYMENT, Kubectl, metallb_definitions};
+
+use crate::install::{admin, controller, soon, speaker};
 
 /// Verb, resource, subresource, namespace.
 type Right = (&'static str, &'static str, &'static str, &'static str);
@@ -89,5 +91,43 @@ fn a_speaker_may_do_what_it_does_and_no_more() {
             ("get", "leases.coordination.k8s.io", "", "ferrolb-system"),
         ],
         false,
+    );
+}
+
+#[test]
+fn metallbs_objects_are_read_by_both_where_the_overlay_is_installed_and_written_by_none() {
+    let read = |verb| {
+        [
+            (verb, "ipaddresspools.metallb.io", "", "metallb-system"),
+            (verb, "l2advertisements.metallb.io", "", "metallb-system"),
+        ]
+    };
+    let overlay = Path::new(DEPLOYMENT).join("../overlays/metallb-objects");
+    let rights = overlay.join("rights.yaml");
+    admin().apply(&metallb_definitions()).unwrap();
+    // kubectl asks for a kind that it has not discovered without its group.
+    admin().run(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]).unwrap();
+    for reader in [controller(), speaker()] {
+        check(&reader, &["get", "list", "watch"].map(read).concat(), false);
+    }
+    admin().run(&["apply", "-f", rights.to_str().unwrap()]).unwrap();
+    for reader in [controller(), speaker()] {
+        soon(|| reader.run(&["auth", "can-i", "watch", "ipaddresspools.metallb.io", "-n", "metallb-system"]));
+        check(&reader, &["get", "list", "watch"].map(read).concat(), true);
+        let more = ["create", "update", "patch", "delete"].map(read).concat();
+        check(&reader, &more, false);
+        let elsewhere = [
+            ("list", "ipaddresspools.metallb.io", "", "default"),
+            ("patch", "ipaddresspools.metallb.io", "status", "metallb-system"),
+            ("get", "secrets", "", "metallb-system"),
+            ("get", "bgppeers.metallb.io", "", "metallb-system"),
+        ];
+        check(&reader, &elsewhere, false);
+    }
+    let manifests = admin().run(&["kustomize", overlay.to_str().unwrap()]).unwrap();
+    assert_eq!(
+        manifests.matches("--read-metallb-objects").count(),
+        2,
+        "the controller and the speaker are told"
     );
 }

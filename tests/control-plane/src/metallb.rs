@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! Where MetalLB is installed, as far as FerroLB reads it.
+
+/// The namespace that MetalLB's manifests use.
+pub const METALLB_NAMESPACE: &str = "metallb-system";
+
+/// MetalLB's namespace and the definitions of the kinds that FerroLB reads, without their schemas, as a YAML stream.
+pub fn metallb_definitions() -> String {
+    let kinds = [("IPAddressPool", "ipaddresspools"), ("L2Advertisement", "l2advertisements")];
+    let definition = |(kind, plural)| {
+        format!(
+            "---\n{{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, \
+             metadata: {{name: {plural}.metallb.io}}, spec: {{group: metallb.io, scope: Namespaced, \
+             names: {{kind: {kind}, plural: {plural}}}, versions: [{{name: v1beta1, served: true, storage: true, \
+             subresources: {{status: {{}}}}, schema: {{openAPIV3Schema: {{type: object, \
+             x-kubernetes-preserve-unknown-fields: true}}}}}}]}}}}\n"
+        )
+    };
+    let namespace = format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {METALLB_NAMESPACE}}}}}\n");
+    namespace + &kinds.map(definition).concat()
+}
