@@ -8,8 +8,9 @@ mod stand_in;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use kube::ResourceExt;
+use k8s_openapi::api::events::v1::Event;
 use kube::api::ListParams;
+use kube::{Api, ResourceExt};
 use serde_json::json;
 
 use crate::stage::{Stage, shown, stage};
@@ -147,6 +148,25 @@ async fn beside_metallb_nothing_of_its_is_touched() {
     // Long enough for whatever it might have wanted to do with the others.
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(versions().await, before, "Services of MetalLB's were written");
+    stage.recorded(&[("203.0.113.0", &["ours"])]).await;
+
+    // What the other one gives from now on is left alone too, and told.
+    let metallb = MetalLB::start(&stage);
+    stage.service("three", json!({"metallb.io/loadBalancerIPs": "192.0.2.77"})).await;
+    stage.shows("three", &["192.0.2.77"]).await;
+    let events: Api<Event> = Api::namespaced(stage.client.clone(), "default");
+    let is_told = async || {
+        let events = events.list(&ListParams::default()).await.unwrap();
+        events.iter().any(|event| {
+            let about = event.regarding.as_ref().and_then(|about| about.name.as_deref());
+            let note = event.note.as_deref().unwrap_or_default();
+            (about, event.reason.as_deref()) == (Some("three"), Some("ForeignAddress"))
+                && note.contains("192.0.2.77")
+        })
+    };
+    stage.until("the other's address is told", is_told).await;
+    metallb.stop().await;
+    stage.shows("three", &["192.0.2.77"]).await;
     stage.recorded(&[("203.0.113.0", &["ours"])]).await;
     ferrolb.stop().await;
     assert_eq!(objects.versions().await, untouched, "MetalLB's objects were written");
