@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
 
-//! `ferrolb status` over a real API server, asked by people who may read and no more.
+//! What people ask of a real API server: here `ferrolb status`, asked by who may read and no more.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod uninstall;
 
 use std::path::Path;
 use std::process::Command;
