@@ -76,6 +76,7 @@ fn a_person_installs_makes_a_service_and_pulls_a_cable() {
         let address = eventually("web has an address", SLOWLY, || installation.address_of("web", true));
         let address = address.map_err(|error| error.context(installation.logs()))?.to_string();
         person.types(&["get", "service", "web"])?;
+        person.types(&["wait", "--for=condition=Ready", &format!("vip/{address}"), "--timeout=60s"])?;
         let owner = person.looks(&address, "")?;
         person.types(&["get", "pools,l2advertisements,speakers"])?;
         person.asks(&address)?;
