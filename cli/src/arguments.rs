@@ -197,7 +197,7 @@ pub struct ControllerArguments {
     #[arg(long, value_name = "CLASS", env = "FERROLB_LOAD_BALANCER_CLASS")]
     pub load_balancer_class: Option<String>,
 
-    /// In a cluster, serve /metrics, /healthz and /readyz here [default: [::]:7473 in a pod, else nowhere]
+    /// In a cluster, serve /metrics, /healthz and /readyz here [default: port 7473 in a pod, else nowhere]
     #[arg(long, value_name = "ADDRESS:PORT", env = "FERROLB_METRICS_ADDRESS")]
     pub metrics_address: Option<SocketAddr>,
 }
@@ -254,7 +254,7 @@ pub struct NodeArguments {
     #[arg(long, value_enum, env = "FERROLB_DATA_PATH")]
     pub data_path: Option<DataPathMode>,
 
-    /// Where metrics and probes are served [default: [::]:7473 in a cluster, nowhere without]
+    /// Where metrics and probes are served [default: port 7473 in a cluster, nowhere without]
     #[arg(long, value_name = "ADDRESS:PORT", env = "FERROLB_METRICS_ADDRESS")]
     pub metrics_address: Option<SocketAddr>,
 
