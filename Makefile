@@ -32,8 +32,9 @@ check: ## format, clippy, documentation without warnings; licences and sources o
 	@.ci/install-cargo-deny
 	$(CARGO) deny --log-level error check bans licenses sources
 
-bench: ## figures beside keepalived's in the same run: crash, hand-over, memory, CPU
+bench: ## figures beside keepalived's and a bare client's: crash, hand-over, memory, CPU, bursts of Services
 	@.ci/install-tools
+	@tests/control-plane/build >/dev/null
 	$(CARGO) build --release --locked -p ferrolb -p ferrolb-bench
 	$(TARGET)/release/ferrolb-bench $(ARGS)
 

@@ -18,13 +18,16 @@ use serde::Serialize;
 
 use ferrolb_lab::{interrupt, keepalived, rights};
 
-/// Figures beside the peers': crash, planned hand-over, memory and processor time at rest.
+/// Figures beside the peers': crash, planned hand-over, memory and processor time at rest; and bursts of Services at a real
+/// API server.
 #[derive(Parser, Debug)]
 #[command(version, args_conflicts_with_subcommands = true)]
 struct Arguments {
-    /// Other measurements [default: those beside keepalived]
+    /// One of the measurements alone [default: all]
     #[command(subcommand)]
     measurement: Option<Measurement>,
+    #[command(flatten)]
+    burst: burst::BurstArguments,
     /// Crashes and hand-overs of each contender
     #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=1000))]
     runs: u32,
@@ -44,11 +47,12 @@ enum Measurement {
     Burst(burst::BurstArguments),
 }
 
-/// Everything that was measured beside keepalived.
+/// Everything that was measured.
 #[derive(Debug, Serialize)]
 struct Report {
     failover: failover::Row,
     idle: idle::Idle,
+    burst: Vec<burst::Row>,
 }
 
 fn main() -> Result<()> {
@@ -63,13 +67,13 @@ fn main() -> Result<()> {
             binary.display()
         )
     })?;
+    rights::enter_user_namespace()?;
+    interrupt::remove_labs_when_told_to_stop()?;
     if let Some(Measurement::Burst(burst)) = &arguments.measurement {
         let rows = burst::run(&binary, burst)?;
         print!("\n{}", burst::Table(&rows));
         return write_report(arguments.report.as_deref(), &rows);
     }
-    rights::enter_user_namespace()?;
-    interrupt::remove_labs_when_told_to_stop()?;
     ensure!(
         keepalived::is_installed(),
         "keepalived is not installed: it is the peer that FerroLB is measured beside"
@@ -79,7 +83,9 @@ fn main() -> Result<()> {
     print!("\n{failover}");
     let idle = idle::run(&binary, std::time::Duration::from_secs(arguments.idle_seconds))?;
     print!("\n{idle}");
-    write_report(arguments.report.as_deref(), &Report { failover, idle })
+    let burst = burst::run(&binary, &arguments.burst)?;
+    print!("\n{}", burst::Table(&burst));
+    write_report(arguments.report.as_deref(), &Report { failover, idle, burst })
 }
 
 fn write_report(path: Option<&Path>, report: &impl Serialize) -> Result<()> {

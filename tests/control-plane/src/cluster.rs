@@ -26,14 +26,27 @@ impl Cluster {
     /// # Errors
     /// The lab fails, or a program cannot be built or does not start.
     pub fn build(count: u8, mode: ProxyMode) -> Result<Self> {
+        Self::raise(count, Some(mode), Options::default())
+    }
+
+    /// The same without kube-proxies: for measurements of what stands beside them. The place among `options` is not used.
+    ///
+    /// # Errors
+    /// As [`Self::build`].
+    pub fn without_proxies(count: u8, options: Options) -> Result<Self> {
+        Self::raise(count, None, options)
+    }
+
+    fn raise(count: u8, mode: Option<ProxyMode>, options: Options) -> Result<Self> {
         let lab = Lab::build(count)?;
         let servers = backend::in_pods(&lab)?;
         let station = Station::ControlPlane;
         let place = Place::Namespace { namespace: lab.add_station(station)?, address: station.ipv4() };
-        let plane = ControlPlane::start(Options { place, ..Options::default() })?;
+        let plane = ControlPlane::start(Options { place, ..options })?;
         node::create(plane.kubectl(), &lab.nodes)?;
         let kubeconfig = plane.kubeconfig(&Account::admin())?;
-        let proxies = lab.nodes.iter().map(|node| proxy::start(&lab, node, &kubeconfig, mode));
+        let nodes = mode.into_iter().flat_map(|mode| lab.nodes.iter().map(move |node| (node, mode)));
+        let proxies = nodes.map(|(node, mode)| proxy::start(&lab, node, &kubeconfig, mode));
         let proxies = proxies.collect::<Result<_>>().context("starting the kube-proxies")?;
         Ok(Self { proxies, plane, _servers: servers, lab })
     }

@@ -26,7 +26,7 @@ pub(super) async fn run(cluster: &Cluster, count: usize) -> Result<Duration> {
     let receiver = std::sync::Arc::new(Mutex::new((0usize, receiver)));
     let mut writers = JoinSet::new();
     for _ in 0..WRITERS {
-        let (receiver, client) = (std::sync::Arc::clone(&receiver), cluster.client.clone());
+        let (receiver, client) = (std::sync::Arc::clone(&receiver), cluster.controllers.clone());
         writers.spawn(async move {
             loop {
                 let (number, service) = {
@@ -44,6 +44,14 @@ pub(super) async fn run(cluster: &Cluster, count: usize) -> Result<Duration> {
         ended??;
     }
     Ok(last.duration_since(start))
+}
+
+/// Creates one Service more, the `number`th, and returns how long it takes until it shows the address that it is given at once.
+pub(super) async fn one_more(cluster: &Cluster, number: usize) -> Result<Duration> {
+    let mut seen = cluster.watch().await?;
+    let (start, service) = cluster.create_one(&format!("single-{number}")).await?;
+    write(&cluster.controllers, number, &service).await?;
+    Ok(seen.all(1).await?.duration_since(start))
 }
 
 async fn write(client: &Client, number: usize, service: &Service) -> Result<()> {

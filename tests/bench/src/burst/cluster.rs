@@ -4,12 +4,10 @@
 //! A cluster to be filled with Services, and how to see them get their addresses.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use ferrolb_control_plane::{Account, ControlPlane, Options, Requests};
-use ferrolb_lab::Process;
+use ferrolb_control_plane::{Account, Installation, Options, Requests, install};
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::Service;
 use kube::api::{PostParams, WatchEvent, WatchParams};
@@ -20,16 +18,16 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinSet, block_in_place};
 use tokio::time::timeout;
 
+/// Every node has a speaker.
+const NODES: u8 = 3;
+/// How the controller is called.
+const CONTROLLER: &str = "controller";
 /// How many clients create Services at once.
 const CREATORS: usize = 4;
 /// A Service more than this behind is a Service without an address.
 const PATIENCE: Duration = Duration::from_secs(300);
-/// What is installed beside the definitions.
-const INSTALLATION: &str = "\
-apiVersion: v1
-kind: Namespace
-metadata: {name: ferrolb-system}
-";
+/// How long a controller may take to end.
+const FAREWELL: Duration = Duration::from_secs(10);
 const POOL: &str = "\
 apiVersion: ferrolb.io/v1beta1
 kind: AddressPool
@@ -37,43 +35,74 @@ metadata: {name: all}
 spec: {addresses: [10.100.0.0/16]}
 ";
 
-/// A control plane with FerroLB's kinds and a pool of 65,536 addresses.
+/// An API server, three speakers, FerroLB installed as users install it, and a pool of 65,536 addresses. No kube-proxy,
+/// no controller yet.
 pub(super) struct Cluster {
-    pub(super) plane: ControlPlane,
+    pub(super) installation: Installation,
+    /// An administrator.
     pub(super) client: Client,
-    kubeconfig: PathBuf,
-    binary: PathBuf,
+    /// With the rights of the controller.
+    pub(super) controllers: Client,
 }
 
 impl Cluster {
-    pub(super) async fn start(binary: &Path) -> Result<Self> {
+    /// Builds one and does `work` where its API server can be reached.
+    pub(super) fn with<T: Send>(
+        binary: &Path,
+        work: impl AsyncFnOnce(&mut Self) -> Result<T> + Send,
+    ) -> Result<T> {
         // A Service of type LoadBalancer takes a node port, and the default range holds 2,768.
         let options = Options { node_ports: 20_000..=60_000, ..Options::default() };
-        let plane = block_in_place(|| ControlPlane::start(options))?;
-        let definitions = Command::new(binary).arg("crds").output().context("running ferrolb crds")?;
-        let definitions = String::from_utf8(definitions.stdout)?;
-        block_in_place(|| {
-            plane.kubectl().apply(&definitions)?;
-            plane.kubectl().apply(INSTALLATION)?;
-            plane.kubectl().run(&["wait", "--for=condition=Established", "crd", "--all"])?;
-            plane.kubectl().apply(POOL)
-        })?;
-        let kubeconfig = plane.kubeconfig(&Account::admin())?;
-        let config = Kubeconfig::read_from(&kubeconfig)?;
-        let config = Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await?;
-        Ok(Self { client: Client::try_from(config)?, plane, kubeconfig, binary: binary.to_owned() })
+        let cluster = ferrolb_control_plane::Cluster::without_proxies(NODES, options)?;
+        let mut installation = Installation::prepare(cluster, binary)?;
+        install(installation.kubectl())?;
+        installation.kubectl().apply(POOL)?;
+        for node in 1..=NODES {
+            installation.start_speaker(&format!("n{node}"))?;
+        }
+        let plane = installation.cluster().plane();
+        let accounts = [Account::admin(), Account::controller()];
+        let [admin, controller] = accounts.map(|account| plane.kubeconfig(&account));
+        let (admin, controller) = (admin?, controller?);
+        let namespace = plane.namespace().context("the API server has a namespace")?.clone();
+        // The threads of the runtime are in the namespace, since the thread that starts them is.
+        namespace.run(move || {
+            tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+                let (client, controllers) = (client(admin).await?, client(controller).await?);
+                work(&mut Self { installation, client, controllers }).await
+            })
+        })
     }
 
     /// Starts a controller.
-    pub(super) fn controller(&self) -> Result<Process> {
-        let mut command = Command::new(&self.binary);
-        command.args(["controller", "--kubeconfig"]).arg(&self.kubeconfig);
-        self.plane.site().start("controller", None, command)
+    pub(super) fn start_controller(&mut self) -> Result<()> {
+        block_in_place(|| self.installation.start_controller(CONTROLLER))
+    }
+
+    /// Ends it.
+    pub(super) fn stop_controller(&mut self) -> Result<()> {
+        block_in_place(|| self.installation.controller(CONTROLLER)?.terminate(FAREWELL)).map(drop)
+    }
+
+    /// What it has used of a processor, and what it has of the memory, in MiB.
+    pub(super) fn controller(&mut self) -> Result<(Duration, f64)> {
+        let process = self.installation.controller(CONTROLLER)?;
+        Ok((process.processor_time()?, mebibytes(process.resident_bytes()?)))
+    }
+
+    /// The most memory that a speaker has, in MiB.
+    pub(super) fn largest_speaker(&mut self) -> Result<f64> {
+        let mut largest = 0.0_f64;
+        for node in 1..=NODES {
+            let process = self.installation.speaker(&format!("n{node}"))?;
+            largest = largest.max(mebibytes(process.resident_bytes()?));
+        }
+        Ok(largest)
     }
 
     /// Requests counted at the API server.
     pub(super) fn requests(&self) -> Result<Requests> {
-        block_in_place(|| self.plane.requests())
+        block_in_place(|| self.installation.cluster().plane().requests())
     }
 
     pub(super) fn services(&self) -> Api<Service> {
@@ -110,10 +139,15 @@ impl Cluster {
     /// Creates one Service and returns how long it takes until it has an address.
     pub(super) async fn one_more(&self, name: &str) -> Result<Duration> {
         let mut seen = self.watch().await?;
-        let start = Instant::now();
-        self.services().create(&PostParams::default(), &service(name)?).await?;
+        let (start, _) = self.create_one(name).await?;
         let (_, at) = seen.next_of(|seen| seen == name).await?;
         Ok(at.duration_since(start))
+    }
+
+    /// Creates one Service; with the time at which that was begun.
+    pub(super) async fn create_one(&self, name: &str) -> Result<(Instant, Service)> {
+        let start = Instant::now();
+        Ok((start, self.services().create(&PostParams::default(), &service(name)?).await?))
     }
 
     /// Sees Services get their addresses, from now on.
@@ -179,6 +213,16 @@ impl Sightings {
             }
         }
     }
+}
+
+async fn client(kubeconfig: PathBuf) -> Result<Client> {
+    let kubeconfig = Kubeconfig::read_from(&kubeconfig)?;
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+    Ok(Client::try_from(config)?)
+}
+
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
 }
 
 fn name(number: usize) -> String {
