@@ -100,15 +100,17 @@ pub fn plan(snapshot: &Snapshot, now: Timestamp) -> Plan {
         holdings.iter().map(|(address, holding)| (*address, record(*address, holding))).collect();
     group::assign(&mut virtual_ips, &snapshot.virtual_ips);
 
-    let (mut services, mut external_ips) = (BTreeMap::new(), BTreeMap::new());
+    // Collected first: a map is made at one go of what is in order, and the older Services mostly are.
+    let (mut settled, mut external_ips) = (Vec::with_capacity(verdicts.len()), BTreeMap::new());
     for (claim, mut verdict) in verdicts {
         let name = claim.consumer;
         if claim.purpose == Purpose::ExternalIP && claim.standing != Standing::Leaving {
             let list = lists.settle(name, &mut verdict);
             external_ips.extend(list.map(|list| (name.clone(), list)));
         }
-        services.insert(name.clone(), service_plan(claim.purpose, verdict));
+        settled.push((name.clone(), service_plan(claim.purpose, verdict)));
     }
+    let mut services: BTreeMap<_, _> = settled.into_iter().collect();
     for name in released(snapshot, &virtual_ips) {
         external_ips.extend(lists.release(&name).map(|list| (name.clone(), list)));
         services.entry(name).or_insert(ServicePlan::Released);
@@ -154,6 +156,9 @@ fn service_plan(purpose: Purpose, verdict: Verdict) -> ServicePlan {
 
 /// Recorded consumers that no longer hold anything and make no claim: they changed their type or class, or are gone.
 fn released(snapshot: &Snapshot, virtual_ips: &BTreeMap<IpAddr, VirtualIPSpec>) -> BTreeSet<ServiceName> {
+    if snapshot.virtual_ips.is_empty() {
+        return BTreeSet::new();
+    }
     let claimants: HashSet<_> =
         snapshot.load_balancers.keys().map(|name| (name.namespace.as_str(), name.name.as_str())).collect();
     let others = |consumers: &mut dyn Iterator<Item = &Consumer>| -> BTreeSet<_> {
@@ -166,6 +171,9 @@ fn released(snapshot: &Snapshot, virtual_ips: &BTreeMap<IpAddr, VirtualIPSpec>) 
             .collect()
     };
     let before = others(&mut snapshot.virtual_ips.values().flat_map(|object| &object.spec.consumers));
+    if before.is_empty() {
+        return before;
+    }
     let after = others(&mut virtual_ips.values().flat_map(|spec| &spec.consumers));
     before.difference(&after).cloned().collect()
 }

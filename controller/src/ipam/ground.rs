@@ -34,6 +34,8 @@ struct Open {
     pools: Rc<[PoolId]>,
     /// Whether some of them choose by the labels of the Service.
     is_choosy: bool,
+    /// How many of them, from the first on, are known to have no free IPv4 and no free IPv6 address.
+    dry: [usize; 2],
 }
 
 /// A pool's place in the order of names.
@@ -92,13 +94,25 @@ impl<'a> Ground<'a> {
             };
             let pools: Vec<_> = bound.iter().copied().filter(admitted).collect();
             let is_choosy = pools.iter().any(|id| clientele(*id).is_some_and(Clientele::is_choosy));
-            Open { pools: pools.into_iter().chain(unbound.iter().copied()).collect(), is_choosy }
+            Open { pools: pools.into_iter().chain(unbound.iter().copied()).collect(), is_choosy, dry: [0; 2] }
         });
         if !open.is_choosy {
             return Rc::clone(&open.pools);
         }
         let admits = |id: &PoolId| clientele(*id).is_none_or(|clientele| clientele.admits_labels(labels));
         open.pools.iter().copied().filter(admits).collect()
+    }
+
+    /// How many of the pools that [`Self::automatic`] gave for `namespace`, from the first on, are known to give no
+    /// address of `family` to whoever wants one of his own.
+    pub fn dry(&mut self, namespace: &str, family: Family) -> usize {
+        let Self { entries, open_to, .. } = self;
+        let Some(open) = open_to.get_mut(namespace).filter(|open| !open.is_choosy) else { return 0 };
+        let [v4, v6] = &mut open.dry;
+        let dry = if family == Family::V4 { v4 } else { v6 };
+        let is_dry = |id: &PoolId| entries.get(id.0).is_some_and(|entry| entry.is_dry(family));
+        *dry += open.pools.iter().skip(*dry).take_while(|id| is_dry(id)).count();
+        *dry
     }
 
     /// Whether a Service of `namespace` with these labels may draw from `pool`.
@@ -170,12 +184,22 @@ impl<'a> Ground<'a> {
         match *frontier {
             Frontier::Unknown => {}
             Frontier::At(known) if known <= address => {}
-            Frontier::At(_) | Frontier::Exhausted => *frontier = Frontier::At(address),
+            Frontier::At(_) => *frontier = Frontier::At(address),
+            Frontier::Exhausted => {
+                *frontier = Frontier::At(address);
+                self.open_to.values_mut().for_each(|open| open.dry = [0; 2]);
+            }
         }
     }
 }
 
 impl Entry<'_> {
+    /// Whether the pool gives no address of `family`, as far as is known.
+    fn is_dry(&self, family: Family) -> bool {
+        let frontier = if family == Family::V4 { self.v4 } else { self.v6 };
+        self.pool.accepting.is_err() || matches!(frontier, Frontier::Exhausted)
+    }
+
     fn frontier(&mut self, family: Family) -> &mut Frontier {
         match family {
             Family::V4 => &mut self.v4,

@@ -229,7 +229,11 @@ fn right(claim: &Claim<'_>, held: Held<'_>, ground: &Ground<'_>, unread: &Unread
 fn unchanged(claim: &Claim<'_>, consumer: &Consumer, record: &VirtualIPSpec) -> bool {
     claim.sharing.as_ref().map(|sharing| sharing.key) == record.sharing_key.as_deref()
         && claim.backends == consumer.backends
-        && Tenant::ports_of(claim).eq(consumer.ports.iter().cloned())
+        && claim
+            .ports
+            .iter()
+            .map(|(protocol, port)| (protocol.as_str(), *port))
+            .eq(consumer.ports.iter().map(|port| (port.protocol.as_str(), port.port)))
 }
 
 /// One address a family, and no more than the families allow. The records of a move that was cut short hold more; then

@@ -153,10 +153,12 @@ impl<'a> Place<'a> {
         }
         let pools = self.candidates(claim);
         let one = |place: &mut Self, family| {
-            pools.iter().find_map(|pool| Some(vec![place.pick(*pool, family, claim, 1)?]))
+            let dry = place.dry(claim, family);
+            pools.iter().skip(dry).find_map(|pool| Some(vec![place.pick(*pool, family, claim, 1)?]))
         };
         let both = |place: &mut Self| {
-            pools.iter().find_map(|pool| {
+            let dry = place.dry(claim, Family::V4).max(place.dry(claim, Family::V6));
+            pools.iter().skip(dry).find_map(|pool| {
                 let v4 = place.pick(*pool, Family::V4, claim, 2)?;
                 Some(vec![v4, place.pick(*pool, Family::V6, claim, 2)?])
             })
@@ -179,6 +181,15 @@ impl<'a> Place<'a> {
         match found {
             Some(new) => self.take(claim, new),
             None => Err(self.nothing_found(claim, &pools).into()),
+        }
+    }
+
+    /// How many of the candidates of a claim, from the first on, need not be asked for an address of `family`.
+    fn dry(&mut self, claim: &Claim<'_>, family: Family) -> usize {
+        match (claim.request, &claim.sharing) {
+            (Request::Any, None) => self.ground.dry(&claim.consumer.namespace, family),
+            // A pool without a free address may have one to share.
+            _ => 0,
         }
     }
 

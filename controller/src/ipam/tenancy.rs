@@ -39,19 +39,18 @@ impl Tenant<'_> {
                 namespace: claim.consumer.namespace.clone(),
                 name: claim.consumer.name.clone(),
                 uid: claim.uid.map(str::to_owned),
-                ports: Self::ports_of(claim).collect(),
+                ports: claim
+                    .ports
+                    .iter()
+                    .map(|(protocol, port)| ConsumerPort {
+                        protocol: protocol.as_str().to_owned(),
+                        port: *port,
+                    })
+                    .collect(),
                 backends: claim.backends.clone(),
                 purpose: claim.purpose,
             },
         }
-    }
-
-    /// The claim's ports as a VirtualIP records them.
-    pub fn ports_of(claim: &Claim<'_>) -> impl Iterator<Item = ConsumerPort> {
-        claim
-            .ports
-            .iter()
-            .map(|(protocol, port)| ConsumerPort { protocol: protocol.to_string(), port: *port })
     }
 
     /// Its namespace and name.
@@ -98,6 +97,24 @@ impl<'a> Holding<'a> {
         self.tenants.iter().filter_map(|tenant| match tenant {
             Tenant::Claimant(claim) => Some(*claim),
             Tenant::Unread(_) => None,
+        })
+    }
+
+    /// What keeps `claim` and the tenants from standing side by side.
+    fn misfit(&self, claim: &Claim<'_>) -> Option<Conflict> {
+        let first = self.tenants.first()?;
+        let (Some(theirs), Some(ours)) = (self.sharing, &claim.sharing) else {
+            return Some(Conflict::Held(first.name()));
+        };
+        if theirs.key != ours.key {
+            return Some(Conflict::Held(first.name()));
+        }
+        if theirs.backends != ours.backends {
+            return Some(Conflict::Backends(first.name()));
+        }
+        claim.ports.iter().find_map(|port| {
+            let by = self.ports.get(port)?;
+            Some(Conflict::Port((*by).clone(), port.0, port.1))
         })
     }
 
@@ -193,8 +210,11 @@ impl<'a> Tenancy<'a> {
 
     /// What keeps `claim` from joining those who hold `address`; `None` when nothing does.
     pub(super) fn conflict(&self, address: IpAddr, claim: &Claim<'_>) -> Option<Conflict> {
-        self.misfit(address, claim).or_else(|| {
-            let holding = self.holdings.get(&address)?;
+        if let Some(retained) = self.retained.get(&address) {
+            return Some(Conflict::Retained(retained.names(), retained.until));
+        }
+        let holding = self.holdings.get(&address)?;
+        holding.misfit(claim).or_else(|| {
             if holding.tenants.len() >= MOST_TENANTS {
                 return Some(Conflict::Full);
             }
@@ -209,21 +229,7 @@ impl<'a> Tenancy<'a> {
         if let Some(retained) = self.retained.get(&address) {
             return Some(Conflict::Retained(retained.names(), retained.until));
         }
-        let holding = self.holdings.get(&address)?;
-        let first = holding.tenants.first()?;
-        let (Some(theirs), Some(ours)) = (holding.sharing, &claim.sharing) else {
-            return Some(Conflict::Held(first.name()));
-        };
-        if theirs.key != ours.key {
-            return Some(Conflict::Held(first.name()));
-        }
-        if theirs.backends != ours.backends {
-            return Some(Conflict::Backends(first.name()));
-        }
-        claim.ports.iter().find_map(|port| {
-            let by = holding.ports.get(port)?;
-            Some(Conflict::Port((*by).clone(), port.0, port.1))
-        })
+        self.holdings.get(&address)?.misfit(claim)
     }
 
     /// How many more addresses of `pool` the claim's namespace may hold, if `address` is a new one for it; `None`: as

@@ -41,25 +41,27 @@ fn groups(
         }
     }
     // A recorded name that still fits counts before a new one, and the lower address before the higher.
-    let mut names: HashMap<usize, String> = HashMap::new();
+    let mut names: Vec<Option<&str>> = vec![None; virtual_ips.len()];
     for (place, address) in virtual_ips.keys().enumerate() {
         let group = recorded.get(address).and_then(|object| object.spec.group.as_deref());
         let member = group.and_then(|group| first_of.get(&group.split_once('/')?));
         if let (Some(group), Some(member)) = (group, member)
             && links.root(*member) == links.root(place)
+            && let Some(name) = names.get_mut(links.root(place))
         {
-            names.entry(links.root(place)).or_insert_with(|| group.to_owned());
+            name.get_or_insert(group);
         }
     }
-    virtual_ips
-        .values()
-        .enumerate()
-        .map(|(place, spec)| {
-            let oldest = spec.consumers.first()?;
-            let name = names
-                .entry(links.root(place))
-                .or_insert_with(|| format!("{}/{}", oldest.namespace, oldest.name));
-            Some(name.clone())
+    let oldest: Vec<_> = virtual_ips.values().map(|spec| spec.consumers.first()).collect();
+    (0..virtual_ips.len())
+        .map(|place| {
+            let root = links.root(place);
+            if let Some(Some(name)) = names.get(root) {
+                return Some((*name).to_owned());
+            }
+            // The lowest address of the group names it.
+            let first = oldest.get(root).copied().flatten()?;
+            Some([first.namespace.as_str(), "/", first.name.as_str()].concat())
         })
         .collect()
 }
