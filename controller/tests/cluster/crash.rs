@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use axum::http::Method;
 use serde_json::json;
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -15,7 +16,7 @@ use crate::proxy::{Fate, Proxy};
 use crate::stage::{Controller, Stage, stage};
 
 /// A leader that writes nothing for so long has nothing left to write.
-const QUIET: Duration = Duration::from_millis(2500);
+const QUIET: Duration = Duration::from_secs(3);
 
 /// Lets controllers live for one write each, until one has nothing to write. Returns how many died.
 async fn one_write_a_life(stage: &Stage) -> usize {
@@ -23,7 +24,7 @@ async fn one_write_a_life(stage: &Stage) -> usize {
         let (stands, has_written) = (Arc::new(Notify::new()), AtomicBool::new(false));
         let candidate = Arc::clone(&stands);
         let proxy = Proxy::start(stage.client.clone(), move |asked| {
-            if asked.is_for_the_lease() {
+            if asked.is_for_the_lease() && asked.method != Method::GET {
                 candidate.notify_one();
             }
             if !asked.writes() {
