@@ -4,13 +4,13 @@ SHELL := /bin/bash
 CARGO := cargo
 # Where cargo puts what it builds.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
-# More arguments for demo, test and bench: make demo ARGS='--runs 20 --report r.json'
+# More arguments for demo, test, bench and soak: make demo ARGS='--runs 20 --report r.json'
 ARGS :=
 # Debian keeps nft and ip out of ordinary users' PATH.
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench crds
+.PHONY: help demo test check bench soak crds
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,10 @@ bench: ## figures beside keepalived's and a bare client's: crash, hand-over, mem
 	@tests/control-plane/build >/dev/null
 	$(CARGO) build --release --locked -p ferrolb -p ferrolb-bench
 	$(TARGET)/release/ferrolb-bench $(ARGS)
+
+soak: ## the simulator with fresh seeds for as long as you like: make soak ARGS='--minutes 10'
+	$(CARGO) build --release --locked -p ferrolb-simulator --example soak
+	$(TARGET)/release/examples/soak $(ARGS)
 
 crds: ## write deploy/crds from the types
 	$(CARGO) run --locked --quiet -p ferrolb -- crds > deploy/crds/ferrolb.io.yaml.new

@@ -22,11 +22,12 @@ use crate::{
     group::{Group, MoveOut, Role, Tenure, Voice},
     hello::{Claim, Delta, Hello},
     holdings::Holdings,
-    identity::{GroupId, NodeId},
+    identity::{GroupId, NodeId, Term},
     input::GroupIntent,
     membership::Membership,
     output::Cause,
-    rank::{Candidate, Key, ranked},
+    rank::{self, Candidate, Key, ranked},
+    rule::{self, Rule},
     timing::Timing,
 };
 
@@ -201,9 +202,9 @@ impl Election {
     /// A lower claim than ours is answered by saying ours again: the claimant's announcements may have been the last ones.
     fn contradict(&mut self, heard: Claim, from: NodeId, s: Situation<'_>) {
         let me = self.me;
-        let Some(group) = self.groups.get_mut(&heard.group) else { return };
-        let addresses = group.intent.addresses.clone();
-        let Some(tenure) = group.tenure_mut() else { return };
+        let Some(Group { role: Role::Owner(tenure), intent, .. }) = self.groups.get_mut(&heard.group) else {
+            return;
+        };
         let recently =
             tenure.contradicted.is_some_and(|at| s.now.saturating_duration_since(at) < CONTRADICTION_GAP);
         let ours = Key::of(heard.group, me, tenure.term);
@@ -213,6 +214,7 @@ impl Election {
         tenure.contradicted = Some(s.now);
         let claim = Claim { group: heard.group, term: tenure.term };
         if tenure.voice == Voice::Loud {
+            let addresses = intent.addresses.clone();
             self.effects.push(Effect::Announce { claim, addresses, was_quiet: false });
         }
         self.effects.push(Effect::Repeat(claim));
@@ -328,9 +330,13 @@ impl Election {
             }
         }
         group.rival = rival;
-        let free = rival.is_none() && s.active && group.may_be_mine(me);
+        let covets =
+            |key: Key| !rule::holds(Rule::Stickiness) && rank::score(id, me) > rank::score(id, key.node);
+        let free = rival.is_none_or(covets) && s.active && group.may_be_mine(me);
         match (&group.role, rival) {
-            (Role::Owner(tenure), Some(rival)) if rival > Key::of(id, me, tenure.term) => {
+            (Role::Owner(tenure), Some(rival))
+                if rival > Key::of(id, me, tenure.term) && rule::holds(Rule::HigherClaimWins) =>
+            {
                 let cause = tenure.farewell(rival.node);
                 self.yield_group(id, Some(rival.node), cause, false, s.now);
             }
@@ -356,6 +362,7 @@ impl Election {
         let others = s.members.candidates(&group.intent.candidates).map(|(candidate, _)| candidate);
         let order = ranked(id, others.chain([mine]));
         let rank = order.iter().position(|node| *node == self.me).unwrap_or(order.len());
+        let rank = if rule::holds(Rule::RankDelay) { rank } else { 0 };
         let mut delay = listen + self.timing.rank_step * u32::try_from(rank).unwrap_or(u32::MAX);
         if rank >= 3 {
             delay += self.timing.rank_step.mul_f64(self.random.f64());
@@ -378,6 +385,7 @@ impl Election {
         let cause = group.vacancy;
         // The old node's kernel goes on serving clients that hold its MAC: moving them would reset their connections.
         let quiet = match cause {
+            _ if !rule::holds(Rule::QuietTakeOver) => None,
             Cause::Silence(node) | Cause::Restarted(node) if s.members.host_lives(node, s.now) => Some(node),
             _ => None,
         };
@@ -386,7 +394,8 @@ impl Election {
 
     fn claim(&mut self, id: GroupId, cause: Cause, quiet: Option<NodeId>, s: Situation<'_>) {
         let Some(group) = self.groups.get_mut(&id) else { return };
-        let claim = Claim { group: id, term: self.claims.term(id).next() };
+        let term = if rule::holds(Rule::Terms) { self.claims.term(id).next() } else { Term(1) };
+        let claim = Claim { group: id, term };
         let voice = quiet.map_or(Voice::Loud, |of| Voice::Quiet { of, until: s.now + self.timing.linger });
         group.role =
             Role::Owner(Tenure { term: claim.term, cause, voice, move_out: MoveOut::No, contradicted: None });

@@ -34,6 +34,7 @@ use crate::{
     peer::Absence,
     proof::Proof,
     punctuality::Punctuality,
+    rule::{self, Rule},
     sent::SentLog,
     strangers::Strangers,
     timing::Timing,
@@ -140,6 +141,7 @@ impl Segment {
             Input::Frame { bytes, received } => self.hear_frame(bytes, received.min(now), now),
             Input::Link(link) => self.set_link(link, now),
             Input::Groups(groups) => self.set_groups(groups, now),
+            Input::Keys(keys) => self.keys = *keys,
             Input::HandOver { group, to } => self.decide(now, |e, s| e.move_on_request(group, to, s)),
             Input::Drain => self.drain(now),
             Input::Leave => return self.leave(now),
@@ -202,7 +204,7 @@ impl Segment {
         let situation = Situation {
             now,
             active: self.state == State::Active,
-            proven: self.proof.holds(now),
+            proven: self.proof.holds(now) || !rule::holds(Rule::TwoWayProof),
             draining: self.draining,
             members: &self.members,
         };
@@ -243,7 +245,9 @@ impl Segment {
 
     fn link_up(&mut self, first: bool, now: Instant) {
         let hold = if first { self.timing.hello * 2 } else { self.timing.link_hold };
-        let until = now + self.timing.listen.max(self.timing.dead * 2).max(hold);
+        let listen = self.timing.listen.max(self.timing.dead * 2).max(hold);
+        let (hold, listen) = if rule::holds(Rule::Listening) { (hold, listen) } else { Default::default() };
+        let until = now + listen;
         self.state = State::Listening { early: now + hold, until };
         self.mentioned.clear();
         self.timers.set(Timer::State, Some(now + hold));
@@ -269,10 +273,13 @@ impl Segment {
     /// What we stood still for, peers are forgiven; and if they may have taken over, we listen before we act again.
     fn notice_own_stall(&mut self, now: Instant) {
         let deadline = self.next_deadline();
-        if let Some(late) = self.punctuality.lateness(now, deadline, &self.timing) {
+        if let Some(late) = self.punctuality.lateness(now, deadline, &self.timing)
+            && rule::holds(Rule::Forgiveness)
+        {
             self.members.forgive(late, now);
         }
-        let Some(gap) = self.punctuality.gap(now, &self.timing) else { return };
+        let gap = self.punctuality.gap(now, &self.timing);
+        let Some(gap) = gap.filter(|_| rule::holds(Rule::OwnStall)) else { return };
         let wait = now + self.timing.hello * 2;
         match self.state {
             State::Down | State::Left => return,
@@ -312,6 +319,6 @@ impl Segment {
 
     /// Announcing draws clients to us: only while acting, and while others hear us.
     fn may_announce(&self) -> bool {
-        self.state == State::Active && self.audible
+        self.state == State::Active && (self.audible || !rule::holds(Rule::Audibility))
     }
 }

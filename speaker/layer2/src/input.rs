@@ -55,6 +55,8 @@ pub enum Input<'a> {
     Link(LinkState),
     /// The complete list of what this segment carries; replaces the one before.
     Groups(Vec<GroupIntent>),
+    /// The keys changed. Whoever changes them on all nodes in the order that [`KeyRing`] names loses no hello.
+    Keys(Box<KeyRing>),
     /// Somebody wishes the group to move: to the node named, or to the best one.
     HandOver {
         /// What is to move.

@@ -31,6 +31,7 @@ mod proof;
 mod punctuality;
 mod rank;
 pub mod rejection;
+pub mod rule;
 mod sent;
 mod strangers;
 pub mod timing;

@@ -15,6 +15,7 @@ use crate::{
     identity::{MacAddr, NodeId},
     peer::{Absence, Judgement, Life, Peer, Reception},
     rank::Candidate,
+    rule::{self, Rule},
     timing::Timing,
 };
 
@@ -109,7 +110,9 @@ impl Membership {
 
     /// What third parties heard counts for peers that we know.
     pub(crate) fn vouch(&mut self, echo: &Echo, received: Instant) {
-        if let (Some(peer), Some(heard)) = (self.peers.get_mut(&echo.node), received.checked_sub(echo.age)) {
+        if let (Some(peer), Some(heard)) = (self.peers.get_mut(&echo.node), received.checked_sub(echo.age))
+            && rule::holds(Rule::Vouching)
+        {
             peer.vouch(echo.incarnation, echo.seq, heard);
         }
     }

@@ -14,6 +14,7 @@ use std::{
 use crate::{
     hello::{Flags, Hello},
     identity::{Incarnation, MacAddr},
+    rule::{self, Rule},
     timing::{ASKS, Timing},
 };
 
@@ -201,7 +202,7 @@ impl Peer {
         };
         self.stranger =
             Some(Stranger { incarnation: hello.incarnation, seq: hello.seq, first, heard: received });
-        if !echoes_us {
+        if !echoes_us && rule::holds(Rule::Liveness) {
             return Reception::Unbelieved;
         }
         // The old process is not replaced while it lives: a restart ends it first, a second one beside it would flap.
@@ -300,7 +301,7 @@ impl Life {
         echoes_us: bool,
         timing: &Timing,
     ) -> Reception {
-        if hello.seq <= self.seq {
+        if hello.seq <= self.seq && rule::holds(Rule::Sequence) {
             return Reception::Replayed;
         }
         let was_up = self.is_up();
@@ -315,7 +316,7 @@ impl Life {
         let in_time = !deaf && silence <= self.dead_after * 2;
         self.seq = hello.seq;
         self.heard = self.heard.max(received);
-        if !was_up && !echoes_us && !in_time {
+        if !was_up && !echoes_us && !in_time && rule::holds(Rule::Liveness) {
             return Reception::Unbelieved;
         }
         self.source = source;
@@ -346,7 +347,7 @@ impl Life {
                 Judgement::Forget
             }
             Pulse::Down { since, .. } => Judgement::Fine { next: since + timing.forget },
-            _ if now >= dies || (in_company && self.is_deaf()) => {
+            _ if now >= dies || (in_company && self.is_deaf() && rule::holds(Rule::Deafness)) => {
                 let deaf = now < dies;
                 let absence = if deaf { Absence::Deaf } else { Absence::Silent };
                 self.pulse = Pulse::Down { since: now, absence };

@@ -51,14 +51,24 @@ pub enum Fault {
     },
     /// These ports are separated from all others.
     Split(Vec<usize>),
+    /// The node hears nothing, but is heard.
+    Deafen(usize),
+    /// The node hears, but nothing that it sends arrives.
+    Mute(usize),
     /// This part of all packets is lost.
     Lose(f64),
+    /// This part of the datagrams to all is lost, as where a switch filters multicast.
+    Muffle(f64),
+    /// Every packet takes so many milliseconds longer.
+    Lag(u64),
     /// The wire is as new.
     Heal,
     /// An attacker repeats a hello that he recorded.
     Replay,
     /// An attacker sends a hello that he damaged.
     Forge,
+    /// The node learns the keys of the next step of their change, unless another is behind it.
+    Rekey(usize),
 }
 
 impl Fault {
@@ -68,23 +78,41 @@ impl Fault {
         let group = random.usize(..groups.max(1));
         let mut port = || random.usize(..ports.max(1));
         let (from, to, third) = (port(), port(), port());
-        match random.u8(..20) {
+        match random.u8(..26) {
             0 | 1 => Self::Crash(node),
             2 | 3 => Self::Kill(node),
-            4 => Self::Freeze(node),
-            5 => Self::Cable(node, false),
-            6 => Self::NewMac(node),
-            7 | 8 => Self::Terminate(node),
-            9 => Self::HandOver { node, group, to: random.bool().then(|| random.usize(..nodes.max(1))) },
-            10 => Self::HandOver { node, group, to: None },
-            11 | 12 => Self::Ready { node, group, ready: random.bool() },
-            13 => Self::Configure(node),
-            14 => Self::Block { from: node, to },
-            15 => Self::Block { from, to: node },
-            16 => Self::Split(vec![from, third]),
-            17 => Self::Lose(0.3 * random.f64()),
-            18 => Self::Replay,
+            4 | 5 => Self::Freeze(node),
+            6 => Self::Cable(node, false),
+            7 => Self::NewMac(node),
+            8 | 9 => Self::Terminate(node),
+            10 => Self::HandOver { node, group, to: random.bool().then(|| random.usize(..nodes.max(1))) },
+            11 => Self::HandOver { node, group, to: None },
+            12 | 13 => Self::Ready { node, group, ready: random.bool() },
+            14 => Self::Configure(node),
+            15 => Self::Block { from: node, to },
+            16 => Self::Block { from, to: node },
+            17 => Self::Split(vec![from, third]),
+            18 => Self::Lose(0.3 * random.f64()),
+            19 => Self::Deafen(node),
+            20 => Self::Mute(node),
+            21 => Self::Muffle(0.3 + 0.7 * random.f64()),
+            22 => Self::Lag(random.u64(5..120)),
+            23 | 24 => Self::Replay,
             _ => Self::Forge,
         }
+    }
+
+    /// Whether it befalls a machine or its process, and so all segments that it is on.
+    pub fn befalls_the_machine(&self) -> bool {
+        matches!(
+            self,
+            Self::Crash(_)
+                | Self::Kill(_)
+                | Self::Start(_)
+                | Self::Freeze(_)
+                | Self::Thaw(_)
+                | Self::Terminate(_)
+                | Self::Rekey(_)
+        )
     }
 }

@@ -6,6 +6,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    rc::Rc,
     time::{Duration, Instant},
 };
 
@@ -15,7 +16,7 @@ use ferrolb_layer2::{
 };
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use crate::{network::Port, world::Setup};
+use crate::{key_change::KeyStep, network::Port, world::Setup};
 
 /// The kernel's buffer of a socket holds so many packets while the process stands still; those that come later are lost,
 /// so that after a long while the newest hello in it is old.
@@ -39,6 +40,10 @@ pub(crate) struct Node {
     pub(crate) plan: BTreeMap<GroupId, GroupPlan>,
     /// When its health last changed.
     pub(crate) changed: Instant,
+    /// When it last came or went: standing still is neither.
+    pub(crate) moved: Instant,
+    pub(crate) keys: KeyStep,
+    pub(crate) timing: Timing,
 }
 
 /// What the configuration says of a group, as one node sees it.
@@ -73,26 +78,31 @@ pub(crate) struct Speaker {
     pub(crate) frozen: bool,
     pub(crate) draining: bool,
     hellos: VecDeque<Datagram>,
-    frames: VecDeque<(Vec<u8>, Instant)>,
+    frames: VecDeque<(Rc<Vec<u8>>, Instant)>,
     /// When the process is to run next.
     pub(crate) wake: Option<Instant>,
 }
 
+/// A hello that arrived.
 pub(crate) struct Datagram {
-    pub(crate) payload: Vec<u8>,
+    pub(crate) payload: Rc<Vec<u8>>,
+    /// An attacker damaged it.
+    pub(crate) forged: bool,
     pub(crate) source: IpAddr,
     pub(crate) received: Instant,
 }
 
 /// What the speaker did with one input.
 pub(crate) struct Step {
-    /// The frame that it was given, if it was one, and when that arrived.
-    pub(crate) prompted_by: Option<(Vec<u8>, Instant)>,
+    /// When the frame arrived that it was given, if it was one.
+    pub(crate) prompted_at: Option<Instant>,
+    /// It was given a damaged hello, and something changed.
+    pub(crate) fooled: bool,
     pub(crate) outputs: Vec<Output>,
 }
 
 impl Node {
-    pub(crate) fn new(number: usize, id: NodeId, now: Instant) -> Self {
+    pub(crate) fn new(number: usize, id: NodeId, timing: Timing, now: Instant) -> Self {
         let byte = u8::try_from(number % 200).unwrap_or(0).saturating_add(1);
         Self {
             id,
@@ -105,6 +115,9 @@ impl Node {
             speaker: None,
             plan: BTreeMap::new(),
             changed: now,
+            moved: now,
+            keys: KeyStep::default(),
+            timing,
         }
     }
 
@@ -134,8 +147,8 @@ impl Node {
             node: self.id,
             incarnation: Incarnation::from_random(incarnation),
             seed: incarnation,
-            keys: setup.keys.clone(),
-            timing: Timing::DEFAULT,
+            keys: self.keys.ring(setup.signing),
+            timing: self.timing,
         };
         self.speaker = Some(Speaker {
             segment: Segment::new(config, now),
@@ -176,7 +189,7 @@ impl Node {
         let Some(speaker) = self.speaker.as_mut().filter(|speaker| !speaker.frozen) else {
             return Vec::new();
         };
-        vec![speaker.step(now, input, None)]
+        vec![speaker.step(now, input)]
     }
 
     /// A datagram arrives at the hello port.
@@ -189,7 +202,7 @@ impl Node {
     }
 
     /// A frame arrives at the packet socket.
-    pub(crate) fn buffer_frame(&mut self, frame: Vec<u8>, now: Instant) -> bool {
+    pub(crate) fn buffer_frame(&mut self, frame: Rc<Vec<u8>>, now: Instant) -> bool {
         let Some(speaker) = self.speaker.as_mut() else { return false };
         if speaker.frames.len() < BUFFERED {
             speaker.frames.push_back((frame, now));
@@ -211,19 +224,20 @@ impl Node {
         };
         speaker.wake = None;
         let mut steps = Vec::new();
-        while let Some(Datagram { payload, source, received }) = speaker.hellos.pop_front() {
+        while let Some(Datagram { payload, forged, source, received }) = speaker.hellos.pop_front() {
             let input = Input::Hello { payload: &payload, hop_limit: 255, source, received };
-            steps.push(speaker.step(now, input, None));
+            let step = if forged { speaker.suspicious_step(now, input) } else { speaker.step(now, input) };
+            steps.push(step);
         }
         let mut rounds = 0;
         while rounds < 100 && speaker.segment.next_deadline().is_some_and(|at| at <= now) {
-            steps.push(speaker.step(now, Input::Timeout, None));
+            steps.push(speaker.step(now, Input::Timeout));
             rounds += 1;
         }
         for _ in 0..FRAMES_PER_ROUND {
             let Some((bytes, received)) = speaker.frames.pop_front() else { break };
             let input = Input::Frame { bytes: &bytes, received };
-            steps.push(speaker.step(now, input, Some((bytes.clone(), received))));
+            steps.push(Step { prompted_at: Some(received), ..speaker.step(now, input) });
         }
         steps
     }
@@ -237,10 +251,21 @@ impl Node {
 }
 
 impl Speaker {
-    fn step(&mut self, now: Instant, input: Input<'_>, prompted_by: Option<(Vec<u8>, Instant)>) -> Step {
+    fn step(&mut self, now: Instant, input: Input<'_>) -> Step {
         self.segment.handle(now, input);
         let outputs = std::iter::from_fn(|| self.segment.poll_output()).collect();
-        Step { prompted_by, outputs }
+        Step { prompted_at: None, fooled: false, outputs }
+    }
+
+    /// A step that must change nothing but counters.
+    fn suspicious_step(&mut self, now: Instant, input: Input<'_>) -> Step {
+        let before = self.segment.view(now);
+        let step = self.step(now, input);
+        let after = self.segment.view(now);
+        // A process that stood still notices that with any input.
+        let fooled =
+            before.phase == after.phase && (before.peers, before.groups) != (after.peers, after.groups);
+        Step { fooled, ..step }
     }
 }
 

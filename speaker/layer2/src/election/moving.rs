@@ -12,6 +12,7 @@ use crate::{
     identity::{GroupId, NodeId},
     output::Cause,
     rank::ranked,
+    rule::{self, Rule},
 };
 
 impl Election {
@@ -117,6 +118,9 @@ impl Election {
                 tenure.move_out = MoveOut::Offered(Offer { cause, to, until, asked, only });
                 let claim = Claim { group: id, term: tenure.term };
                 self.effects.push(Effect::Offer { claim, to });
+                if !rule::holds(Rule::MakeBeforeBreak) {
+                    self.yield_group(id, Some(to), cause, true, s.now);
+                }
             }
             None => {
                 tenure.move_out = MoveOut::Stuck(cause);

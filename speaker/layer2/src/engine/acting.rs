@@ -12,6 +12,7 @@ use crate::{
     membership::Verdict,
     output::{Cause, Event, PeerDownCause},
     proof::Need,
+    rule::{self, Rule},
 };
 
 impl Segment {
@@ -44,7 +45,9 @@ impl Segment {
     fn execute(&mut self, verdict: Verdict, now: Instant) {
         match verdict {
             Verdict::Ask(node) => {
-                if let Some(source) = self.members.source(node) {
+                if let Some(source) = self.members.source(node)
+                    && rule::holds(Rule::Confirmation)
+                {
                     self.ask(node, source, now);
                     self.probe(source, now);
                 }

@@ -9,6 +9,7 @@ use super::{Segment, State};
 use crate::{
     frame::{self, Heard},
     identity::MacAddr,
+    rule::{self, Rule},
 };
 
 impl Segment {
@@ -35,7 +36,8 @@ impl Segment {
         if self.state != State::Active || self.election.owns(address).is_none() {
             return;
         }
-        if now.saturating_duration_since(received) > self.timing.request_max_age {
+        let age = now.saturating_duration_since(received);
+        if age > self.timing.request_max_age && rule::holds(Rule::RequestAge) {
             self.counts.late_requests = self.counts.late_requests.saturating_add(1);
             return;
         }

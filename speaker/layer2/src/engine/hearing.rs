@@ -12,6 +12,7 @@ use crate::{
     output::{Cause, Event, PeerDownCause},
     peer::{Absence, Reception, Return},
     rejection::Rejection,
+    rule::{self, Rule},
 };
 
 impl Segment {
@@ -61,7 +62,7 @@ impl Segment {
         if before == Return::Replaced {
             self.event(Event::PeerDown(node, PeerDownCause::Restarted));
         }
-        if matches!(before, Return::Replaced | Return::Reborn) {
+        if matches!(before, Return::Replaced | Return::Reborn) && rule::holds(Rule::RestartVoids) {
             self.decide(now, |e, s| e.peer_void(node, Cause::Restarted(node), s));
         }
         self.event(Event::PeerUp(node));

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! Who may claim, and who may let go.
+
+use ferrolb_layer2::{Cause, GroupId, NodeId, Term};
+
+use super::{Book, RACE, SOUND, Scene, Violation};
+use crate::node::{Health, SCHEDULING};
+
+impl Book {
+    /// S5, S7, S21: nobody claims from an owner who is well.
+    pub(super) fn check_claim(
+        &self,
+        node: usize,
+        group: GroupId,
+        cause: Cause,
+        scene: Scene<'_>,
+    ) -> Result<(), Violation> {
+        if scene.network.sound_for(scene.now) < SOUND {
+            return Ok(());
+        }
+        for (owner, tenure) in self.owners.get(&group).into_iter().flatten().filter(|(o, _)| **o != node) {
+            let well = scene.is_well_for(*owner, SOUND) && scene.since(tenure.since) >= RACE;
+            let machine = scene.nodes.get(*owner).map(|machine| machine.id);
+            let agreed = matches!(cause, Cause::HandedOver(from) if Some(from) == machine);
+            if well && !agreed {
+                let text = "which is well";
+                return Err(Violation(format!(
+                    "S5: node {node} took {group:?} ({cause}) from {owner}, {text}"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// S3: who hears nothing, or is heard by nobody, claims nothing once it can know.
+    pub(super) fn check_audible_claim(
+        &self,
+        node: usize,
+        group: GroupId,
+        scene: Scene<'_>,
+    ) -> Result<(), Violation> {
+        let patience = self.timing.dead + scene.network.flight() + SCHEDULING * 2;
+        match self.cut_off.get(&node) {
+            Some(since) if scene.since(*since) > patience => {
+                Err(Violation(format!("S3: node {node} claimed {group:?} though it is cut off")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Of a speaker that just died on a node that lives, clients that hold its MAC are left alone.
+    pub(super) fn check_quiet(
+        node: usize,
+        cause: Cause,
+        quiet: bool,
+        scene: Scene<'_>,
+    ) -> Result<(), Violation> {
+        let Cause::Silence(silent) = cause else { return Ok(()) };
+        let Some(silent) = scene.nodes.iter().find(|node| node.id == silent) else { return Ok(()) };
+        let died = scene.since(silent.changed);
+        let lives = silent.health() == Health::SpeakerDead
+            && scene.is_well_for(node, SOUND)
+            && scene.network.loss() == 0.0
+            && scene.network.sound_for(scene.now) >= SOUND
+            // Its kernel was asked a moment ago; a claim that waited longer for its turn may have forgotten the answer.
+            && died.as_millis() < 400;
+        if lives && !quiet {
+            let text = "whose kernel still serves them";
+            return Err(Violation(format!(
+                "C.0-5: node {node} moves the clients of {:?}, {text}",
+                silent.port
+            )));
+        }
+        Ok(())
+    }
+
+    /// S10: a process never claims under a term that it claimed under before.
+    pub(super) fn check_term(&mut self, node: usize, group: GroupId, term: Term) -> Result<(), Violation> {
+        match self.terms.insert((node, group), term) {
+            Some(before) if before >= term => {
+                Err(Violation(format!("S10: node {node} claimed {group:?} under {term:?} after {before:?}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// S11: one change of a world at rest moves no group more than twice.
+    pub(super) fn check_moves(&mut self, group: GroupId) -> Result<(), Violation> {
+        let moves = self.episode.moves.entry(group).or_default();
+        *moves += 1;
+        if self.episode.clear && *moves > 2 {
+            return Err(Violation(format!("S11: {group:?} moved {moves} times after one change")));
+        }
+        Ok(())
+    }
+
+    /// S6, S8, S9: who lets go of a group that it moved does so after the successor has it; who yields does so to a claim
+    /// that is not lower.
+    pub(super) fn check_yield(
+        &self,
+        node: usize,
+        group: GroupId,
+        term: Term,
+        to: Option<NodeId>,
+        cause: Cause,
+        scene: Scene<'_>,
+    ) -> Result<(), Violation> {
+        let Some(to) = to else { return Ok(()) };
+        let successor = scene.nodes.iter().position(|other| other.id == to);
+        let theirs = successor.and_then(|s| self.owners.get(&group)?.get(&s));
+        if let Some(theirs) = theirs.filter(|theirs| theirs.term < term) {
+            let text = format!("{term:?} to {successor:?} with {:?}", theirs.term);
+            return Err(Violation(format!("S9: node {node} yielded {group:?} {text}")));
+        }
+        let planned = matches!(cause, Cause::Drain | Cause::Requested | Cause::NotEligible);
+        let taken = theirs.is_some()
+            || successor.is_some_and(|s| scene.nodes.get(s).is_some_and(|n| n.health() != Health::Well));
+        if planned && !taken && scene.network.sound_for(scene.now) > SOUND {
+            return Err(Violation(format!(
+                "S8: node {node} let go of {group:?} before {successor:?} had it"
+            )));
+        }
+        Ok(())
+    }
+}

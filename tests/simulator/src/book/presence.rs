@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! Who may be taken for dead, and who for alive.
+
+use std::time::{Duration, Instant};
+
+use ferrolb_layer2::NodeId;
+
+use super::{Book, SOUND, Scene, Violation};
+use crate::{
+    network::Port,
+    node::{Health, SCHEDULING},
+};
+
+impl Book {
+    pub(crate) fn heard(&mut self, from: Port, to: Port, now: Instant) {
+        if let Some(heard) = self.heard.get_mut(to.0 * self.nodes + from.0) {
+            *heard = Some(now);
+        }
+    }
+
+    /// S5, S21: nobody calls silent who is heard, by itself or by a third party between the two, nor one that it only
+    /// missed because it stood still itself.
+    pub(super) fn check_silence(
+        &self,
+        node: usize,
+        silent: NodeId,
+        scene: Scene<'_>,
+    ) -> Result<(), Violation> {
+        let Some(silent) = scene.nodes.iter().position(|node| node.id == silent) else { return Ok(()) };
+        if self.is_within_reach(node, silent, scene) {
+            return Err(Violation(format!("S5: node {node} calls node {silent} silent, which is well")));
+        }
+        let heard = self.heard.get(node * self.nodes + silent).copied().flatten();
+        // What arrives late and out of order is no sign of life.
+        let Some(heard) = heard.filter(|_| scene.network.undisturbed_for(SOUND, scene.now)) else {
+            return Ok(());
+        };
+        // Of a new process that is heard the old one is silent none the less.
+        let changed = scene.nodes.get(silent).map(|node| scene.since(node.changed));
+        if changed.is_some_and(|ago| ago < self.timing.dead * 2) {
+            return Ok(());
+        }
+        let shortest = ferrolb_layer2::Timing::DEFAULT.dead;
+        let tolerated = shortest.saturating_sub(scene.network.flight() + SCHEDULING * 2);
+        let age = scene.since(heard);
+        if age < tolerated {
+            return Err(Violation(format!("S5: node {node} calls node {silent} silent, heard {age:?} ago")));
+        }
+        Ok(())
+    }
+
+    /// Whether a live peer can be heard: questions and answers pass, or a third node hears both.
+    fn is_within_reach(&self, node: usize, silent: usize, scene: Scene<'_>) -> bool {
+        let (network, now) = (scene.network, scene.now);
+        // The one that judges may have stood still.
+        let judge = scene
+            .nodes
+            .get(node)
+            .is_some_and(|n| n.health() == Health::Well && scene.since(n.moved) >= SOUND);
+        if !judge || !scene.is_well_for(silent, SOUND) || !network.undisturbed_for(SOUND, now) {
+            return false;
+        }
+        let joined = |a: usize, b: usize| network.joined_for(Port(a), Port(b), SOUND, now);
+        let relays = |r: usize| {
+            r != node && r != silent && scene.is_well_for(r, SOUND) && joined(node, r) && joined(r, silent)
+        };
+        let rested = scene.nodes.get(node).is_some_and(|n| scene.since(n.changed) >= SOUND);
+        // Where multicast gets lost, whoever was away is asked in vain until it is believed again.
+        // For a second after a recording of an old process, peers echo that one, and do not vouch for the live one.
+        let attacked = self.attacked.is_some_and(|at| scene.since(at) < SOUND);
+        let filtered = network.multicast_loss() > 0.0;
+        (joined(node, silent) && (rested || !filtered))
+            || (rested && !filtered && !attacked && (0..scene.nodes.len()).any(relays))
+    }
+
+    /// S17: nobody takes for alive who is long dead, whatever recordings of it are heard.
+    pub(super) fn check_revival(node: usize, other: NodeId, scene: Scene<'_>) -> Result<(), Violation> {
+        let Some(other) = scene.nodes.iter().find(|node| node.id == other) else { return Ok(()) };
+        let dead = other.speaker.is_none() && scene.since(other.changed) > Duration::from_secs(1);
+        if dead {
+            return Err(Violation(format!(
+                "S17: node {node} takes {:?} for alive, which is dead",
+                other.port
+            )));
+        }
+        Ok(())
+    }
+
+    /// Notes who hears nobody or is heard by nobody.
+    pub(super) fn note_cut_off(&mut self, scene: Scene<'_>) {
+        if self.noted == Some(scene.network.revision()) {
+            return;
+        }
+        self.noted = Some(scene.network.revision());
+        for number in 0..scene.nodes.len() {
+            let (deaf, mute) = scene.network.cut_off(Port(number));
+            if deaf || mute {
+                self.cut_off.entry(number).or_insert(scene.now);
+            } else {
+                self.cut_off.remove(&number);
+            }
+        }
+    }
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! What must be so once enough time has passed.
+
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+
+use ferrolb_layer2::{GroupId, NodeId};
+
+use super::{Book, SETTLED, SOUND, Scene, Violation, is_calm};
+use crate::{
+    network::Port,
+    node::{Health, SCHEDULING},
+};
+
+/// While nothing happens, agreement is checked so often.
+const AGREED: Duration = Duration::from_millis(500);
+
+impl Book {
+    /// S2: two nodes that can hear each other answer for one group only for as long as a claim travels.
+    pub(crate) fn check_overlaps(&mut self, scene: Scene<'_>) -> Result<(), Violation> {
+        if self.contested.is_empty() {
+            self.overlaps.clear();
+            return Ok(());
+        }
+        let contested: Vec<GroupId> = self.contested.iter().copied().collect();
+        self.overlaps.retain(|group, _| contested.contains(group));
+        contested.into_iter().try_for_each(|group| self.check_overlap(group, scene))
+    }
+
+    fn check_overlap(&mut self, group: GroupId, scene: Scene<'_>) -> Result<(), Violation> {
+        if !scene.network.is_sound() {
+            self.overlaps.remove(&group);
+            return Ok(());
+        }
+        let answering = self.answering(group, scene);
+        if answering.len() < 2 {
+            self.overlaps.remove(&group);
+            return Ok(());
+        }
+        let since = *self.overlaps.entry(group).or_insert(scene.now);
+        let lasted = scene.since(since);
+        let lossy = if scene.network.loss() > 0.0 { self.timing.hello * 2 } else { Duration::ZERO };
+        let bound = scene.network.flight() * 2 + self.timing.hello + SCHEDULING * 4 + lossy;
+        self.longest_overlap = self.longest_overlap.max(lasted);
+        // Peers that were separated for long must believe each other first.
+        let healing = scene.network.sound_for(scene.now) < self.timing.dead
+            || answering
+                .iter()
+                .any(|n| scene.nodes.get(*n).is_some_and(|node| scene.since(node.changed) < SOUND));
+        let bound = if healing { bound + self.timing.dead } else { bound };
+        if lasted > bound {
+            return Err(Violation(format!("S2: nodes {answering:?} answer for {group:?} since {lasted:?}")));
+        }
+        Ok(())
+    }
+
+    /// What depends on the clock alone.
+    pub(crate) fn check(
+        &mut self,
+        groups: &BTreeMap<IpAddr, GroupId>,
+        scene: Scene<'_>,
+    ) -> Result<(), Violation> {
+        self.note_cut_off(scene);
+        self.check_served(groups, scene)?;
+        self.check_half_dead(scene)?;
+        if is_calm(scene) && self.agreed_at.is_none_or(|at| scene.since(at) >= AGREED) {
+            self.agreed_at = Some(scene.now);
+            let views = views(scene);
+            for group in groups.values() {
+                self.check_settled(*group, &views, scene)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// S5: after one death in a world at rest everything is served again in time.
+    fn check_served(
+        &mut self,
+        groups: &BTreeMap<IpAddr, GroupId>,
+        scene: Scene<'_>,
+    ) -> Result<(), Violation> {
+        if self.episode.served_by.is_none_or(|at| scene.now < at) {
+            return Ok(());
+        }
+        self.episode.served_by = None;
+        for group in groups.values() {
+            let able =
+                scene.nodes.iter().filter(|n| n.health() == Health::Well && n.may_carry(*group)).count();
+            let answering = self.answering(*group, scene);
+            if able >= 2 && answering.is_empty() {
+                return Err(Violation(format!("S5: nobody answers for {group:?} in time after a death")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Who is deaf, or cannot be heard, owns nothing any more once the others, who are well, could know.
+    fn check_half_dead(&self, scene: Scene<'_>) -> Result<(), Violation> {
+        let network = scene.network;
+        let others = network.ports.saturating_sub(1);
+        let patience = self.timing.dead * 3 + SETTLED;
+        if network.blocked() != others
+            || !network.undisturbed_for(SOUND, scene.now)
+            || network.multicast_loss() > 0.0
+            || network.unchanged_for(scene.now) < patience
+            || scene.nodes.iter().any(|node| scene.since(node.changed) < patience)
+        {
+            return Ok(());
+        }
+        for number in 0..scene.nodes.len() {
+            let (deaf, mute) = network.cut_off(Port(number));
+            if (!deaf && !mute) || !scene.is_well_for(number, SOUND) {
+                continue;
+            }
+            let successors: Vec<usize> =
+                (0..scene.nodes.len()).filter(|n| *n != number && scene.is_well_for(*n, patience)).collect();
+            for (group, owners) in &self.owners {
+                let able =
+                    successors.iter().filter(|n| scene.nodes.get(**n).is_some_and(|n| n.may_carry(*group)));
+                if able.count() >= 2 && owners.contains_key(&number) && owners.len() == 1 {
+                    return Err(Violation(format!(
+                        "S1: node {number}, deaf or mute, is left to own {group:?}"
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// S1, S10: without trouble each group has one owner, whom everybody knows.
+    fn check_settled(&self, group: GroupId, views: &Views, scene: Scene<'_>) -> Result<(), Violation> {
+        let able = scene.nodes.iter().filter(|n| n.health() == Health::Well && n.may_carry(group)).count();
+        let answering = self.answering(group, scene);
+        let [owner] = answering[..] else {
+            let spoke = self.client_spoke.is_some_and(|at| scene.since(at) > SOUND);
+            if answering.is_empty() && (able == 0 || (able == 1 && !spoke)) {
+                return Ok(());
+            }
+            return Err(Violation(format!("S1: {able} nodes could own {group:?}, {answering:?} answer")));
+        };
+        let owner_id = scene.nodes.get(owner).map(|n| n.id);
+        for (number, owners) in views {
+            if owners.get(&group).is_some_and(|seen| *seen != owner_id) {
+                return Err(Violation(format!(
+                    "S10: node {owner} owns {group:?}, node {number} sees another"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whom each node that is well takes for the owner of each group.
+type Views = Vec<(usize, BTreeMap<GroupId, Option<NodeId>>)>;
+
+fn views(scene: Scene<'_>) -> Views {
+    let well = scene.nodes.iter().enumerate().filter(|(_, node)| node.health() == Health::Well);
+    let seen =
+        well.filter_map(|(number, node)| Some((number, node.speaker.as_ref()?.segment.view(scene.now))));
+    seen.map(|(number, view)| (number, view.groups.into_iter().map(|g| (g.id, g.owner)).collect())).collect()
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! What speakers put out, and how it gets to others.
+
+use std::{
+    net::IpAddr,
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use ferrolb_layer2::{Destination, Event, Heard, MacAddr, Output, frame};
+
+use super::{Occurrence, Recording, Sender, World};
+use crate::{
+    book::{Scene, Violation},
+    network::Port,
+    node::{Datagram, SCHEDULING},
+};
+
+/// Hellos remembered for whoever replays them.
+const RECORDED: usize = 400;
+
+impl World {
+    pub(super) fn put_out(
+        &mut self,
+        number: usize,
+        output: Output,
+        prompted_at: Option<Instant>,
+    ) -> Result<(), Violation> {
+        match output {
+            Output::Hello { to, payload } => {
+                let scene = Scene { now: self.now, nodes: &self.nodes, network: &self.network };
+                self.book.hello_sent(number, to, scene)?;
+                self.send_hello(number, to, payload);
+                Ok(())
+            }
+            Output::Frame(bytes) => {
+                if let Ok(Some(heard)) = frame::parse(&bytes) {
+                    let scene = Scene { now: self.now, nodes: &self.nodes, network: &self.network };
+                    self.book.frame_sent(number, &heard, prompted_at, &self.addresses, scene)?;
+                }
+                self.send_frame(Port(number), bytes);
+                Ok(())
+            }
+            Output::Event(event) => self.hear_event(number, event),
+            Output::Drained => {
+                self.note(|| format!("node {number}: drained"));
+                self.later(Duration::from_millis(1), Occurrence::Exit(number));
+                Ok(())
+            }
+        }
+    }
+
+    fn hear_event(&mut self, number: usize, event: Event) -> Result<(), Violation> {
+        self.note(|| format!("node {number}: {event:?}"));
+        let scene = Scene { now: self.now, nodes: &self.nodes, network: &self.network };
+        self.book.event(number, event, scene)
+    }
+
+    fn send_hello(&mut self, number: usize, to: Destination, payload: Vec<u8>) {
+        let Some(sender) = self.nodes.get(number).filter(|node| node.reachable()) else { return };
+        let (from, source) = (sender.port, IpAddr::V4(sender.address));
+        let payload = Rc::new(payload);
+        let to_all = to == Destination::Multicast;
+        self.record_for_replay(from, source, &payload);
+        let receivers: Vec<usize> = (0..self.nodes.len())
+            .filter(|other| *other != number)
+            .filter(|other| match to {
+                Destination::Multicast => true,
+                Destination::Unicast(address) => {
+                    self.nodes.get(*other).is_some_and(|node| IpAddr::V4(node.address) == address)
+                }
+            })
+            .collect();
+        for to in receivers {
+            for flight in self.network.flights((from, Port(to)), to_all, &mut self.random) {
+                let payload = Rc::clone(&payload);
+                self.later(flight, Occurrence::Hello { from: Sender::Node(from), to, source, payload });
+            }
+        }
+    }
+
+    /// What nobody hears, no attacker hears either.
+    fn record_for_replay(&mut self, from: Port, source: IpAddr, payload: &Rc<Vec<u8>>) {
+        let (_, mute) = self.network.cut_off(from);
+        if mute {
+            return;
+        }
+        if self.recorded.len() >= RECORDED {
+            let replaced = self.random.usize(..RECORDED);
+            self.recorded.swap_remove(replaced);
+        }
+        self.recorded.push(Recording { payload: Rc::clone(payload), source, at: self.now });
+    }
+
+    pub(super) fn deliver_hello(&mut self, from: Sender, to: usize, source: IpAddr, payload: Rc<Vec<u8>>) {
+        let now = self.now;
+        let Some(node) = self.nodes.get_mut(to).filter(|node| node.reachable()) else { return };
+        let forged = from == Sender::Forger;
+        let datagram = Datagram { payload, forged, source, received: now };
+        if node.buffer_hello(datagram) {
+            if let Sender::Node(from) = from {
+                self.book.heard(from, Port(to), now);
+            }
+            self.wake(to);
+        }
+    }
+
+    fn wake(&mut self, number: usize) {
+        let soon = self.now + SCHEDULING.mul_f64(self.random.f64());
+        self.plan_run(number, Some(soon));
+    }
+
+    pub(super) fn send_frame(&mut self, from: Port, bytes: Vec<u8>) {
+        if self.nodes.get(from.0).is_some_and(|node| !node.reachable()) {
+            return;
+        }
+        let Some(destination) = bytes.first_chunk().map(|mac| MacAddr(*mac)) else { return };
+        let bytes = Rc::new(bytes);
+        let nodes = self.nodes.iter().map(|node| (node.port, node.mac));
+        let stations = self.stations.iter().map(|station| (station.port, station.mac));
+        let receivers: Vec<Port> = nodes
+            .chain(stations)
+            .filter(|(port, mac)| *port != from && (destination.is_multicast() || destination == *mac))
+            .map(|(port, _)| port)
+            .collect();
+        for to in receivers {
+            for flight in self.network.flights((from, to), false, &mut self.random) {
+                self.later(flight, Occurrence::Frame { to, bytes: Rc::clone(&bytes) });
+            }
+        }
+    }
+
+    pub(super) fn deliver_frame(&mut self, to: Port, bytes: Rc<Vec<u8>>) {
+        let Ok(Some(heard)) = frame::parse(&bytes) else { return };
+        if let Some(station) = self.stations.iter_mut().find(|station| station.port == to) {
+            if let Some(answer) = station.hear(&heard) {
+                self.send_frame(to, answer);
+            }
+            return;
+        }
+        self.deliver_to_node(to.0, bytes, &heard);
+    }
+
+    fn deliver_to_node(&mut self, number: usize, bytes: Rc<Vec<u8>>, heard: &Heard) {
+        let now = self.now;
+        let Some(node) = self.nodes.get_mut(number).filter(|node| node.reachable()) else { return };
+        let answer = node.kernel_answer(heard);
+        let runs = node.buffer_frame(bytes, now);
+        if let Some(answer) = answer {
+            self.send_frame(Port(number), answer);
+        }
+        if runs {
+            self.wake(number);
+        }
+    }
+}
