@@ -6,7 +6,7 @@
 //! A [`World`] holds nodes (an engine, the kernel below it, and a driver that behaves like the real one), stations that
 //! resolve addresses as clients and routers do, and a network that delays, loses, doubles, reorders and blocks packets. All
 //! randomness comes from one seed, so that every run repeats exactly. After every event the [`Book`] checks what must hold
-//! at all times; a violation ends the run with the last lines of its trace. [`play`] makes a whole play of one seed: machines
+//! at all times; a violation ends the run with the last lines of its trace. [`play()`] makes a whole play of one seed: machines
 //! on one or two segments, random faults for most of a minute, then peace.
 //!
 //! What the [`Book`] checks, by the numbers of the design's invariants:

@@ -181,7 +181,7 @@ impl World {
         }
     }
 
-    /// Configures a group on every node; takes effect with the next [`Fault::Configure`] or start.
+    /// Configures a group on every node; takes effect with the next [`crate::Fault::Configure`] or start.
     fn plan_group(&mut self, number: usize) {
         let id = Self::group(number);
         let byte = u16::try_from(number).unwrap_or(0).saturating_add(10);
