@@ -105,6 +105,12 @@ async fn watch_statuses(services: Api<Service>) {
                 }
                 WatchEvent::Deleted(service) => panic!("nobody deletes {}", service.name_any()),
                 WatchEvent::Bookmark(_) => {}
+                // A server that started anew does not know the past (410, API concepts, "410 Gone"): all is told again from its present.
+                WatchEvent::Error(error) if error.code == 410 => {
+                    holders.clear();
+                    version = "0".to_owned();
+                    break;
+                }
                 WatchEvent::Error(error) => panic!("{error}"),
             }
         }

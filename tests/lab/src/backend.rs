@@ -115,7 +115,14 @@ fn serve(mut stream: &TcpStream, client: SocketAddr, node: &str, running: &Runni
         let length = match stream.read(&mut buffer) {
             Ok(0) => return Ok(()),
             Ok(length) => length,
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => continue,
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+                ) =>
+            {
+                continue;
+            }
             Err(error) => return Err(error.into()),
         };
         let received = buffer.get(..length).unwrap_or_default();

@@ -3,7 +3,7 @@
 
 //! Whole Ethernet frames, in and out of a namespace's `eth0`.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
@@ -58,7 +58,13 @@ impl PacketSocket {
                 buffer.truncate(length);
                 Ok(Some(buffer))
             }
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+            // A machine that was paused and woken interrupts reads that have a time limit, handler or not: signal(7).
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+                ) =>
+            {
                 Ok(None)
             }
             // The link went down: a packet socket says so once and goes on.

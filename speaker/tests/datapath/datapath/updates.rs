@@ -3,6 +3,7 @@
 
 //! Changes while traffic flows.
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -88,7 +89,13 @@ fn answering_node(socket: &std::net::UdpSocket) -> Result<u8> {
     socket.set_read_timeout(Some(SOON))?;
     socket.send(b"ask")?;
     let mut buffer = [0; 64];
-    let length = socket.recv(&mut buffer)?;
+    // A machine that is paused and woken interrupts reads that have a time limit, without any handler: signal(7).
+    let length = loop {
+        match socket.recv(&mut buffer) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            received => break received?,
+        }
+    };
     buffer.get(..length).and_then(|answer| answer.last()).copied().context("an empty answer")
 }
 
