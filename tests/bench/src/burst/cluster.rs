@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use ferrolb_control_plane::{Account, Installation, Options, Requests, install};
+use ferrolb_lab::Process;
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::Service;
 use kube::api::{PostParams, WatchEvent, WatchParams};
@@ -17,6 +18,8 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::task::{JoinSet, block_in_place};
 use tokio::time::timeout;
+
+use super::metallb::MetalLB;
 
 /// Every node has a speaker.
 const NODES: u8 = 3;
@@ -35,9 +38,18 @@ metadata: {name: all}
 spec: {addresses: [10.100.0.0/16]}
 ";
 
-/// An API server, three speakers, FerroLB installed as users install it, and a pool of 65,536 addresses. No kube-proxy,
-/// no controller yet.
+/// Whose speakers run, and whose controller will.
+#[derive(Clone, Copy)]
+pub(super) enum Side<'a> {
+    FerroLB,
+    /// From this folder.
+    MetalLB(&'a Path),
+}
+
+/// An API server, three speakers, and a pool of 65,536 addresses. No kube-proxy, no controller yet.
 pub(super) struct Cluster {
+    /// Who is there instead of FerroLB. Before the namespaces that its processes live in, as fields drop in this order.
+    metallb: Option<MetalLB>,
     pub(super) installation: Installation,
     /// An administrator.
     pub(super) client: Client,
@@ -49,17 +61,24 @@ impl Cluster {
     /// Builds one and does `work` where its API server can be reached.
     pub(super) fn with<T: Send>(
         binary: &Path,
+        side: Side<'_>,
         work: impl AsyncFnOnce(&mut Self) -> Result<T> + Send,
     ) -> Result<T> {
         // A Service of type LoadBalancer takes a node port, and the default range holds 2,768.
         let options = Options { node_ports: 20_000..=60_000, ..Options::default() };
         let cluster = ferrolb_control_plane::Cluster::without_proxies(NODES, options)?;
         let mut installation = Installation::prepare(cluster, binary)?;
-        install(installation.kubectl())?;
-        installation.kubectl().apply(POOL)?;
-        for node in 1..=NODES {
-            installation.start_speaker(&format!("n{node}"))?;
-        }
+        let metallb = match side {
+            Side::FerroLB => {
+                install(installation.kubectl())?;
+                installation.kubectl().apply(POOL)?;
+                for node in 1..=NODES {
+                    installation.start_speaker(&format!("n{node}"))?;
+                }
+                None
+            }
+            Side::MetalLB(folder) => Some(MetalLB::install(installation.cluster(), folder)?),
+        };
         let plane = installation.cluster().plane();
         let accounts = [Account::admin(), Account::controller()];
         let [admin, controller] = accounts.map(|account| plane.kubeconfig(&account));
@@ -69,35 +88,49 @@ impl Cluster {
         namespace.run(move || {
             tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
                 let (client, controllers) = (client(admin).await?, client(controller).await?);
-                work(&mut Self { installation, client, controllers }).await
+                work(&mut Self { metallb, installation, client, controllers }).await
             })
         })
     }
 
     /// Starts a controller.
     pub(super) fn start_controller(&mut self) -> Result<()> {
-        block_in_place(|| self.installation.start_controller(CONTROLLER))
+        block_in_place(|| match &mut self.metallb {
+            Some(metallb) => metallb.start_controller(self.installation.cluster()),
+            None => self.installation.start_controller(CONTROLLER),
+        })
+    }
+
+    fn controller(&mut self) -> Result<&mut Process> {
+        match &mut self.metallb {
+            Some(metallb) => metallb.controller(),
+            None => self.installation.controller(CONTROLLER),
+        }
     }
 
     /// Ends it.
     pub(super) fn stop_controller(&mut self) -> Result<()> {
-        block_in_place(|| self.installation.controller(CONTROLLER)?.terminate(FAREWELL)).map(drop)
+        block_in_place(|| self.controller()?.terminate(FAREWELL)).map(drop)
     }
 
     /// What it has used of a processor, and what it has of the memory, in MiB.
-    pub(super) fn controller(&mut self) -> Result<(Duration, f64)> {
-        let process = self.installation.controller(CONTROLLER)?;
-        Ok((process.processor_time()?, mebibytes(process.resident_bytes()?)))
+    pub(super) fn controllers_use(&mut self) -> Result<Use> {
+        Use::of(self.controller()?)
     }
 
-    /// The most memory that a speaker has, in MiB.
-    pub(super) fn largest_speaker(&mut self) -> Result<f64> {
-        let mut largest = 0.0_f64;
-        for node in 1..=NODES {
-            let process = self.installation.speaker(&format!("n{node}"))?;
-            largest = largest.max(mebibytes(process.resident_bytes()?));
+    /// The same of the speakers: the most that one has.
+    pub(super) fn speakers_use(&mut self) -> Result<Use> {
+        let mut used = Use::default();
+        if let Some(metallb) = &mut self.metallb {
+            for process in metallb.speakers() {
+                used = used.max(Use::of(process)?);
+            }
+            return Ok(used);
         }
-        Ok(largest)
+        for node in 1..=NODES {
+            used = used.max(Use::of(self.installation.speaker(&format!("n{node}"))?)?);
+        }
+        Ok(used)
     }
 
     /// Requests counted at the API server.
@@ -215,14 +248,29 @@ impl Sightings {
     }
 }
 
+/// What a process has used of a processor since it began, and what it has of the memory.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Use {
+    pub(super) processor: Duration,
+    pub(super) mebibytes: f64,
+}
+
+impl Use {
+    fn of(process: &mut Process) -> Result<Self> {
+        let mebibytes = process.resident_bytes()? as f64 / f64::from(1 << 20);
+        Ok(Self { processor: process.processor_time()?, mebibytes })
+    }
+
+    fn max(self, other: Self) -> Self {
+        let processor = self.processor.max(other.processor);
+        Self { processor, mebibytes: self.mebibytes.max(other.mebibytes) }
+    }
+}
+
 async fn client(kubeconfig: PathBuf) -> Result<Client> {
     let kubeconfig = Kubeconfig::read_from(&kubeconfig)?;
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
     Ok(Client::try_from(config)?)
-}
-
-fn mebibytes(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(1 << 20)
 }
 
 fn name(number: usize) -> String {
@@ -245,7 +293,8 @@ fn has_address(service: &Service) -> bool {
 
 /// Waits until the API server has seen no write but those of leases for a second.
 pub(super) async fn quiet(cluster: &Cluster) -> Result<()> {
-    for _ in 0..60 {
+    // Events may come long after what they tell of.
+    for _ in 0..240 {
         let before = cluster.requests()?;
         tokio::time::sleep(Duration::from_secs(1)).await;
         if cluster.requests()?.since(&before).writes() == 0 {
