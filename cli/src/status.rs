@@ -39,7 +39,7 @@ pub fn answer(question: &StatusArguments, out: &mut dyn Write) -> anyhow::Result
     runtime.context("starting the runtime")?.block_on(async {
         match (origin, question.watch) {
             (Origin::Folder(folders), _) => {
-                let objects = Directory::watch(folders.source, folders.state).await?;
+                let objects = Directory::watch(folders.source, folders.state, None).await?;
                 follow(objects, question.output, out).await
             }
             (Origin::Cluster(options), watch) => {

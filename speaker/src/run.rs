@@ -129,11 +129,12 @@ async fn open(
 ) -> anyhow::Result<(watch::Receiver<Arc<Objects>>, Office)> {
     match &options.source {
         Source::Directory { source, state } => {
-            let (folder, role) = (state.clone(), Role::Speaker(options.node_name.clone()));
-            let writer = spawn_blocking(move || StateWriter::open(&folder, &role))
+            let role = Role::Speaker(options.node_name.clone());
+            let (folder, writers) = (state.clone(), role.clone());
+            let writer = spawn_blocking(move || StateWriter::open(&folder, &writers))
                 .await
                 .context("the task that opens the state folder failed")??;
-            let objects = Directory::watch(source.clone(), state.clone()).await?;
+            let objects = Directory::watch(source.clone(), state.clone(), Some(role)).await?;
             Ok((objects, Office::Directory(writer)))
         }
         Source::Cluster(cluster) => {

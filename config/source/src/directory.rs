@@ -18,9 +18,9 @@ use tokio::sync::{Notify, watch};
 use tokio::task::spawn_blocking;
 use tracing::{error, info, warn};
 
-use crate::files::{Files, Look, Saved};
+use crate::files::{Files, LastGood, Look, Saved};
 use crate::merge::{Merged, merge};
-use crate::state::{CONTROLLER, SPEAKER_PREFIX, STATUS, VIRTUAL_IPS};
+use crate::state::{CONTROLLER, Role, SPEAKER_PREFIX, STATUS, StateError, VIRTUAL_IPS};
 
 mod notice;
 
@@ -59,6 +59,9 @@ pub enum DirectoryError {
         /// The source folder.
         source_folder: PathBuf,
     },
+    /// There can be no folder for what this process keeps.
+    #[error(transparent)]
+    State(#[from] StateError),
     /// The reading task ended early.
     #[error("the task that reads the folders ended")]
     Ended,
@@ -87,7 +90,7 @@ impl Directory {
     /// # Errors
     /// See [`DirectoryError`]. Files that cannot be used are no error but stand in [`Objects::refused`].
     pub fn read(source: &Path, state: &Path) -> Result<Objects, DirectoryError> {
-        let mut directory = Self::open(source, state)?;
+        let mut directory = Self::open(source, state, None)?;
         directory.look();
         Ok(directory.merge().objects)
     }
@@ -109,15 +112,19 @@ impl Directory {
     /// Follows both folders until the last receiver is gone. The first value is what the folders hold now; it does not
     /// come before the source folder exists, so nobody takes a folder that is not mounted yet for an empty one.
     ///
+    /// With a `role`, what a manifest last held without a mistake is kept in the role's folder under the state folder, and
+    /// stays in force if the process starts anew beside a manifest with mistakes.
+    ///
     /// # Errors
     /// See [`DirectoryError`]; a folder that does not exist is waited for, with a line in the log.
     pub async fn watch(
         source: PathBuf,
         state: PathBuf,
+        role: Option<Role>,
     ) -> Result<watch::Receiver<Arc<Objects>>, DirectoryError> {
         let mut told = false;
         let directory = loop {
-            match Self::open(&source, &state) {
+            match Self::open(&source, &state, role.as_ref()) {
                 Ok(directory) => break directory,
                 Err(DirectoryError::Missing(path)) => {
                     if !told {
@@ -139,7 +146,7 @@ impl Directory {
         Ok(receiver)
     }
 
-    fn open(source: &Path, state: &Path) -> Result<Self, DirectoryError> {
+    fn open(source: &Path, state: &Path, role: Option<&Role>) -> Result<Self, DirectoryError> {
         match fs::read_dir(source) {
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -162,10 +169,11 @@ impl Directory {
                 source_folder: source.to_owned(),
             });
         }
+        let last_good = role.map(|role| LastGood::new(state, role)).transpose()?;
         Ok(Self {
             source: source.to_owned(),
             state: state.to_owned(),
-            source_files: Files::new(Saved::Anyhow),
+            source_files: Files::remembered(last_good),
             state_files: Files::new(Saved::Whole),
             gone: None,
             foreign: BTreeSet::new(),

@@ -7,6 +7,8 @@
 //! when it has been quiet for a moment, and a change that takes objects away when it has been quiet for longer. What
 //! cannot be read any more stays in force as it was.
 
+mod last_good;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -16,6 +18,8 @@ use std::time::{Duration, Instant, SystemTime};
 use ferrolb_config::manifest::Manifest;
 use ferrolb_config::reason::{Location, Reason, Refusal, Severity};
 use ferrolb_config::{Object, ObjectRef};
+
+pub(crate) use last_good::LastGood;
 
 /// How long a changed file must be quiet before it is read.
 const QUIET: Duration = Duration::from_millis(20);
@@ -39,6 +43,7 @@ pub(crate) enum Saved {
 #[derive(Debug)]
 pub(crate) struct Files {
     saved: Saved,
+    last_good: Option<LastGood>,
     opened: bool,
     entries: BTreeMap<PathBuf, Entry>,
 }
@@ -71,7 +76,12 @@ impl Look {
 
 impl Files {
     pub(crate) fn new(saved: Saved) -> Self {
-        Self { saved, opened: false, entries: BTreeMap::new() }
+        Self { saved, last_good: None, opened: false, entries: BTreeMap::new() }
+    }
+
+    /// Files that people save, of which `last_good` outlives this process.
+    pub(crate) fn remembered(last_good: Option<LastGood>) -> Self {
+        Self { last_good, ..Self::new(Saved::Anyhow) }
     }
 
     /// What is in force, by path.
@@ -86,9 +96,15 @@ impl Files {
         let patience = if self.opened { self.saved } else { Saved::Whole };
         for path in present {
             let entry = self.entries.entry(path.clone()).or_insert_with(|| Entry::new(now));
-            entry.look(path, patience, now, &mut look);
+            entry.look(path, patience, self.last_good.as_mut(), now, &mut look);
         }
+        let before = self.entries.len();
         self.entries.retain(|path, entry| present.contains(path) || entry.outlives(patience, now, &mut look));
+        if let Some(last_good) = &self.last_good
+            && (!self.opened || self.entries.len() < before)
+        {
+            last_good.retain(&self.entries.keys().cloned().collect());
+        }
         self.opened = true;
         look
     }
@@ -103,6 +119,8 @@ struct Entry {
     missing: bool,
     /// Whether the content under this stamp is the one in force.
     settled: bool,
+    /// Whether what an earlier process held was asked for, or need not be.
+    recalled: bool,
     held: Held,
 }
 
@@ -142,14 +160,31 @@ impl Stamp {
 
 impl Entry {
     fn new(now: Instant) -> Self {
-        Self { stamp: None, since: now, missing: false, settled: false, held: Held::default() }
+        Self {
+            stamp: None,
+            since: now,
+            missing: false,
+            settled: false,
+            recalled: false,
+            held: Held::default(),
+        }
     }
 
-    fn look(&mut self, path: &Path, patience: Saved, now: Instant, look: &mut Look) {
+    fn look(
+        &mut self,
+        path: &Path,
+        patience: Saved,
+        last_good: Option<&mut LastGood>,
+        now: Instant,
+        look: &mut Look,
+    ) {
         let stamp = match Stamp::of(path) {
             Ok(stamp) => stamp,
             Err(_) if vanished(path) => return look.again(TICK),
-            Err(error) => return self.keep(unreadable(path, &error.to_string()), look),
+            Err(error) => {
+                self.recall(path, last_good.as_deref());
+                return self.keep(unreadable(path, &error.to_string()), look);
+            }
         };
         if self.stamp != Some(stamp) || self.missing {
             (self.stamp, self.since, self.missing, self.settled) = (Some(stamp), now, false, false);
@@ -161,14 +196,23 @@ impl Entry {
         if patience == Saved::Anyhow && quiet < QUIET {
             return look.again(QUIET - quiet);
         }
-        let next = match read(path, stamp.size) {
-            Ok(text) => Held::next(&self.held, Manifest::parse(path, &text)),
+        let (text, manifest) = match read(path, stamp.size) {
+            Ok(text) => {
+                let manifest = Manifest::parse(path, &text);
+                (text, manifest)
+            }
             Err(_) if vanished(path) => return look.again(TICK),
             Err(problem) => {
+                self.recall(path, last_good.as_deref());
                 self.settled = true;
                 return self.keep(unreadable(path, &problem), look);
             }
         };
+        let is_good = manifest.refused.iter().all(|refusal| refusal.severity != Severity::Error);
+        if !is_good {
+            self.recall(path, last_good.as_deref());
+        }
+        let next = Held::next(&self.held, manifest);
         if Stamp::of(path).ok() != Some(stamp) {
             return look.again(QUIET);
         }
@@ -179,9 +223,25 @@ impl Entry {
         if !self.settled {
             look.again(TICK);
         }
+        if is_good {
+            self.recalled = true;
+            if let Some(last_good) = last_good {
+                last_good.keep(path, &text);
+            }
+        }
         if next != self.held {
             self.held = next;
             look.changed = true;
+        }
+    }
+
+    /// Before a file that cannot be read is all there is: what it held for an earlier process.
+    fn recall(&mut self, path: &Path, last_good: Option<&LastGood>) {
+        if std::mem::replace(&mut self.recalled, true) {
+            return;
+        }
+        if let Some(text) = last_good.and_then(|last_good| last_good.read(path)) {
+            self.held = Held::next(&Held::default(), Manifest::parse(path, &text));
         }
     }
 

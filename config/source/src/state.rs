@@ -9,6 +9,7 @@
 //! STATE/controller/status/addresspools/public.yaml       AddressPool, its status
 //! STATE/speaker-n1/speaker.yaml                          Speaker
 //! STATE/speaker-n1/virtualips.yaml                       VirtualIPs that n1 carries, their status
+//! STATE/speaker-n1/manifests/web.yaml                    what n1 last read in web.yaml that held no mistake
 //! ```
 //!
 //! A file is replaced as a whole: written beside, flushed to the disk, renamed. Whatever moment the process is killed
@@ -16,6 +17,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -23,6 +25,9 @@ use thiserror::Error;
 
 /// The name of the file whose lock says that a writer lives. Hidden, so no reader takes it for an object.
 const LOCK: &str = ".lock";
+
+/// The mode of files that everybody may read, as `ferrolb status` does.
+const FOR_ALL: u32 = 0o644;
 
 /// The folders of the tree above, for those who read it.
 pub(crate) const CONTROLLER: &str = "controller";
@@ -40,7 +45,8 @@ pub enum Role {
 }
 
 impl Role {
-    fn folder(&self) -> Result<String, StateError> {
+    /// The role's folder under the state folder.
+    pub(crate) fn folder(&self) -> Result<String, StateError> {
         match self {
             Self::Controller => Ok(CONTROLLER.to_owned()),
             Self::Speaker(node) => Ok(format!("{SPEAKER_PREFIX}{}", component(node)?)),
@@ -183,7 +189,7 @@ impl StateWriter {
         if fs::read(&path).is_ok_and(|held| held == text.as_bytes()) {
             return Ok(Written::Unchanged);
         }
-        replace(&path, text.as_bytes())?;
+        replace(&path, text.as_bytes(), FOR_ALL)?;
         Ok(Written::Changed)
     }
 
@@ -242,12 +248,15 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, StateError> {
     }
 }
 
-/// Replaces the content of `path`: a crash at any point leaves the old content or the new one.
-fn replace(path: &Path, content: &[u8]) -> Result<(), StateError> {
+/// Replaces the content of `path`: a crash at any point leaves the old content or the new one. `mode` is the new file's, less
+/// the umask.
+pub(crate) fn replace(path: &Path, content: &[u8], mode: u32) -> Result<(), StateError> {
     let parent = parent(path);
     fs::create_dir_all(parent).map_err(io_error("create", parent))?;
     let beside = half_written(path);
-    let written = File::create(&beside).and_then(|mut file| {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(mode);
+    let written = options.open(&beside).and_then(|mut file| {
         file.write_all(content)?;
         file.sync_all()
     });

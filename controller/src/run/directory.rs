@@ -36,7 +36,7 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 /// opened, for instance because another controller lives on it. A write that fails later is logged and tried again.
 pub async fn run(source: PathBuf, state: PathBuf, mut shutdown: watch::Receiver<bool>) -> anyhow::Result<()> {
     let objects = tokio::select! {
-        objects = Directory::watch(source.clone(), state.clone()) => objects?,
+        objects = Directory::watch(source.clone(), state.clone(), Some(Role::Controller)) => objects?,
         () = stopped(&mut shutdown) => return Ok(()),
     };
     if let Some(place) = Directory::first_virtual_ip(&source)? {

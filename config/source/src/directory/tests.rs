@@ -39,7 +39,7 @@ impl Folders {
     }
 
     async fn watch(&self) -> watch::Receiver<Arc<Objects>> {
-        Directory::watch(self.source(), self.state()).await.unwrap()
+        Directory::watch(self.source(), self.state(), None).await.unwrap()
     }
 }
 
@@ -182,7 +182,7 @@ async fn a_source_that_is_not_there_yet_is_waited_for() {
     let folders = Folders::new();
     fs::remove_dir(folders.source()).unwrap();
     assert!(matches!(Directory::read(&folders.source(), &folders.state()), Err(DirectoryError::Missing(_))));
-    let watching = tokio::spawn(Directory::watch(folders.source(), folders.state()));
+    let watching = tokio::spawn(Directory::watch(folders.source(), folders.state(), None));
     tokio::time::sleep(Duration::from_millis(50)).await;
     fs::create_dir(folders.source()).unwrap();
     folders.write("web.yaml", WEB);
@@ -196,7 +196,7 @@ async fn a_state_inside_the_source_is_refused() {
     let link = folders.0.path().join("link");
     std::os::unix::fs::symlink(folders.source(), &link).unwrap();
     for state in [folders.source(), folders.source().join("a/state"), link.join("state")] {
-        let error = Directory::watch(folders.source(), state).await.unwrap_err();
+        let error = Directory::watch(folders.source(), state, None).await.unwrap_err();
         assert!(matches!(error, DirectoryError::StateInsideSource { .. }), "{error}");
     }
 }
@@ -322,4 +322,77 @@ fn statuses_return_to_their_objects_and_unfinished_files_are_passed_over() {
     assert!(objects.services[&service("web")].status.is_some());
     assert_eq!(objects.refused, []);
     assert_eq!(objects.virtual_ips.len(), 1);
+}
+
+impl Folders {
+    async fn watch_as_controller(&self) -> watch::Receiver<Arc<Objects>> {
+        Directory::watch(self.source(), self.state(), Some(Role::Controller)).await.unwrap()
+    }
+
+    fn kept(&self, name: &str) -> PathBuf {
+        self.state().join("controller/manifests").join(name)
+    }
+}
+
+#[tokio::test]
+async fn who_starts_beside_a_broken_manifest_goes_on_with_what_it_last_held() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folders = Folders::new();
+    folders.write("all.yaml", &format!("{WEB}---\n{DNS}"));
+    let first = folders.watch_as_controller().await;
+    assert_eq!(services(&first.borrow()), ["dns", "web"]);
+    let mode = fs::metadata(folders.kept("all.yaml")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "a manifest may hold secrets");
+    drop(first);
+
+    folders.write("all.yaml", &format!("{WEB}---\nkind: [\n"));
+    let again = folders.watch_as_controller().await;
+    assert_eq!(services(&again.borrow()), ["dns", "web"]);
+    assert!(!again.borrow().refused.is_empty());
+    drop(again);
+
+    // What nobody can read does no harm either, and the text of before is kept all the while.
+    fs::remove_file(folders.source().join("all.yaml")).unwrap();
+    std::os::unix::fs::symlink("/nowhere", folders.source().join("all.yaml")).unwrap();
+    let again = folders.watch_as_controller().await;
+    assert_eq!(services(&again.borrow()), ["dns", "web"]);
+    drop(again);
+
+    // Mended, it holds what it says and no more.
+    fs::remove_file(folders.source().join("all.yaml")).unwrap();
+    folders.write("all.yaml", DNS);
+    let again = folders.watch_as_controller().await;
+    assert_eq!(services(&again.borrow()), ["dns"]);
+}
+
+#[tokio::test]
+async fn what_was_kept_of_a_manifest_goes_with_it() {
+    let folders = Folders::new();
+    folders.write("web.yaml", WEB);
+    folders.write("dns.yaml", DNS);
+    let mut objects = folders.watch_as_controller().await;
+    fs::remove_file(folders.source().join("web.yaml")).unwrap();
+    until(&mut objects, anything, |objects| services(objects) == ["dns"]).await;
+    assert!(!folders.kept("web.yaml").exists() && folders.kept("dns.yaml").exists());
+    drop(objects);
+
+    fs::remove_file(folders.source().join("dns.yaml")).unwrap();
+    folders.write("new.yaml", "kind: [\n");
+    let objects = folders.watch_as_controller().await;
+    assert!(services(&objects.borrow()).is_empty());
+    assert!(!folders.kept("dns.yaml").exists());
+}
+
+#[tokio::test]
+async fn a_disk_that_takes_nothing_is_no_reason_to_follow_nothing() {
+    let folders = Folders::new();
+    // Where the folder should be is a file, so not even root can write there.
+    fs::create_dir_all(folders.state().join("controller")).unwrap();
+    fs::write(folders.state().join("controller/manifests"), "").unwrap();
+    folders.write("web.yaml", WEB);
+    let mut objects = folders.watch_as_controller().await;
+    assert_eq!(services(&objects.borrow()), ["web"]);
+    folders.write("web.yaml", DNS);
+    until(&mut objects, anything, |objects| services(objects) == ["dns"]).await;
 }
