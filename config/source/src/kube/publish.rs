@@ -24,7 +24,7 @@ use super::trouble::Trouble;
 use keeper::Keeper;
 
 /// Changes that come within this time are published together.
-const GATHER: Duration = Duration::from_millis(5);
+const GATHER: Duration = Duration::from_millis(2);
 /// A view is copied on the first change after it was published; publishing takes at most one part in this many.
 const SHARE: u32 = 8;
 /// The longest time that changes are held back because of it.
