@@ -9,6 +9,7 @@
 mod advertisement;
 mod clientele;
 mod endpoint;
+mod ground;
 mod load_balancer;
 mod node;
 mod overlap;
@@ -20,19 +21,20 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use advertisement::Advertisement;
-pub use clientele::Clientele;
-pub use endpoint::{Endpoint, EndpointPort};
+pub use clientele::{Clientele, namespace_labels};
+pub use endpoint::{Endpoint, EndpointPort, service_of};
+pub use ground::Ground;
 pub use load_balancer::{
     Consent, FamilyPolicy, LOAD_BALANCER_CLASS, LoadBalancer, Protocol, ServicePort, TargetPort,
     TrafficPolicy,
 };
 pub use node::{Away, NodeInfo};
 pub use pool::Pool;
+pub use virtual_ip::address_in_use;
 
 use k8s_openapi::api::core::v1::Service;
 
 use crate::api::VirtualIP;
-use crate::compat;
 use crate::objects::{Objects, ServiceName};
 use crate::reason::Refusal;
 
@@ -101,12 +103,10 @@ impl Snapshot {
     /// Validates and indexes those of `objects` that are within `scope`.
     pub fn build_within(objects: &Objects, scope: &Scope) -> Self {
         let mut refused = objects.refused.clone();
-        let pools = pools(objects, &mut refused);
-        let advertisements = advertisements(objects, &mut refused);
+        let Ground { pools, advertisements, nodes } = Ground::build(objects, &mut refused);
         let load_balancers = load_balancer::build(&objects.services, scope, &mut refused);
         let (virtual_ips, retained) = virtual_ip::build(&objects.virtual_ips, &mut refused);
         let endpoints = endpoint::build(&objects.endpoint_slices, &mut refused);
-        let nodes = node::build(&objects.nodes);
         let namespaces = objects
             .namespaces
             .iter()
@@ -135,28 +135,8 @@ impl Snapshot {
 
     /// Whether `service` may draw from `pool`. A pool that is refused takes nothing away, whomever it serves.
     pub fn may_draw(&self, service: &LoadBalancer, pool: &Pool) -> bool {
-        let namespace = &service.name.namespace;
-        pool.accepting.is_err() || pool.admits(namespace, self.namespaces.get(namespace), &service.labels)
+        pool.lets_draw(service, self.namespaces.get(&service.name.namespace))
     }
-}
-
-/// Our pools and MetalLB's.
-fn pools(objects: &Objects, refused: &mut Vec<Refusal>) -> BTreeMap<String, Pool> {
-    let compat::Merged { objects, refused: mut all, origins } = compat::pools(objects);
-    let mut pools = pool::build(&objects, &mut all);
-    origins
-        .attribute(all.iter_mut().chain(pools.values_mut().filter_map(|pool| pool.accepting.as_mut().err())));
-    refused.extend(all);
-    pools
-}
-
-/// Our advertisements and MetalLB's.
-fn advertisements(objects: &Objects, refused: &mut Vec<Refusal>) -> BTreeMap<String, Advertisement> {
-    let compat::Merged { objects, refused: mut all, origins } = compat::l2_advertisements(objects);
-    let advertisements = advertisement::build(&objects, &mut all);
-    origins.attribute(&mut all);
-    refused.extend(all);
-    advertisements
 }
 
 #[cfg(test)]

@@ -3,27 +3,31 @@
 
 //! From what this node should do to what its segments should carry: pure.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ferrolb_layer2::NodeId;
 
+use crate::datapath::Observed;
 use crate::intent::{Intent, InterfaceRule};
 use crate::layer2::{Interfaces, Wanted, WantedVip};
 
-/// What the segments should carry, if the data path of the addresses in `ready` is in place.
-pub(crate) fn wanted(intent: &Intent, ready: &BTreeSet<IpAddr>, cluster: &str) -> Wanted {
+/// What the segments should carry, of what the data path has come to serve.
+pub(crate) fn wanted(intent: &Intent, data_path: &Observed, cluster: &str) -> Wanted {
     let mut ids: BTreeMap<&str, NodeId> = BTreeMap::new();
+    // Thousands of addresses share a few sets of nodes.
+    let mut sets: BTreeMap<*const _, Arc<[NodeId]>> = BTreeMap::new();
     intent
         .announced()
         .map(|(address, vip)| {
-            let candidates = vip.candidates.iter();
+            let candidates = sets.entry(Arc::as_ptr(&vip.candidates)).or_insert_with(|| {
+                let id = |node| *ids.entry(node).or_insert_with(|| NodeId::of(cluster, node));
+                vip.candidates.iter().map(String::as_str).map(id).collect()
+            });
             let wanted = WantedVip {
                 group: vip.group.clone(),
-                candidates: candidates
-                    .map(|node| *ids.entry(node).or_insert_with(|| NodeId::of(cluster, node)))
-                    .collect(),
-                ready: vip.here.is_ok() && ready.contains(&address),
+                candidates: Arc::clone(candidates),
+                ready: vip.here.is_ok() && data_path.is_ready(address),
                 interfaces: match &vip.interfaces {
                     InterfaceRule::OnLink => Interfaces::OnLink,
                     InterfaceRule::Named(names) => Interfaces::Named(names.iter().cloned().collect()),

@@ -5,6 +5,7 @@
 
 pub mod datapath;
 mod election;
+mod group;
 pub mod intent;
 pub mod kernel;
 pub mod layer2;
@@ -15,6 +16,7 @@ mod report;
 mod run;
 mod status;
 
+pub use group::Group;
 pub use options::{Options, Source};
 pub use run::run;
 

@@ -45,7 +45,8 @@ impl Collector for Metrics {
         gauge(to, "virtual_ips", "Addresses in use, as far as this node knows", known.intent.vips.len())?;
         let candidates = known.intent.vips.values().filter(|vip| vip.here.is_ok()).count();
         gauge(to, "candidate_virtual_ips", "Addresses that this node may carry", candidates)?;
-        let ready = self.data_path.borrow().ready().len();
+        let ready =
+            self.data_path.borrow().serving.as_ref().map_or(0, |serving| serving.candidates().count());
         gauge(to, "ready_virtual_ips", "Addresses that it may carry and whose data path is in place", ready)?;
         gauge(
             to,

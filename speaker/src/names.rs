@@ -4,14 +4,18 @@
 //! Back from the fixed-size identities on the wire to the names that people use, and events in words.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ferrolb_layer2::{Cause, Event, GroupId, NodeId, PeerDownCause};
+
+use crate::group::Group;
 
 /// The names behind the identities. One that no object names is shown as its number.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Names {
     nodes: BTreeMap<NodeId, String>,
-    groups: BTreeMap<GroupId, String>,
+    /// In ascending order.
+    groups: Box<[(GroupId, Arc<str>)]>,
 }
 
 impl Names {
@@ -19,11 +23,15 @@ impl Names {
     pub(crate) fn new<'a>(
         cluster: &str,
         nodes: impl IntoIterator<Item = &'a String>,
-        groups: impl IntoIterator<Item = &'a String>,
+        groups: impl IntoIterator<Item = &'a Group>,
     ) -> Self {
+        let groups = groups.into_iter().map(|group| (group.id(), Arc::clone(group.name())));
+        let mut groups: Vec<_> = groups.collect();
+        groups.sort_unstable_by_key(|(id, _)| *id);
+        groups.dedup_by_key(|(id, _)| *id);
         Self {
             nodes: nodes.into_iter().map(|name| (NodeId::of(cluster, name), name.clone())).collect(),
-            groups: groups.into_iter().map(|name| (GroupId::of(name), name.clone())).collect(),
+            groups: groups.into(),
         }
     }
 
@@ -34,7 +42,9 @@ impl Names {
 
     /// The group's name.
     pub(crate) fn group(&self, id: GroupId) -> String {
-        self.groups.get(&id).cloned().unwrap_or_else(|| format!("{:016x}", id.0))
+        let found = self.groups.binary_search_by_key(&id, |(id, _)| *id).ok();
+        let name = found.and_then(|position| self.groups.get(position)).map(|(_, name)| name.to_string());
+        name.unwrap_or_else(|| format!("{:016x}", id.0))
     }
 
     /// Why something moved, as the end of a sentence.
@@ -111,7 +121,7 @@ mod tests {
     #[test]
     fn known_identities_are_shown_by_name_and_others_by_number() {
         let nodes = ["n1".to_owned()];
-        let groups = ["default/web".to_owned()];
+        let groups = ["default/web".into()];
         let names = Names::new("prod", &nodes, &groups);
         let event = Event::Claimed {
             group: GroupId::of("default/web"),

@@ -11,6 +11,7 @@ pub(crate) mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ferrolb_config::address::virtual_ip_name;
 use ferrolb_config::api::{
@@ -37,9 +38,9 @@ pub(crate) struct Scene<'a> {
     /// The names behind identities.
     pub(crate) names: &'a Names,
     /// The addresses in use, as the controller recorded them.
-    pub(crate) recorded: &'a BTreeMap<IpAddr, VipIntent>,
-    /// Addresses that this node may not or cannot carry: `reason: message`.
-    pub(crate) refusals: BTreeMap<IpAddr, String>,
+    pub(crate) recorded: &'a BTreeMap<IpAddr, Arc<VipIntent>>,
+    /// Addresses that this node may not or cannot carry.
+    pub(crate) refusals: Refused,
     /// How far the objects can be trusted to be current and whole.
     pub(crate) freshness: &'a Freshness,
     /// The segments.
@@ -56,10 +57,37 @@ pub(crate) struct Scene<'a> {
     pub(crate) happened: &'a BTreeMap<&'static str, u64>,
     /// The process is handing over and will end.
     pub(crate) stopping: bool,
+    /// How much of it is told.
+    pub(crate) length: Length,
 }
 
-/// How many refusals are told in a cluster: ten thousand would be more than it keeps in one object.
-const REFUSALS: usize = 100;
+/// Addresses that a node may not or cannot carry.
+#[derive(Debug, Default)]
+pub(crate) struct Refused {
+    /// The first ones: `reason: message`.
+    pub(crate) told: BTreeMap<IpAddr, String>,
+    /// How many more there are.
+    pub(crate) left_out: usize,
+}
+
+/// How much is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Length {
+    /// Everything.
+    Whole,
+    /// What fits into one object of a cluster, without what changes all the time.
+    Brief,
+}
+
+impl Length {
+    /// How many refusals are told: ten thousand would be more than a cluster keeps in one object.
+    pub(crate) fn refusals(self) -> usize {
+        match self {
+            Self::Whole => usize::MAX,
+            Self::Brief => 100,
+        }
+    }
+}
 
 /// A report: what this node carries, and how it is. The heartbeat is whoever writes it's to add.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -87,16 +115,6 @@ impl Report {
             Some(virtual_ip(*address, recorded.spec.clone(), owners.clone()))
         };
         self.owned.iter().filter_map(virtual_ip).collect()
-    }
-
-    /// Without what changes all the time, and short enough for one object of a cluster.
-    pub(crate) fn brief(mut self) -> Self {
-        self.speaker.counters.clear();
-        let refusals = std::mem::take(&mut self.speaker.refusals);
-        let left_out = refusals.len().saturating_sub(REFUSALS);
-        self.speaker.refusals = refusals.into_iter().take(REFUSALS).collect();
-        self.speaker.refusals_left_out = u32::try_from(left_out).unwrap_or(u32::MAX);
-        self
     }
 }
 
@@ -129,13 +147,17 @@ impl Reporter {
             conditions: self.conditions.clone(),
             interfaces: scene.links.iter().filter(|link| link.can_carry()).map(interface).collect(),
             segments,
-            refusals_left_out: 0,
+            refusals_left_out: u32::try_from(scene.refusals.left_out).unwrap_or(u32::MAX),
             refusals: scene
                 .refusals
+                .told
                 .iter()
                 .map(|(address, why)| (address.to_string(), why.clone()))
                 .collect(),
-            counters: counters(scene),
+            counters: match scene.length {
+                Length::Whole => counters(scene),
+                Length::Brief => BTreeMap::new(),
+            },
         };
         Report { owned, owned_elsewhere: owned_elsewhere(scene), speaker }
     }

@@ -4,7 +4,7 @@
 //! One speaker from start to end: what feeds what.
 //!
 //! ```text
-//! Directory ─> Snapshot ─> intent ─┬─> data path ──> ready ─┐
+//! Directory ─────────────> intent ─┬─> data path ──> ready ─┐
 //!                                  └────────> wanted <──────┴─> placement (with the interfaces) ─> layer-2 thread
 //! layer-2 thread ─> events ─> log;   observed (and all of the above) ─> status, written aside
 //! ```
@@ -46,8 +46,10 @@ use crate::status::{self, About, Desk, Happened, Known, Sources};
 const DRAIN_AT_MOST: Duration = Duration::from_secs(3);
 /// How long the last words may take.
 const LEAVE_AT_MOST: Duration = Duration::from_secs(1);
-/// The shortest time between two decisions. It is longer where they take long: they get at most a third of the time.
+/// The shortest time between two decisions. It is longer where they take long …
 const PACE: Duration = Duration::from_millis(20);
+/// … since they get at most one part in this many of a processor. The first change after a while waits for nothing.
+const SHARE: u32 = 10;
 
 /// Carries addresses on this node until `shutdown` becomes true, then hands everything over and returns.
 ///
@@ -269,24 +271,25 @@ async fn decide(
     mut objects: watch::Receiver<Arc<Objects>>,
     mut data_path: watch::Receiver<datapath::Observed>,
 ) -> anyhow::Result<Infallible> {
-    let mut decision = Decision::default();
+    let mut decision = Decision::new(options);
     loop {
         let begun = Instant::now();
         let now = Arc::clone(&objects.borrow_and_update());
         let freshness = decisions.known.borrow().freshness.clone();
-        if decision.take(&now, options) {
-            set(&decisions.data_path, Some(Arc::new(decision.intent.data_path())));
+        if decision.take(&now) {
+            set(&decisions.data_path, Some(Arc::new(decision.intent().data_path())));
             decisions.known.send_replace(Arc::new(decision.known(options, &now)));
         } else if freshness != now.freshness {
             decisions.known.send_replace(Arc::new(decision.known(options, &now)));
         }
         drop(now);
         readiness.set(decision.readiness(&objects.borrow().freshness));
-        let next = begun + PACE.max(begun.elapsed() * 3);
+        let mut busy = begun.elapsed();
         while decision.is_made() {
-            let doing = &decision.intent;
-            let ready = data_path.borrow_and_update().ready();
-            set(&decisions.wanted, Some(Arc::new(wanted(doing, &ready, &options.cluster))));
+            let looked = Instant::now();
+            let want = wanted(decision.intent(), &data_path.borrow_and_update(), &options.cluster);
+            set(&decisions.wanted, Some(Arc::new(want)));
+            busy += looked.elapsed();
             tokio::select! {
                 changed = objects.changed() => {
                     changed.context("the source of objects has ended")?;
@@ -298,7 +301,7 @@ async fn decide(
         if !decision.is_made() {
             objects.changed().await.context("the source of objects has ended")?;
         }
-        sleep_until(next).await;
+        sleep_until(begun + PACE.max(busy * SHARE)).await;
     }
 }
 

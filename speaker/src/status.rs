@@ -8,7 +8,6 @@ mod directory;
 mod known;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +24,7 @@ use crate::datapath;
 use crate::kernel::links::Links;
 use crate::kernel::priority::Shortcoming;
 use crate::layer2::{Ended, Observed, Refusals};
-use crate::report::{Report, Reporter, Scene};
+use crate::report::{Length, Refused, Report, Reporter, Scene};
 
 /// Changes that come within this time are told together.
 const GATHER: Duration = Duration::from_millis(100);
@@ -78,14 +77,15 @@ impl Desk {
         changed.map_err(|_| Ended)
     }
 
-    fn report(&mut self, now: Timestamp, stopping: bool) -> Report {
+    fn report(&mut self, now: Timestamp, stopping: bool, length: Length) -> Report {
         let sources = &mut self.sources;
         let known = Arc::clone(&sources.known.borrow_and_update());
         let layer2 = Arc::clone(&sources.layer2.borrow_and_update());
         let links = Arc::clone(&sources.links.borrow_and_update());
         let data_path = sources.data_path.borrow_and_update().clone();
         let happened = sources.happened.borrow_and_update().clone();
-        let refusals = refusals(&known, &sources.refusals.borrow_and_update(), &data_path);
+        let no_interface = &sources.refusals.borrow_and_update();
+        let refusals = refusals(&known, no_interface, &data_path, length.refusals());
         let scene = Scene {
             node: &self.about.node,
             id: self.about.id,
@@ -100,6 +100,7 @@ impl Desk {
             default_key: self.about.default_key,
             happened: &happened,
             stopping,
+            length,
         };
         self.reporter.report(&scene, now)
     }
@@ -111,31 +112,58 @@ fn now() -> Timestamp {
     Timestamp::from_second(now.as_second()).unwrap_or(now)
 }
 
-/// Why this node cannot carry addresses, the first obstacle of each.
-fn refusals(
-    known: &Known,
-    no_interface: &Refusals,
-    data_path: &datapath::Observed,
-) -> BTreeMap<IpAddr, String> {
-    let ready = data_path.ready();
+/// Why this node cannot carry addresses, the first obstacle of each; `most` are told.
+fn refusals(known: &Known, no_interface: &Refusals, data_path: &datapath::Observed, most: usize) -> Refused {
     let not_ready = match &data_path.closed {
-        Some(condition) => told(condition.reason(), &condition.to_string()),
+        Some(condition) => (condition.reason(), condition.to_string()),
         None => {
-            told(Reason::DataPathNotReady, "the rules that lead its traffic on are not in the kernel yet")
+            let message = "the rules that lead its traffic on are not in the kernel yet".to_owned();
+            (Reason::DataPathNotReady, message)
         }
     };
-    let refusal = |(address, vip): (&IpAddr, &crate::intent::VipIntent)| {
-        let why = match (&vip.here, no_interface.get(address)) {
-            (Err(obstacle), _) => told(obstacle.reason, &obstacle.message),
-            (Ok(()), Some(refusal)) => told(refusal.reason, &refusal.message),
-            (Ok(()), None) if ready.contains(address) => return None,
-            (Ok(()), None) => not_ready.clone(),
+    // Of thousands that are refused most are only counted, at each of the many reports while they come.
+    let mut refused = Refused::default();
+    for (address, vip) in &known.intent.vips {
+        let (reason, message) = match (&vip.here, no_interface.get(address)) {
+            (Err(obstacle), _) => (obstacle.reason, &*obstacle.message),
+            (Ok(()), Some(refusal)) => (refusal.reason, refusal.message.as_str()),
+            (Ok(()), None) if data_path.is_ready(*address) => continue,
+            (Ok(()), None) => (not_ready.0, not_ready.1.as_str()),
         };
-        Some((*address, why))
-    };
-    known.intent.vips.iter().filter_map(refusal).collect()
+        if refused.told.len() < most {
+            refused.told.insert(*address, format!("{reason}: {message}"));
+        } else {
+            refused.left_out += 1;
+        }
+    }
+    refused
 }
 
-fn told(reason: Reason, message: &str) -> String {
-    format!("{reason}: {message}")
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+    use crate::intent::{Intent, InterfaceRule, Obstacle, VipIntent};
+
+    #[test]
+    fn of_many_refusals_the_first_are_told_and_the_others_counted() {
+        let vip = Arc::new(VipIntent {
+            group: "default/web".into(),
+            candidates: Arc::default(),
+            here: Err(Obstacle { reason: Reason::NoEndpoints, message: "nobody is there".into() }),
+            interfaces: InterfaceRule::OnLink,
+            unserved: Box::default(),
+        });
+        let vips = (0..250).map(|host| (IpAddr::from([192, 0, 2, host]), Arc::clone(&vip))).collect();
+        let intent = Arc::new(Intent { vips, ..Intent::default() });
+        let known = Known { intent, ..Known::default() };
+        let told = |length: Length| {
+            let refused = refusals(&known, &Refusals::new(), &Default::default(), length.refusals());
+            (refused.told.len(), refused.left_out, refused.told.into_values().next())
+        };
+        let first = Some("NoEndpoints: nobody is there".to_owned());
+        assert_eq!(told(Length::Brief), (100, 150, first.clone()));
+        assert_eq!(told(Length::Whole), (250, 0, first));
+    }
 }

@@ -64,7 +64,7 @@ impl Clientele {
 }
 
 /// The labels of a Namespace object, its name among them whatever a manifest says.
-pub(super) fn namespace_labels(name: &str, labels: Option<&Labels>) -> Labels {
+pub fn namespace_labels(name: &str, labels: Option<&Labels>) -> Labels {
     let mut labels = labels.cloned().unwrap_or_default();
     labels.insert(NAMESPACE_NAME.to_owned(), name.to_owned());
     labels

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 
 use super::load_balancer::Protocol;
-use crate::objects::{ObjectRef, ServiceName};
+use crate::objects::{DEFAULT_NAMESPACE, ObjectRef, ServiceName};
 use crate::reason::{Reason, Refusal};
 
 /// Names the Service that an EndpointSlice belongs to.
@@ -44,71 +44,89 @@ pub struct EndpointPort {
     pub port: u16,
 }
 
+/// The name of the Service that a slice belongs to; it is in the slice's namespace.
+pub fn service_of(slice: &EndpointSlice) -> Option<&str> {
+    slice.metadata.labels.as_ref()?.get(SERVICE_NAME_LABEL).map(String::as_str)
+}
+
+impl Endpoint {
+    /// The endpoints of one Service, from all its slices: in ascending order and each once.
+    pub fn gather<'a>(
+        slices: impl IntoIterator<Item = &'a EndpointSlice>,
+        refused: &mut Vec<Refusal>,
+    ) -> Vec<Self> {
+        let mut endpoints = Vec::new();
+        for slice in slices {
+            read(slice, &mut endpoints, refused);
+        }
+        endpoints.sort();
+        endpoints.dedup();
+        endpoints
+    }
+}
+
 pub(super) fn build(
     slices: &BTreeMap<ServiceName, Arc<EndpointSlice>>,
     refused: &mut Vec<Refusal>,
 ) -> BTreeMap<ServiceName, Vec<Endpoint>> {
-    let mut by_slice = Vec::with_capacity(slices.len());
+    let mut by_service = Vec::with_capacity(slices.len());
     for (name, slice) in slices {
-        let object = || ObjectRef::namespaced("EndpointSlice", name);
-        let Some(service) = slice.metadata.labels.as_ref().and_then(|labels| labels.get(SERVICE_NAME_LABEL))
-        else {
+        match service_of(slice) {
+            Some(service) => by_service.push((&name.namespace, service, name, slice.as_ref())),
+            None => refused.push(of_nobody(slice)),
+        }
+    }
+    // Sorted first, which builds the map without searching it.
+    by_service.sort_by(|one, other| (one.0, one.1, one.2).cmp(&(other.0, other.1, other.2)));
+    let of_one_service = by_service.chunk_by(|one, other| (one.0, one.1) == (other.0, other.1));
+    let gathered = of_one_service.filter_map(|slices| {
+        let (namespace, service, ..) = slices.first()?;
+        let service = ServiceName { namespace: String::clone(namespace), name: (*service).to_owned() };
+        Some((service, Endpoint::gather(slices.iter().map(|(.., slice)| *slice), refused)))
+    });
+    gathered.collect()
+}
+
+fn of_nobody(slice: &EndpointSlice) -> Refusal {
+    Refusal::warning(Reason::InvalidValue, reference(slice), "the EndpointSlice names no Service")
+        .field("metadata.labels")
+        .remedy(format!("Set the label {SERVICE_NAME_LABEL} to the Service's name."))
+}
+
+fn reference(slice: &EndpointSlice) -> ObjectRef {
+    let metadata = &slice.metadata;
+    ObjectRef {
+        kind: "EndpointSlice".to_owned(),
+        namespace: Some(metadata.namespace.clone().unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned())),
+        name: metadata.name.clone().unwrap_or_default(),
+    }
+}
+
+fn read(slice: &EndpointSlice, endpoints: &mut Vec<Endpoint>, refused: &mut Vec<Refusal>) {
+    let object = || reference(slice);
+    let ports = ports(slice, &object, refused);
+    for (index, endpoint) in slice.endpoints.iter().enumerate() {
+        // Kubernetes gives a meaning to the first address only.
+        let Some(text) = endpoint.addresses.first() else { continue };
+        let Ok(address) = text.parse() else {
             refused.push(
-                Refusal::warning(Reason::InvalidValue, object(), "the EndpointSlice names no Service")
-                    .field("metadata.labels")
-                    .remedy(format!("Set the label {SERVICE_NAME_LABEL} to the Service's name.")),
+                Refusal::error(Reason::InvalidValue, object(), format!("\"{text}\" is not an IP address"))
+                    .field(format!("endpoints[{index}].addresses[0]"))
+                    .remedy("Write the endpoint's IP address; host names are not resolved."),
             );
             continue;
         };
-        let service = ServiceName { namespace: name.namespace.clone(), name: service.clone() };
-        let mut of_slice = Vec::with_capacity(slice.endpoints.len());
-        let ports = ports(slice, &object, refused);
-        for (index, endpoint) in slice.endpoints.iter().enumerate() {
-            // Kubernetes gives a meaning to the first address only.
-            let Some(text) = endpoint.addresses.first() else { continue };
-            let Ok(address) = text.parse() else {
-                refused.push(
-                    Refusal::error(
-                        Reason::InvalidValue,
-                        object(),
-                        format!("\"{text}\" is not an IP address"),
-                    )
-                    .field(format!("endpoints[{index}].addresses[0]"))
-                    .remedy("Write the endpoint's IP address; host names are not resolved."),
-                );
-                continue;
-            };
-            let conditions = endpoint.conditions.as_ref();
-            let ready = conditions.and_then(|conditions| conditions.ready).unwrap_or(true);
-            of_slice.push(Endpoint {
-                address,
-                ports: ports.clone(),
-                node: endpoint.node_name.clone(),
-                ready,
-                serving: conditions.and_then(|conditions| conditions.serving).unwrap_or(ready),
-                terminating: conditions.and_then(|conditions| conditions.terminating).unwrap_or(false),
-            });
-        }
-        by_slice.push((service, of_slice));
+        let conditions = endpoint.conditions.as_ref();
+        let ready = conditions.and_then(|conditions| conditions.ready).unwrap_or(true);
+        endpoints.push(Endpoint {
+            address,
+            ports: ports.clone(),
+            node: endpoint.node_name.clone(),
+            ready,
+            serving: conditions.and_then(|conditions| conditions.serving).unwrap_or(ready),
+            terminating: conditions.and_then(|conditions| conditions.terminating).unwrap_or(false),
+        });
     }
-    gather(by_slice)
-}
-
-/// Brings the slices of each Service together. Sorted first, which builds the map without searching it.
-fn gather(mut by_slice: Vec<(ServiceName, Vec<Endpoint>)>) -> BTreeMap<ServiceName, Vec<Endpoint>> {
-    by_slice.sort();
-    let mut by_service: Vec<(ServiceName, Vec<Endpoint>)> = Vec::with_capacity(by_slice.len());
-    for (service, of_slice) in by_slice {
-        match by_service.last_mut() {
-            Some((last, endpoints)) if *last == service => endpoints.extend(of_slice),
-            _ => by_service.push((service, of_slice)),
-        }
-    }
-    for (_, endpoints) in &mut by_service {
-        endpoints.sort();
-        endpoints.dedup();
-    }
-    by_service.into_iter().collect()
 }
 
 fn ports(

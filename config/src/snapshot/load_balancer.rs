@@ -205,12 +205,15 @@ pub enum TargetPort {
     Name(String),
 }
 
-pub(super) fn build(
-    services: &BTreeMap<ServiceName, Arc<Service>>,
-    scope: &Scope,
-    refused: &mut Vec<Refusal>,
-) -> BTreeMap<ServiceName, LoadBalancer> {
-    let read = |(name, service): (&ServiceName, &Arc<Service>)| {
+impl LoadBalancer {
+    /// Reads a Service; `None` if it asks for no addresses, or is not within `scope`. What is refused or warned about
+    /// is added to `refused`.
+    pub fn read(
+        name: &ServiceName,
+        service: &Service,
+        scope: &Scope,
+        refused: &mut Vec<Refusal>,
+    ) -> Option<Self> {
         let spec = service.spec.as_ref()?;
         let purpose = if spec.type_.as_deref() == Some("LoadBalancer") {
             let class = spec.load_balancer_class.as_deref();
@@ -229,7 +232,17 @@ pub(super) fn build(
         let status = service.status.as_ref();
         let (load_balancer, refusals) = read::load_balancer(name, purpose, &service.metadata, spec, status);
         refused.extend(refusals);
-        Some((name.clone(), load_balancer))
+        Some(load_balancer)
+    }
+}
+
+pub(super) fn build(
+    services: &BTreeMap<ServiceName, Arc<Service>>,
+    scope: &Scope,
+    refused: &mut Vec<Refusal>,
+) -> BTreeMap<ServiceName, LoadBalancer> {
+    let read = |(name, service): (&ServiceName, &Arc<Service>)| {
+        Some((name.clone(), LoadBalancer::read(name, service, scope, refused)?))
     };
     // Collected in their order, which builds the map without searching it.
     services.iter().filter_map(read).collect()

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::LoadBalancer;
 use super::clientele::{self, Clientele};
 use super::overlap::{self, Bid};
 use crate::address::{Family, LastOctet, Range, RangeSet};
@@ -61,6 +62,16 @@ impl Pool {
         self.clientele.as_ref().is_none_or(|clientele| {
             clientele.admits_namespace(namespace, namespace_labels) && clientele.admits_labels(labels)
         })
+    }
+
+    /// Whether `service` may draw from the pool. One that is refused takes nothing away, whomever it serves.
+    /// `namespace_labels`: `None` when the Namespace object is not known.
+    pub fn lets_draw(
+        &self,
+        service: &LoadBalancer,
+        namespace_labels: Option<&BTreeMap<String, String>>,
+    ) -> bool {
+        self.accepting.is_err() || self.admits(&service.name.namespace, namespace_labels, &service.labels)
     }
 
     /// How many addresses of `family` the pool may give in all.

@@ -35,6 +35,11 @@ pub(super) fn build(
     (in_use, retained)
 }
 
+/// The address of a VirtualIP that is in use; `None` for one that is kept for who had it last, or refused.
+pub fn address_in_use(name: &str, object: &VirtualIP) -> Option<IpAddr> {
+    address(name, &object.spec).ok().filter(|_| object.spec.released_at.is_none())
+}
+
 /// The address, if name and spec agree on it. They must: the name is the lock on the address.
 fn address(name: &str, spec: &VirtualIPSpec) -> Result<IpAddr, Box<Refusal>> {
     let refuse = |message: String| {

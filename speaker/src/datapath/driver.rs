@@ -18,7 +18,7 @@ use super::condition::Condition;
 use super::flows::Flows;
 use super::kernel_table::{self, KernelTable};
 use super::mode::Mode;
-use super::model::{DataPath, Frontend};
+use super::model::{DataPath, Frontend, Role};
 use super::ruleset::{TABLE, TABLE_NAME};
 use super::{host, nft, transaction};
 
@@ -51,6 +51,12 @@ impl Observed {
     /// The virtual IPs that this node may carry and whose traffic finds its way: the gate of the election.
     pub fn ready(&self) -> BTreeSet<IpAddr> {
         self.serving.iter().flat_map(|serving| serving.candidates()).collect()
+    }
+
+    /// Whether `address` is one of them.
+    pub fn is_ready(&self, address: IpAddr) -> bool {
+        let role = |serving: &Arc<DataPath>| serving.vips.get(&address).copied();
+        self.serving.as_ref().and_then(role) == Some(Role::Candidate)
     }
 }
 

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
@@ -17,7 +18,7 @@ pub struct DataPath {
     pub vips: BTreeMap<IpAddr, Role>,
     /// The ports that are translated. A port of a virtual IP that is missing here is refused or dropped,
     /// as the address' [`Role`] says.
-    pub ports: BTreeMap<Frontend, Backends>,
+    pub ports: BTreeMap<Frontend, Arc<Backends>>,
 }
 
 impl DataPath {

@@ -5,6 +5,7 @@
 //! at once.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -47,7 +48,7 @@ fn any_data_path(rng: &mut Rng) -> DataPath {
                 )
             },
         };
-        data_path.ports.insert(frontend, backends);
+        data_path.ports.insert(frontend, Arc::new(backends));
     }
     data_path
 }

@@ -3,6 +3,7 @@
 
 //! Tests: the texts that `nft` gets to see.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use insta::assert_snapshot;
@@ -31,7 +32,7 @@ fn backends(source: Source, endpoints: &[&str]) -> Backends {
 fn with(ports: &[(Frontend, Backends)]) -> DataPath {
     DataPath {
         vips: ports.iter().map(|(frontend, _)| (frontend.address, Role::Candidate)).collect(),
-        ports: ports.iter().cloned().collect(),
+        ports: ports.iter().map(|(port, backends)| (*port, Arc::new(backends.clone()))).collect(),
     }
 }
 

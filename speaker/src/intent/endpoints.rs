@@ -6,8 +6,7 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
-use ferrolb_config::ServiceName;
-use ferrolb_config::snapshot::{Endpoint, Protocol, Snapshot};
+use ferrolb_config::snapshot::{Endpoint, Protocol};
 
 /// The endpoints of a Service that can answer on one address family.
 ///
@@ -19,11 +18,12 @@ pub(super) struct Answering<'a> {
 }
 
 impl<'a> Answering<'a> {
-    pub(super) fn new(snapshot: &'a Snapshot, service: &ServiceName, vip: IpAddr) -> Self {
+    /// Those of `endpoints` that can answer on the family of `vip`.
+    pub(super) fn new(endpoints: &'a [Endpoint], vip: IpAddr) -> Self {
         let usable = |endpoint: &&Endpoint| {
             endpoint.address.is_ipv4() == vip.is_ipv4() && is_reachable(endpoint.address)
         };
-        let of_family = snapshot.endpoints.get(service).into_iter().flatten().filter(usable);
+        let of_family = endpoints.iter().filter(usable);
         let (ready, others): (Vec<_>, Vec<_>) = of_family.partition(|endpoint| endpoint.ready);
         Answering { ready, serving: others.into_iter().filter(|endpoint| endpoint.serving).collect() }
     }

@@ -3,7 +3,7 @@
 
 //! Several Services on one address, and several addresses in one group: all have to be carried by one node.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -42,35 +42,30 @@ pub(super) fn agree<'a>(parties: impl Iterator<Item = &'a Arc<BTreeSet<String>>>
     agreement
 }
 
-/// Makes all announced addresses of a group have the same candidates; the lowest address has the first word.
-pub(super) fn agree_within_groups(vips: &mut BTreeMap<IpAddr, VipIntent>, node: &str) {
-    let mut groups: BTreeMap<&str, Vec<IpAddr>> = BTreeMap::new();
-    for (address, vip) in vips.iter() {
-        groups.entry(&vip.group).or_default().push(*address);
-    }
-    let several: Vec<Vec<IpAddr>> = groups.into_values().filter(|addresses| addresses.len() > 1).collect();
-    for addresses in several {
-        let members = || addresses.iter().filter_map(|address| vips.get(address));
-        let agreed = agree(members().map(|vip| &vip.candidates));
-        let elsewhere =
-            addresses.iter().zip(members()).zip(&agreed.parties).find_map(|((address, vip), is_party)| {
-                Some((address, vip.here.clone().err().filter(|_| *is_party)?))
-            });
-        let elsewhere = elsewhere.map(|(address, obstacle)| {
-            let message = format!("{address} belongs to the same group: {}", obstacle.message);
-            Obstacle { message, ..obstacle }
-        });
-        let conflict = Obstacle::new(
-            Reason::SharingConflict,
-            "no node can carry this address together with the others of its group",
-        );
-        for (address, is_party) in addresses.iter().zip(&agreed.parties) {
-            let Some(vip) = vips.get_mut(address).filter(|vip| !vip.candidates.is_empty()) else { continue };
-            vip.candidates = if *is_party { Arc::clone(&agreed.nodes) } else { Arc::default() };
-            if vip.here.is_ok() && !vip.candidates.contains(node) {
-                let obstacle = if *is_party { elsewhere.as_ref() } else { None };
-                vip.here = Err(obstacle.unwrap_or(&conflict).clone());
-            }
+/// Makes all announced addresses of one group have the same candidates. The lowest address has the first word, so they
+/// come in ascending order.
+pub(super) fn agree_within_group(members: &mut [(IpAddr, Arc<VipIntent>)], node: &str) {
+    let agreed = agree(members.iter().map(|(_, vip)| &vip.candidates));
+    let elsewhere = members.iter().zip(&agreed.parties).find_map(|((address, vip), is_party)| {
+        Some((address, vip.here.as_ref().err().filter(|_| *is_party)?))
+    });
+    let elsewhere = elsewhere.map(|(address, obstacle)| {
+        let message = format!("{address} belongs to the same group: {}", obstacle.message);
+        Obstacle::new(obstacle.reason, message)
+    });
+    let conflict = Obstacle::new(
+        Reason::SharingConflict,
+        "no node can carry this address together with the others of its group",
+    );
+    for ((_, vip), is_party) in members.iter_mut().zip(&agreed.parties) {
+        if vip.candidates.is_empty() {
+            continue;
+        }
+        let vip = Arc::make_mut(vip);
+        vip.candidates = if *is_party { Arc::clone(&agreed.nodes) } else { Arc::default() };
+        if vip.here.is_ok() && !vip.candidates.contains(node) {
+            let obstacle = if *is_party { elsewhere.as_ref() } else { None };
+            vip.here = Err(obstacle.unwrap_or(&conflict).clone());
         }
     }
 }

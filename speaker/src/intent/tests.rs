@@ -6,13 +6,13 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use ferrolb_config::Objects;
 use ferrolb_config::manifest::Manifest;
 use ferrolb_config::reason::Reason;
-use ferrolb_config::snapshot::Snapshot;
 
-use super::{Intent, InterfaceRule, VipIntent, intent};
+use super::{Follower, Intent, InterfaceRule, VipIntent};
 use crate::datapath::{Clients, Mode, Role, Source};
 
 const NODES: &str = "
@@ -88,7 +88,7 @@ fn slice(service: &str, endpoints: &[(&str, &str, &str)]) -> String {
     )
 }
 
-fn snapshot(parts: &[&str]) -> Snapshot {
+fn objects(parts: &[&str]) -> Arc<Objects> {
     let text = parts.concat();
     let manifest = Manifest::parse(Path::new("test.yaml"), text.trim_end_matches("---\n"));
     assert_eq!(manifest.refused, []);
@@ -96,11 +96,13 @@ fn snapshot(parts: &[&str]) -> Snapshot {
     for document in manifest.documents {
         objects.insert(document.object);
     }
-    Snapshot::build(&objects)
+    Arc::new(objects)
 }
 
 fn on(node: &str, parts: &[&str]) -> Intent {
-    intent(&snapshot(&[&[NODES, POOL], parts].concat()), node, Mode::NFTables)
+    let mut follower = Follower::new(node, Mode::NFTables);
+    follower.follow(&objects(&[&[NODES, POOL], parts].concat()));
+    Intent::clone(follower.intent())
 }
 
 fn address(text: &str) -> IpAddr {
@@ -123,7 +125,8 @@ fn web_on(node: &str, more: &str, endpoints: &[(&str, &str, &str)]) -> VipIntent
         service("web", more),
         slice("web", endpoints),
     ];
-    on(node, &parts.each_ref().map(String::as_str)).vips.remove(&address("192.0.2.1")).unwrap()
+    let intent = on(node, &parts.each_ref().map(String::as_str));
+    VipIntent::clone(&intent.vips[&address("192.0.2.1")])
 }
 
 const POD1: (&str, &str, &str) = ("10.0.1.1", "n1", "ready: true");
@@ -133,7 +136,7 @@ const POD2: (&str, &str, &str) = ("10.0.2.1", "n2", "ready: true");
 fn l2_001_policy_cluster_makes_every_node_a_candidate() {
     let vip = web_on("n3", "", &[POD1]);
     assert_eq!(candidates(&vip), ["n1", "n2", "n3"]);
-    assert_eq!((vip.here, vip.group.as_str()), (Ok(()), "web"));
+    assert_eq!((vip.here, vip.group), (Ok(()), "web".into()));
     assert_eq!(vip.interfaces, InterfaceRule::OnLink);
 }
 
@@ -143,7 +146,7 @@ fn l2_002_policy_local_wants_a_ready_endpoint_on_the_node() {
     assert_eq!(candidates(&vip), ["n1", "n2"]);
     assert_eq!(reason(&vip), Some(Reason::NoLocalEndpoints));
     assert_eq!(
-        vip.here.unwrap_err().message,
+        &*vip.here.unwrap_err().message,
         "Service default/web has externalTrafficPolicy Local and no ready endpoint on Node n3"
     );
 }
@@ -192,7 +195,7 @@ fn l2_012_a_node_that_is_labelled_out_drained_or_off_is_no_candidate_and_one_not
         slice("web", &[POD1]),
     ];
     let rest = rest.concat();
-    let vip = |node| on(node, &[&nodes, &rest]).vips.remove(&address("192.0.2.1")).unwrap();
+    let vip = |node| on(node, &[&nodes, &rest]).vips[&address("192.0.2.1")].clone();
     assert_eq!(candidates(&vip("n1")), ["n1", "n2", "n3", "n7"]);
     for node in ["n4", "n5", "n6"] {
         assert_eq!(reason(&vip(node)), Some(Reason::NodeNotSelected), "{node}");
@@ -220,7 +223,7 @@ fn l2_031_l2_032_the_node_selectors_of_all_advertisements_add_up() {
     let one = on("n1", &[&rack("b", "b"), &rest]);
     assert_eq!(candidates(&one.vips[&address("192.0.2.1")]), ["n2", "n3"]);
     assert_eq!(
-        one.vips[&address("192.0.2.1")].here.as_ref().unwrap_err().message,
+        &*one.vips[&address("192.0.2.1")].here.as_ref().unwrap_err().message,
         "no nodeSelector of L2Advertisement b matches Node n1"
     );
     let two = on("n1", &[&rack("b", "b"), &rack("a", "a"), &rest]);
@@ -419,7 +422,7 @@ fn source_ranges_and_affinity_reach_the_data_path_and_an_unreadable_range_opens_
         let mut intent = on("n1", &parts.each_ref().map(String::as_str));
         let backends = intent.ports.pop_first().unwrap().1;
         assert!(backends.affinity);
-        backends.clients
+        backends.clients.clone()
     };
     assert_eq!(clients("198.51.100.0/24"), Clients::Within(["198.51.100.0/24".parse().unwrap()].into()));
     assert_eq!(clients("198.51.100.0/240"), Clients::Within(BTreeSet::new()));
@@ -437,7 +440,7 @@ fn a_port_that_two_services_want_stays_with_the_older_and_sctp_is_refused() {
     let intent = on("n1", &parts.each_ref().map(String::as_str));
     let services: Vec<&str> = intent.ports.values().map(|backends| backends.service.as_str()).collect();
     assert_eq!(services, ["default/first"]);
-    let reasons: Vec<Reason> = intent.refused.iter().map(|refusal| refusal.reason).collect();
+    let reasons: Vec<Reason> = intent.refused.values().flatten().map(|refusal| refusal.reason).collect();
     assert_eq!(reasons, [Reason::SharingConflict, Reason::UnsupportedProtocol]);
 }
 

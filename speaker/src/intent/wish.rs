@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use ferrolb_config::api::{Purpose, VirtualIPSpec};
 use ferrolb_config::reason::Reason;
-use ferrolb_config::snapshot::{Advertisement, LoadBalancer, Snapshot, TrafficPolicy};
+use ferrolb_config::snapshot::{Advertisement, LoadBalancer, TrafficPolicy};
 
 use super::Obstacle;
 use super::endpoints::Answering;
-use super::nodes::{Nodes, name_all};
+use super::ground::{Ground, name_all};
+use super::view::{Consumer, View};
 
 /// A Service on an address, and who may carry the address as far as this Service is concerned.
 pub(super) struct Wish<'a> {
@@ -21,33 +22,38 @@ pub(super) struct Wish<'a> {
     /// Those that cover the address for this Service.
     pub(super) advertisements: Vec<&'a Advertisement>,
     pub(super) answering: Answering<'a>,
+    /// Whether it limits its clients to ranges of which one cannot be read.
+    pub(super) unreadable_ranges: bool,
     /// The nodes that may carry the address.
     pub(super) nodes: Arc<BTreeSet<String>>,
     pool: &'a str,
     /// The Service has the address as an external one, and its namespace may not use the pool (any more): whoever may
     /// write a Service must not draw traffic to an address of his choice (CVE-2020-8554).
     fenced_off: bool,
+    /// Why this Service is announced from no node, if that is so for everyone alike; told in several places.
+    why_nowhere: Option<Obstacle>,
 }
 
 impl<'a> Wish<'a> {
     pub(super) fn new(
-        snapshot: &'a Snapshot,
-        nodes: &Nodes<'a>,
+        view: &View<'a>,
         address: IpAddr,
         spec: &'a VirtualIPSpec,
-        service: &'a LoadBalancer,
+        consumer: &'a Consumer,
     ) -> Self {
-        let pool = snapshot.pools.get(&spec.pool);
+        let service = &consumer.service;
+        let ground = &view.ground.is;
+        let pool = ground.pools.get(&spec.pool);
         let covers = |advertisement: &&Advertisement| {
             pool.is_some_and(|pool| advertisement.selects_pool(pool))
                 && advertisement.selects_service(service)
         };
-        let advertisements: Vec<_> = snapshot.advertisements.values().filter(covers).collect();
-        let answering = Answering::new(snapshot, &service.name, address);
-        let selected = nodes.selected_by(&advertisements);
+        let advertisements: Vec<_> = ground.advertisements.values().filter(covers).collect();
+        let answering = Answering::new(&consumer.endpoints, address);
+        let selected = view.ground.selected_by(&advertisements);
         let anyhow = service.announce_without_endpoints;
-        let may_draw = pool.is_some_and(|pool| snapshot.may_draw(service, pool));
-        let fenced_off = service.purpose == Purpose::ExternalIP && !may_draw;
+        let may_draw = || pool.is_some_and(|pool| view.may_draw(service, pool));
+        let fenced_off = service.purpose == Purpose::ExternalIP && !may_draw();
         let nodes = match service.traffic_policy {
             _ if fenced_off => Arc::default(),
             _ if answering.is_empty() => {
@@ -66,11 +72,28 @@ impl<'a> Wish<'a> {
                 if both.is_empty() && anyhow { selected } else { Arc::new(both) }
             }
         };
-        Wish { service, advertisements, answering, nodes, pool: &spec.pool, fenced_off }
+        let pool = &spec.pool;
+        let unreadable_ranges = consumer.unreadable_ranges;
+        let why_nowhere = None;
+        let wish = Wish {
+            service,
+            advertisements,
+            answering,
+            unreadable_ranges,
+            nodes,
+            pool,
+            fenced_off,
+            why_nowhere,
+        };
+        Wish { why_nowhere: wish.nowhere(), ..wish }
     }
 
-    /// Why this Service is announced from no node, if that is so for everyone alike.
-    fn why_nowhere(&self) -> Option<Obstacle> {
+    /// Whether it follows from the labels of the Service's namespace too.
+    pub(super) fn asks_for_namespace(&self) -> bool {
+        self.service.purpose == Purpose::ExternalIP
+    }
+
+    fn nowhere(&self) -> Option<Obstacle> {
         let name = &self.service.name;
         if self.fenced_off {
             let message = format!(
@@ -92,23 +115,23 @@ impl<'a> Wish<'a> {
     }
 
     /// Why `node` may not carry the address, given that it may not.
-    pub(super) fn why_not_here(&self, nodes: &Nodes<'a>, node: &str) -> Obstacle {
-        self.why_nowhere().unwrap_or_else(|| {
-            if nodes.selected_by(&self.advertisements).contains(node) {
+    pub(super) fn why_not_here(&self, ground: &Ground, node: &str) -> Obstacle {
+        self.why_nowhere.clone().unwrap_or_else(|| {
+            if ground.selected_by(&self.advertisements).contains(node) {
                 let message = format!(
                     "Service {} has externalTrafficPolicy Local and no ready endpoint on Node {node}",
                     self.service.name
                 );
                 Obstacle::new(Reason::NoLocalEndpoints, message)
             } else {
-                nodes.why_not_selected(node, &self.advertisements)
+                ground.why_not_selected(node, &self.advertisements)
             }
         })
     }
 
     /// Why no candidate serves this Service, given that none does.
-    pub(super) fn why_unserved(&self, nodes: &Nodes<'a>, address: IpAddr) -> Obstacle {
-        self.why_nowhere().unwrap_or_else(|| {
+    pub(super) fn why_unserved(&self, ground: &Ground, address: IpAddr) -> Obstacle {
+        self.why_nowhere.clone().unwrap_or_else(|| {
             let name = &self.service.name;
             let (reason, message) = if !self.nodes.is_empty() {
                 let message = format!(
@@ -116,7 +139,7 @@ impl<'a> Wish<'a> {
                      address of its own"
                 );
                 (Reason::SharingConflict, message)
-            } else if nodes.selected_by(&self.advertisements).is_empty() {
+            } else if ground.selected_by(&self.advertisements).is_empty() {
                 let message = format!("{} selects no node that may carry addresses", name_all(&self.advertisements));
                 (Reason::NodeNotSelected, message)
             } else {

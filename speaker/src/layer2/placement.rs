@@ -6,10 +6,12 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ferrolb_config::reason::Reason;
 use ferrolb_layer2::{GroupId, GroupIntent, LinkState, NodeId};
 
+use crate::group::Group;
 use crate::kernel::links::{Link, LinkIndex, Links};
 
 /// The interfaces on which an address may be announced.
@@ -24,10 +26,10 @@ pub enum Interfaces {
 /// One virtual IP as this node sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WantedVip {
-    /// What is elected together, by name.
-    pub group: String,
+    /// What is elected together.
+    pub group: Group,
     /// All nodes that may carry it.
-    pub candidates: Vec<NodeId>,
+    pub candidates: Arc<[NodeId]>,
     /// Whether this node may carry it now: it is a candidate and its data path is in place.
     pub ready: bool,
     /// Where it may be announced.
@@ -95,15 +97,17 @@ pub fn place(wanted: &Wanted, links: &Links) -> Placement {
 
 /// Adds an address to its group. What a group may do is what all its addresses may.
 fn add(groups: &mut BTreeMap<GroupId, GroupIntent>, address: IpAddr, vip: &WantedVip) {
-    let id = GroupId::of(&vip.group);
+    let id = vip.group.id();
     let group = groups.entry(id).or_insert_with(|| GroupIntent {
         id,
         addresses: Vec::new(),
-        candidates: vip.candidates.clone(),
+        candidates: vip.candidates.to_vec(),
         ready: true,
     });
     group.addresses.push(address);
-    group.candidates.retain(|node| vip.candidates.contains(node));
+    if *group.candidates != *vip.candidates {
+        group.candidates.retain(|node| vip.candidates.contains(node));
+    }
     group.ready &= vip.ready;
 }
 
@@ -203,7 +207,7 @@ mod tests {
     fn vip(group: &str, interfaces: Interfaces) -> WantedVip {
         WantedVip {
             group: group.into(),
-            candidates: vec![NodeId([1; 16]), NodeId([2; 16])],
+            candidates: [NodeId([1; 16]), NodeId([2; 16])].into(),
             ready: true,
             interfaces,
         }
@@ -355,7 +359,7 @@ mod tests {
     #[test]
     fn a_group_may_go_only_where_all_its_addresses_may() {
         let links = Links::from_iter([link(2, "eth0", &["192.0.2.1/24"])]);
-        let fewer = WantedVip { candidates: vec![NodeId([2; 16])], ..vip("web", Interfaces::OnLink) };
+        let fewer = WantedVip { candidates: [NodeId([2; 16])].into(), ..vip("web", Interfaces::OnLink) };
         let wanted =
             Wanted::from([(ip("192.0.2.10"), vip("web", Interfaces::OnLink)), (ip("192.0.2.11"), fewer)]);
         let placement = place(&wanted, &links);

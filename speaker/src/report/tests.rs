@@ -38,7 +38,7 @@ fn link(name: &str, addresses: &[&str]) -> Link {
 }
 
 fn names() -> Names {
-    Names::new("prod", &[NODE.to_owned(), "n2".to_owned()], &["default/web".to_owned()])
+    Names::new("prod", &[NODE.to_owned(), "n2".to_owned()], &["default/web".into()])
 }
 
 /// One segment on which this node owns the group of two addresses, or another does.
@@ -76,7 +76,7 @@ pub(crate) fn on_a_segment(interface: &str, traffic: Traffic) -> Observed {
 
 struct Setting {
     names: Names,
-    recorded: BTreeMap<IpAddr, VipIntent>,
+    recorded: BTreeMap<IpAddr, Arc<VipIntent>>,
     freshness: Freshness,
     layer2: Observed,
     data_path: datapath::Observed,
@@ -86,16 +86,16 @@ struct Setting {
 
 impl Setting {
     fn new(layer2: Observed) -> Self {
-        let vip = || VipIntent {
-            group: "default/web".to_owned(),
+        let vip = Arc::new(VipIntent {
+            group: "default/web".into(),
             candidates: Arc::default(),
             here: Ok(()),
             interfaces: InterfaceRule::OnLink,
-            unserved: BTreeMap::new(),
-        };
+            unserved: Box::default(),
+        });
         Self {
             names: names(),
-            recorded: ADDRESSES.into_iter().map(|text| (ip(text), vip())).collect(),
+            recorded: ADDRESSES.into_iter().map(|text| (ip(text), Arc::clone(&vip))).collect(),
             freshness: Freshness::default(),
             layer2,
             data_path: datapath::Observed::default(),
@@ -111,7 +111,7 @@ impl Setting {
             names: &self.names,
             recorded: &self.recorded,
             freshness: &self.freshness,
-            refusals: BTreeMap::new(),
+            refusals: Refused::default(),
             layer2: &self.layer2,
             data_path: &self.data_path,
             links: &self.links,
@@ -119,6 +119,7 @@ impl Setting {
             default_key: false,
             happened: &self.happened,
             stopping: false,
+            length: Length::Whole,
         }
     }
 }
@@ -248,11 +249,11 @@ fn a_view_that_is_not_current_is_told_with_its_age_and_one_that_is_not_whole_wit
 }
 
 #[test]
-fn a_brief_report_fits_into_one_object_and_says_what_it_leaves_out() {
-    let mut setting = Setting::new(segment_of(NODE, 7, 9));
-    setting.recorded.clear();
-    let refusals = (0..250).map(|host| (IpAddr::from([192, 0, 2, host]), "why".to_owned())).collect();
-    let report = Reporter::new(at(0)).report(&Scene { refusals, ..setting.scene() }, at(5)).brief();
-    assert_eq!((report.speaker.refusals.len(), report.speaker.refusals_left_out), (100, 150));
+fn a_brief_report_says_how_many_refusals_it_leaves_out_and_counts_nothing() {
+    let setting = Setting::new(segment_of(NODE, 7, 9));
+    let refusals = Refused { told: [(ip("192.0.2.7"), "why".to_owned())].into(), left_out: 150 };
+    let scene = Scene { refusals, length: Length::Brief, ..setting.scene() };
+    let report = Reporter::new(at(0)).report(&scene, at(5));
+    assert_eq!((report.speaker.refusals.len(), report.speaker.refusals_left_out), (1, 150));
     assert!(report.speaker.counters.is_empty());
 }

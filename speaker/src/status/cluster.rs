@@ -25,7 +25,7 @@ use self::owners::Owners;
 use self::speaker::SpeakerObject;
 use super::{Desk, GATHER, now};
 use crate::layer2::Ended;
-use crate::report::Report;
+use crate::report::{Length, Report};
 
 /// How long a speaker that ends may take to tell.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -56,7 +56,7 @@ impl Cluster {
             loop {
                 self.desk.changed().await?;
                 sleep(GATHER).await;
-                self.reports.send_replace(Arc::new(self.desk.report(now(), false).brief()));
+                self.reports.send_replace(Arc::new(self.desk.report(now(), false, Length::Brief)));
             }
         };
         tokio::select! {
@@ -68,7 +68,7 @@ impl Cluster {
 
     /// Tells that this speaker ends, as far as that goes quickly.
     pub(crate) async fn finish(&mut self) {
-        let report = Arc::new(self.desk.report(now(), true).brief());
+        let report = Arc::new(self.desk.report(now(), true, Length::Brief));
         let view = Arc::clone(&self.view.borrow());
         let mut speaker = SpeakerObject::new(&self.desk.about.node, self.writer.clone());
         let mut owners = Owners::new(&self.desk.about.node, self.writer.clone());

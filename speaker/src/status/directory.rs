@@ -19,7 +19,7 @@ use tracing::warn;
 
 use super::{Desk, GATHER};
 use crate::layer2::Ended;
-use crate::report::Report;
+use crate::report::{Length, Report};
 
 /// A speaker that has not written for three of these counts as dead.
 const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -64,7 +64,7 @@ impl Directory {
 
     async fn write(&mut self, heartbeat: bool, stopping: bool) {
         let now = Timestamp::now();
-        let report = self.desk.report(now, stopping);
+        let report = self.desk.report(now, stopping, Length::Whole);
         let before = self.written.as_ref();
         let owned = before.is_none_or(|before| before.owned != report.owned);
         if !heartbeat && before.is_some_and(|before| !report.differs_from(before)) {

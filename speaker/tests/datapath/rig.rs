@@ -257,7 +257,8 @@ pub fn service(source: Source, indices: &[u8]) -> DataPath {
     for vip in BOTH {
         desired.vips.insert(vip, Role::Candidate);
         for (protocol, port, pod_port) in [(Protocol::Tcp, 80, POD_TCP), (Protocol::Udp, 53, POD_UDP)] {
-            desired.ports.insert(frontend(vip, protocol, port), backends(source, pods(indices, pod_port)));
+            let backends = backends(source, pods(indices, pod_port));
+            desired.ports.insert(frontend(vip, protocol, port), Arc::new(backends));
         }
     }
     desired

@@ -5,6 +5,7 @@
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
@@ -19,7 +20,8 @@ fn unused_ports_and_ports_without_endpoints_are_refused_at_once() {
         let rig = Rig::build()?;
         let mut desired = service(Source::Masqueraded, &[1]);
         for vip in BOTH {
-            desired.ports.get_mut(&frontend(vip, Protocol::Tcp, 80)).expect("it is there").endpoints.clear();
+            let port = desired.ports.get_mut(&frontend(vip, Protocol::Tcp, 80)).expect("it is there");
+            Arc::make_mut(port).endpoints.clear();
         }
         let _running = rig.start(&desired)?;
         for vip in BOTH {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 use ferrolb_lab::{Place, backend, rights};
@@ -99,7 +100,7 @@ fn with_affinity_a_client_stays_with_its_endpoint() {
     rights::within(|| {
         let rig = Rig::build()?;
         let mut desired = service(Source::Masqueraded, &[1, 2]);
-        desired.ports.values_mut().for_each(|backends| backends.affinity = true);
+        desired.ports.values_mut().for_each(|backends| Arc::make_mut(backends).affinity = true);
         let running = rig.start(&desired)?;
         for vip in BOTH {
             let (first, _) = rig.ask(vip, 80)?;
@@ -127,7 +128,8 @@ fn only_clients_within_the_source_ranges_get_in() {
         let within = |nets: &[&str]| Clients::Within(nets.iter().map(|net| net.parse().unwrap()).collect());
         let http = frontend(VIP4, Protocol::Tcp, 80);
         let mut check = |ranges: &[&str], allowed: bool| -> Result<()> {
-            desired.ports.get_mut(&http).expect("the service has it").clients = within(ranges);
+            let port = desired.ports.get_mut(&http).expect("the service has it");
+            Arc::make_mut(port).clients = within(ranges);
             let running = rig.start(&desired)?;
             let patience = std::time::Duration::from_millis(700);
             let result = rig.connect(SocketAddr::new(VIP4, 80), patience)?;

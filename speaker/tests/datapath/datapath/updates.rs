@@ -5,6 +5,7 @@
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -33,7 +34,9 @@ fn nothing_is_lost_while_services_come_and_go() {
                 let vip: IpAddr = [198, 51, 100, 101 + other].into();
                 desired.vips.insert(vip, Role::Candidate);
                 let backends = backends(Source::Kept, pods(&[1 + round % 2], POD_TCP));
-                desired.ports.insert(frontend(vip, Protocol::Tcp, 80 + u16::from(round % 3)), backends);
+                desired
+                    .ports
+                    .insert(frontend(vip, Protocol::Tcp, 80 + u16::from(round % 3)), Arc::new(backends));
             }
             running.desire(&desired);
             std::thread::sleep(Duration::from_millis(25));
@@ -138,7 +141,7 @@ fn a_thousand_ports_are_applied_within_seconds() {
         desired.vips.insert(VIP4, Role::Candidate);
         for port in 1..=1000 {
             let backends = backends(Source::Masqueraded, pods(&[1, 2], POD_UDP));
-            desired.ports.insert(frontend(VIP4, Protocol::Udp, port), backends);
+            desired.ports.insert(frontend(VIP4, Protocol::Udp, port), Arc::new(backends));
         }
         let begun = std::time::Instant::now();
         let running = rig.start(&desired)?;

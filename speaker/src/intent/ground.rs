@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! What the decisions about all addresses have in common: pools, advertisements, and the nodes that these select.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use ferrolb_config::reason::{Reason, Refusal};
+use ferrolb_config::snapshot::{self, Advertisement, Away, NodeInfo};
+use ferrolb_config::{ObjectRef, Objects};
+
+use super::difference::is_alike;
+use super::{InterfaceRule, Obstacle};
+
+/// What the decisions about all addresses have in common.
+#[derive(Debug, Default)]
+pub(super) struct Ground {
+    pub(super) is: snapshot::Ground,
+    /// The Services of which the source refuses a source range.
+    unreadable_ranges: BTreeSet<ObjectRef>,
+    /// The nodes that sets of advertisements select, by the advertisements' names: thousands of addresses share a few.
+    selected: RefCell<BTreeMap<Vec<String>, Arc<BTreeSet<String>>>>,
+}
+
+impl Ground {
+    pub(super) fn read(objects: &Objects) -> Self {
+        let mut is = snapshot::Ground::build(objects, &mut Vec::new());
+        for node in is.nodes.values_mut() {
+            // Nothing follows from these: whether a node is alive, its hellos say.
+            node.ready = None;
+            node.addresses.clear();
+        }
+        let unreadable_ranges = objects.refused.iter().filter(|refusal| is_of_ranges(refusal));
+        let unreadable_ranges = unreadable_ranges.filter_map(|refusal| refusal.object.clone()).collect();
+        Self { is, unreadable_ranges, selected: RefCell::default() }
+    }
+
+    /// Whether the same follows from it.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.is == other.is && self.unreadable_ranges == other.unreadable_ranges
+    }
+
+    /// Whether the objects that it is read from are the same.
+    pub(super) fn is_untouched(before: &Objects, now: &Objects) -> bool {
+        is_alike(&before.pools, &now.pools)
+            && is_alike(&before.l2_advertisements, &now.l2_advertisements)
+            && is_alike(&before.metallb_pools, &now.metallb_pools)
+            && is_alike(&before.metallb_l2_advertisements, &now.metallb_l2_advertisements)
+            && is_alike(&before.nodes, &now.nodes)
+            && before.refused == now.refused
+    }
+
+    /// Whether a source range of the Service cannot be read: by the source, or as `refused` says.
+    pub(super) fn has_unreadable_ranges(&self, service: &ObjectRef, refused: &[Refusal]) -> bool {
+        self.unreadable_ranges.contains(service) || refused.iter().any(is_of_ranges)
+    }
+
+    /// The nodes that one of `advertisements` selects and that nothing keeps away. A node that is not Ready is not
+    /// kept away: whether it is alive, its hellos say.
+    pub(super) fn selected_by(&self, advertisements: &[&Advertisement]) -> Arc<BTreeSet<String>> {
+        let key = advertisements.iter().map(|advertisement| advertisement.name.clone()).collect();
+        let mut selected = self.selected.borrow_mut();
+        let set = selected.entry(key).or_insert_with(|| {
+            let eligible = |info: &NodeInfo| {
+                info.away.is_none()
+                    && advertisements.iter().any(|advertisement| advertisement.selects_node(info))
+            };
+            let names = self.is.nodes.iter().filter(|(_, info)| eligible(info)).map(|(name, _)| name.clone());
+            Arc::new(names.collect())
+        });
+        Arc::clone(set)
+    }
+
+    /// Why `node` is not among those that `advertisements` select.
+    pub(super) fn why_not_selected(&self, node: &str, advertisements: &[&Advertisement]) -> Obstacle {
+        match self.is.nodes.get(node) {
+            None => Obstacle::new(
+                Reason::NotFound,
+                format!(
+                    "there is no Node {node}; without a cluster, write one (kind: Node, metadata.name: {node})"
+                ),
+            ),
+            Some(NodeInfo { away: Some(away), .. }) => {
+                Obstacle::new(Reason::NodeNotSelected, format!("Node {node} {}", why_away(*away)))
+            }
+            Some(_) => Obstacle::new(
+                Reason::NodeNotSelected,
+                format!("no nodeSelector of {} matches Node {node}", name_all(advertisements)),
+            ),
+        }
+    }
+
+    /// Where `node` announces what `advertisements` cover: only those that select it count, their interfaces add up, and
+    /// one that names none means all that fit.
+    pub(super) fn interfaces<'b>(
+        &self,
+        node: &str,
+        advertisements: impl Iterator<Item = &'b Advertisement>,
+    ) -> InterfaceRule {
+        let info = self.is.nodes.get(node);
+        let mut named = BTreeSet::new();
+        for advertisement in advertisements.filter(|it| info.is_some_and(|info| it.selects_node(info))) {
+            if advertisement.interfaces.is_empty() {
+                return InterfaceRule::OnLink;
+            }
+            named.extend(advertisement.interfaces.iter().cloned());
+        }
+        if named.is_empty() { InterfaceRule::OnLink } else { InterfaceRule::Named(named) }
+    }
+}
+
+pub(super) fn name_all(advertisements: &[&Advertisement]) -> String {
+    let names: Vec<&str> = advertisements.iter().map(|advertisement| advertisement.name.as_str()).collect();
+    format!("L2Advertisement {}", names.join(", "))
+}
+
+fn is_of_ranges(refusal: &Refusal) -> bool {
+    refusal.field.as_deref().is_some_and(|field| field.starts_with("spec.loadBalancerSourceRanges"))
+}
+
+fn why_away(away: Away) -> &'static str {
+    match away {
+        Away::Excluded => "is labelled node.kubernetes.io/exclude-from-external-load-balancers",
+        Away::Draining => "is annotated ferrolb.io/drain",
+        Away::OutOfService => "has a taint that says that it is off",
+    }
+}
