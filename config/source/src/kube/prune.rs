@@ -7,9 +7,9 @@
 
 use std::collections::BTreeMap;
 
-use ferrolb_config::api::{AddressPool, L2Advertisement, Speaker, VirtualIP};
+use ferrolb_config::api::{AddressPool, L2Advertisement, Speaker, VirtualIP, annotation};
 use ferrolb_config::compat::metallb;
-use k8s_openapi::api::core::v1::{Namespace, Node, NodeSpec, NodeStatus, Service};
+use k8s_openapi::api::core::v1::{Namespace, Node, NodeSpec, NodeStatus, Service, ServiceSpec};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 
@@ -17,6 +17,9 @@ use super::writer::FIELD_MANAGER;
 
 /// Annotations of others are not read, and may be large.
 const ANNOTATIONS: [&str; 3] = ["ferrolb.io/", "metallb.io/", "metallb.universe.tf/"];
+/// Those of a Service that a speaker reads.
+const SPEAKERS_ANNOTATIONS: [&str; 2] =
+    [annotation::ANNOUNCE_WITHOUT_ENDPOINTS, annotation::EXTERNAL_IPS_FROM];
 /// Names the Service of an EndpointSlice.
 const SERVICE_NAME_LABEL: &str = "kubernetes.io/service-name";
 /// The conditions of a Node that say whether it can carry addresses.
@@ -67,13 +70,23 @@ impl Prune for VirtualIP {
     fn prune(&mut self, reader: Reader) {
         self.metadata.managed_fields = None;
         if reader == Reader::Speaker {
-            metadata(&mut self.metadata);
-            self.metadata.labels = None;
-            self.metadata.annotations = None;
-            self.metadata.finalizers = None;
+            name_only(&mut self.metadata);
+            self.spec.sharing_key = None;
+            for consumer in &mut self.spec.consumers {
+                // Who shares with whom was judged by the controller; the Services themselves say what they are.
+                consumer.uid = None;
+                consumer.ports = Vec::new();
+                consumer.backends = None;
+            }
             if let Some(status) = &mut self.status {
                 // It is told by the entries, and only said anew.
                 status.conditions = Vec::new();
+                status.layer2.shrink_to_fit();
+                for owner in &mut status.layer2 {
+                    // For people.
+                    owner.interface = String::new();
+                    owner.cause = String::new();
+                }
             }
         }
         self.spec.consumers.shrink_to_fit();
@@ -118,8 +131,7 @@ impl Prune for Service {
                 spec.selector = None;
             }
             if reader == Reader::Speaker {
-                spec.cluster_ip = None;
-                spec.cluster_ips = None;
+                for_speakers(spec);
             }
             shrink(&mut spec.ports);
             shrink(&mut spec.cluster_ips);
@@ -127,11 +139,42 @@ impl Prune for Service {
             shrink(&mut spec.external_ips);
             shrink(&mut spec.load_balancer_source_ranges);
         }
+        if reader == Reader::Speaker {
+            let annotations = self.metadata.annotations.take().map(|mut annotations| {
+                annotations.retain(|key, _| SPEAKERS_ANNOTATIONS.contains(&key.as_str()));
+                annotations
+            });
+            let labels = self.metadata.labels.take();
+            name_only(&mut self.metadata);
+            self.metadata.labels = labels;
+            self.metadata.annotations = annotations.filter(|annotations| !annotations.is_empty());
+            self.status = None;
+        }
+    }
+}
+
+/// Forgets what only matters to who gives addresses, and what says the same as its absence.
+fn for_speakers(spec: &mut ServiceSpec) {
+    spec.cluster_ip = None;
+    spec.cluster_ips = None;
+    spec.external_ips = None;
+    spec.ip_families = None;
+    spec.ip_family_policy = None;
+    spec.load_balancer_class = None;
+    spec.load_balancer_ip = None;
+    spec.session_affinity = spec.session_affinity.take().filter(|affinity| affinity != "None");
+    let policy = spec.external_traffic_policy.take();
+    spec.external_traffic_policy = policy.filter(|policy| policy != "Cluster");
+    for port in spec.ports.iter_mut().flatten() {
+        // The EndpointSlices hold the numbers.
+        port.target_port = None;
+        port.node_port = None;
+        port.protocol = port.protocol.take().filter(|protocol| protocol != "TCP");
     }
 }
 
 impl Prune for EndpointSlice {
-    fn prune(&mut self, _: Reader) {
+    fn prune(&mut self, reader: Reader) {
         let service =
             self.metadata.labels.as_mut().and_then(|labels| labels.remove_entry(SERVICE_NAME_LABEL));
         metadata(&mut self.metadata);
@@ -154,6 +197,21 @@ impl Prune for EndpointSlice {
             port.app_protocol = None;
         }
         shrink(&mut self.ports);
+        if reader == Reader::Speaker {
+            self.metadata.uid = None;
+            self.metadata.generation = None;
+            // Each address says its family itself.
+            self.address_type = String::new();
+            for port in self.ports.iter_mut().flatten() {
+                port.name = port.name.take().filter(|name| !name.is_empty());
+                port.protocol = port.protocol.take().filter(|protocol| protocol != "TCP");
+            }
+            for endpoint in &mut self.endpoints {
+                if let Some(conditions) = &mut endpoint.conditions {
+                    conditions.terminating = None;
+                }
+            }
+        }
     }
 }
 
@@ -188,6 +246,17 @@ impl Prune for Namespace {
         self.spec = None;
         self.status = None;
     }
+}
+
+/// Keeps what an object is called, and which form of it this is.
+fn name_only(metadata: &mut ObjectMeta) {
+    *metadata = ObjectMeta {
+        namespace: metadata.namespace.take(),
+        name: metadata.name.take(),
+        resource_version: metadata.resource_version.take(),
+        generation: metadata.generation,
+        ..ObjectMeta::default()
+    };
 }
 
 fn metadata(metadata: &mut ObjectMeta) {

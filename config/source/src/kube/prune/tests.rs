@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
 
-use ferrolb_config::{Object, Objects, Snapshot};
+use std::collections::BTreeMap;
+
+use ferrolb_config::api::Purpose;
+use ferrolb_config::snapshot::{FamilyPolicy, LoadBalancer, TargetPort};
+use ferrolb_config::{Object, ObjectRef, Objects, Snapshot};
 use serde_json::{Value, json};
 
 use crate::kube::decode;
@@ -139,17 +143,93 @@ fn a_speaker_keeps_what_it_decides_from() {
         all.insert(whole(kind, sent));
     }
     let (mut pruned, mut all) = (Snapshot::build(&pruned), Snapshot::build(&all));
+    assert_eq!(pruned.load_balancers.len(), 1);
     for snapshot in [&mut pruned, &mut all] {
         for service in snapshot.load_balancers.values_mut() {
-            // The pods and the address inside the cluster are kube-proxy's business.
-            service.backend_selector.clear();
-            service.cluster_ips.clear();
-            // Whose address it is was judged by the controller.
-            service.status_writer = None;
+            // Which addresses it has and may have was judged by the controller; the pods, the numbers of their ports and
+            // the address inside the cluster are kube-proxy's business.
+            *service = LoadBalancer {
+                uid: None,
+                created: None,
+                families: Vec::new(),
+                family_policy: FamilyPolicy::default(),
+                cluster_ips: Vec::new(),
+                backend_selector: BTreeMap::new(),
+                requested: Vec::new(),
+                pool: None,
+                sharing_key: None,
+                status_addresses: Vec::new(),
+                status_writer: None,
+                external_ips: Vec::new(),
+                refusal: None,
+                ..service.clone()
+            };
+            for port in &mut service.ports {
+                (port.target, port.node_port) = (TargetPort::Number(port.port), None);
+            }
         }
+        for endpoint in snapshot.endpoints.values_mut().flatten() {
+            endpoint.terminating = false;
+        }
+        let is_of_service = |object: &ObjectRef| object.kind == "Service";
+        snapshot.refused.retain(|refusal| !refusal.object.as_ref().is_some_and(is_of_service));
+        snapshot.external_ips.clear();
         snapshot.virtual_ips.clear();
     }
     assert_eq!(pruned, all);
+}
+
+/// What a speaker's form of an object holds, as text.
+fn kept_by_speakers(kind: Kind, sent: &Value) -> String {
+    let kept = match decode::object(kind, &sent.to_string(), Reader::Speaker).unwrap() {
+        Object::Service(object) => serde_json::to_string(&object),
+        Object::EndpointSlice(object) => serde_json::to_string(&object),
+        Object::VirtualIP(object) => serde_json::to_string(&object),
+        other => unreachable!("{other:?}"),
+    };
+    kept.unwrap()
+}
+
+#[test]
+fn of_thousands_of_objects_a_speaker_keeps_names_versions_and_little_else() {
+    let (kind, service) = sent().remove(0);
+    assert_eq!(
+        kept_by_speakers(kind, &service),
+        r#"{"apiVersion":"v1","kind":"Service","metadata":{"generation":3,"labels":{"kubernetes.io/service-name":"web","tier":"gold"},"name":"web","namespace":"shop","resourceVersion":"7"},"spec":{"externalTrafficPolicy":"Local","healthCheckNodePort":31000,"loadBalancerSourceRanges":["198.51.100.0/24"],"ports":[{"name":"http","port":80}],"sessionAffinity":"ClientIP","type":"LoadBalancer"}}"#
+    );
+    let (kind, slice) = sent().remove(1);
+    assert_eq!(
+        kept_by_speakers(kind, &slice),
+        r#"{"apiVersion":"discovery.k8s.io/v1","kind":"EndpointSlice","addressType":"","endpoints":[{"addresses":["10.1.0.1"],"conditions":{"ready":true,"serving":true},"nodeName":"n1"}],"metadata":{"labels":{"kubernetes.io/service-name":"web"},"name":"web-1","namespace":"shop","resourceVersion":"7"},"ports":[{"name":"http","port":8080}]}"#
+    );
+    let (kind, mut virtual_ip) = sent().remove(5);
+    virtual_ip["spec"]["consumers"] = json!([{
+        "kind": "Service", "namespace": "shop", "name": "web", "uid": "u", "backends": "b",
+        "ports": [{"protocol": "TCP", "port": 80}],
+    }]);
+    virtual_ip["spec"]["sharingKey"] = json!("k");
+    virtual_ip["spec"]["group"] = json!("shop/web");
+    virtual_ip["status"] = json!({"observedGeneration": 3, "layer2": [{
+        "segment": "192.0.2.0/24", "interface": "eth0", "node": "n1", "term": 1, "since": "2026-01-02T03:04:05Z",
+        "cause": "nobody had it",
+    }]});
+    assert_eq!(
+        kept_by_speakers(kind, &virtual_ip),
+        r#"{"apiVersion":"ferrolb.io/v1beta1","kind":"VirtualIP","metadata":{"generation":3,"name":"192.0.2.9","resourceVersion":"7"},"spec":{"address":"192.0.2.9","pool":"a","consumers":[{"kind":"Service","namespace":"shop","name":"web"}],"group":"shop/web"},"status":{"observedGeneration":3,"layer2":[{"segment":"192.0.2.0/24","interface":"","node":"n1","term":1,"since":"2026-01-02T03:04:05Z","cause":""}]}}"#
+    );
+}
+
+#[test]
+fn a_speaker_keeps_the_two_wishes_of_a_service_that_concern_it() {
+    let (kind, mut service) = sent().remove(0);
+    service["spec"]["type"] = json!("ClusterIP");
+    service["metadata"]["annotations"]["ferrolb.io/external-ips-from"] = json!("shared");
+    service["metadata"]["annotations"]["ferrolb.io/announce-without-endpoints"] = json!("true");
+    let mut objects = Objects::default();
+    objects.insert(decode::object(kind, &service.to_string(), Reader::Speaker).unwrap());
+    let snapshot = Snapshot::build(&objects);
+    let read = snapshot.load_balancers.values().next().unwrap();
+    assert_eq!((read.purpose, read.announce_without_endpoints), (Purpose::ExternalIP, true));
 }
 
 #[test]
