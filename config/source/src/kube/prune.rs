@@ -140,15 +140,24 @@ impl Prune for Service {
             shrink(&mut spec.load_balancer_source_ranges);
         }
         if reader == Reader::Speaker {
-            let annotations = self.metadata.annotations.take().map(|mut annotations| {
+            self.status = None;
+            let (labels, annotations) = (self.metadata.labels.take(), self.metadata.annotations.take());
+            name_only(&mut self.metadata);
+            let annotations = annotations.map(|mut annotations| {
                 annotations.retain(|key, _| SPEAKERS_ANNOTATIONS.contains(&key.as_str()));
                 annotations
             });
-            let labels = self.metadata.labels.take();
-            name_only(&mut self.metadata);
-            self.metadata.labels = labels;
-            self.metadata.annotations = annotations.filter(|annotations| !annotations.is_empty());
-            self.status = None;
+            let annotations = annotations.filter(|annotations| !annotations.is_empty());
+            let is_external =
+                annotations.iter().flatten().any(|(key, _)| key == annotation::EXTERNAL_IPS_FROM);
+            if is_external
+                || self.spec.as_ref().and_then(|spec| spec.type_.as_deref()) == Some("LoadBalancer")
+            {
+                (self.metadata.labels, self.metadata.annotations) = (labels, annotations);
+            } else {
+                // It asks for no address, as most Services of a cluster.
+                self.spec = None;
+            }
         }
     }
 }

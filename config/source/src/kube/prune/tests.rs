@@ -197,6 +197,12 @@ fn of_thousands_of_objects_a_speaker_keeps_names_versions_and_little_else() {
         kept_by_speakers(kind, &service),
         r#"{"apiVersion":"v1","kind":"Service","metadata":{"generation":3,"labels":{"kubernetes.io/service-name":"web","tier":"gold"},"name":"web","namespace":"shop","resourceVersion":"7"},"spec":{"externalTrafficPolicy":"Local","healthCheckNodePort":31000,"loadBalancerSourceRanges":["198.51.100.0/24"],"ports":[{"name":"http","port":80}],"sessionAffinity":"ClientIP","type":"LoadBalancer"}}"#
     );
+    let (kind, mut without_address) = sent().remove(0);
+    without_address["spec"]["type"] = json!("ClusterIP");
+    assert_eq!(
+        kept_by_speakers(kind, &without_address),
+        r#"{"apiVersion":"v1","kind":"Service","metadata":{"generation":3,"name":"web","namespace":"shop","resourceVersion":"7"}}"#
+    );
     let (kind, slice) = sent().remove(1);
     assert_eq!(
         kept_by_speakers(kind, &slice),
