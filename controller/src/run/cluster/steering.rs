@@ -25,8 +25,8 @@ use crate::apply::Write;
 
 /// The shortest time from the start of one plan to the start of the next.
 const PACE: Duration = Duration::from_millis(20);
-/// Planning takes at most one part in this many of the time.
-const SHARE: u32 = 4;
+/// After a plan at least so many times as long as it took passes without one.
+const SHARE: u32 = 1;
 /// The same while there is more to be written than can be: a newer plan would only add to it.
 const SHARE_UNDER_LOAD: u32 = 12;
 
