@@ -46,9 +46,9 @@ use crate::status::{self, About, Desk, Happened, Known, Sources};
 const DRAIN_AT_MOST: Duration = Duration::from_secs(3);
 /// How long the last words may take.
 const LEAVE_AT_MOST: Duration = Duration::from_secs(1);
-/// The shortest time between two decisions. It is longer where they take long …
+/// The shortest time between two decisions. The first change after a while waits for nothing.
 const PACE: Duration = Duration::from_millis(20);
-/// … since they get at most one part in this many of a processor. The first change after a while waits for nothing.
+/// Decisions that take long are made more seldom: they get at most one part in this many of a processor.
 const SHARE: u32 = 10;
 
 /// Carries addresses on this node until `shutdown` becomes true, then hands everything over and returns.

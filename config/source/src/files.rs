@@ -103,7 +103,7 @@ impl Files {
         if let Some(last_good) = &self.last_good
             && (!self.opened || self.entries.len() < before)
         {
-            last_good.retain(&self.entries.keys().cloned().collect());
+            last_good.retain(self.entries.keys());
         }
         self.opened = true;
         look
@@ -181,10 +181,7 @@ impl Entry {
         let stamp = match Stamp::of(path) {
             Ok(stamp) => stamp,
             Err(_) if vanished(path) => return look.again(TICK),
-            Err(error) => {
-                self.recall(path, last_good.as_deref());
-                return self.keep(unreadable(path, &error.to_string()), look);
-            }
+            Err(error) => return self.keep(path, &error.to_string(), last_good.as_deref(), look),
         };
         if self.stamp != Some(stamp) || self.missing {
             (self.stamp, self.since, self.missing, self.settled) = (Some(stamp), now, false, false);
@@ -203,12 +200,11 @@ impl Entry {
             }
             Err(_) if vanished(path) => return look.again(TICK),
             Err(problem) => {
-                self.recall(path, last_good.as_deref());
                 self.settled = true;
-                return self.keep(unreadable(path, &problem), look);
+                return self.keep(path, &problem, last_good.as_deref(), look);
             }
         };
-        let is_good = manifest.refused.iter().all(|refusal| refusal.severity != Severity::Error);
+        let is_good = errors(&manifest).next().is_none();
         if !is_good {
             self.recall(path, last_good.as_deref());
         }
@@ -246,8 +242,9 @@ impl Entry {
     }
 
     /// Keeps what is in force, with the reason why nothing newer is.
-    fn keep(&mut self, refusal: Refusal, look: &mut Look) {
-        let refused = vec![refusal];
+    fn keep(&mut self, path: &Path, problem: &str, last_good: Option<&LastGood>, look: &mut Look) {
+        self.recall(path, last_good);
+        let refused = vec![unreadable(path, problem)];
         if self.held.refused != refused {
             self.held.refused = refused;
             look.changed = true;
@@ -278,9 +275,9 @@ impl Held {
     /// What is in force after `manifest` was read: its objects, and of those before the ones that it may still hold
     /// in a document that cannot be read.
     fn next(before: &Self, manifest: Manifest) -> Self {
-        let errors = || manifest.refused.iter().filter(|refusal| refusal.severity == Severity::Error);
-        let anything_unread = errors().any(|refusal| refusal.object.is_none());
-        let unread: BTreeSet<&ObjectRef> = errors().filter_map(|refusal| refusal.object.as_ref()).collect();
+        let anything_unread = errors(&manifest).any(|refusal| refusal.object.is_none());
+        let unread: BTreeSet<&ObjectRef> =
+            errors(&manifest).filter_map(|refusal| refusal.object.as_ref()).collect();
         let mut objects: Vec<(Object, Location)> =
             manifest.documents.iter().map(|doc| (doc.object.clone(), doc.location())).collect();
         let read: BTreeSet<ObjectRef> = objects.iter().map(|(object, _)| object.reference()).collect();
@@ -298,6 +295,11 @@ impl Held {
         let mine: BTreeSet<ObjectRef> = self.objects.iter().map(|(object, _)| object.reference()).collect();
         before.objects.iter().any(|(object, _)| !mine.contains(&object.reference()))
     }
+}
+
+/// What of a manifest cannot be used.
+fn errors(manifest: &Manifest) -> impl Iterator<Item = &Refusal> {
+    manifest.refused.iter().filter(|refusal| refusal.severity == Severity::Error)
 }
 
 fn read(path: &Path, size: u64) -> Result<String, String> {

@@ -57,8 +57,8 @@ impl LastGood {
     }
 
     /// Forgets the manifests that are not among `present`.
-    pub(super) fn retain(&self, present: &BTreeSet<PathBuf>) {
-        let names: BTreeSet<&OsStr> = present.iter().filter_map(|path| path.file_name()).collect();
+    pub(super) fn retain<'a>(&self, present: impl Iterator<Item = &'a PathBuf>) {
+        let names: BTreeSet<&OsStr> = present.filter_map(|path| path.file_name()).collect();
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
             if !names.contains(entry.file_name().as_os_str())
                 && let Err(error) = fs::remove_file(entry.path())
