@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
 
-//! A real API server, shared by the scenarios one after the other, and the controller on it.
+//! A real API server, shared by the scenarios one after the other, and controllers for it.
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -18,16 +18,17 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config, ResourceExt};
 use serde_json::{Value, json};
-use tokio::sync::{Mutex, MutexGuard, watch};
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::sync::{Mutex, MutexGuard};
+use tokio::task::spawn_blocking;
 
-/// The cluster with a controller, for one scenario at a time.
+use crate::running::Running;
+
+/// The cluster, for one scenario at a time.
 pub struct Cluster {
     client: Client,
     /// With the rights that are installed for a controller, as a policy lets nobody else change records.
     kubeconfig: PathBuf,
     source: Source,
-    controller: Option<(watch::Sender<bool>, JoinHandle<anyhow::Result<()>>)>,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -47,9 +48,8 @@ impl Cluster {
         let config = Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.unwrap();
         let client = Client::try_from(config).unwrap();
         let source = Source::connect(options(&admin)).await.unwrap();
-        let mut cluster = Self { client, kubeconfig, source, controller: None, _turn: turn };
+        let cluster = Self { client, kubeconfig, source, _turn: turn };
         cluster.empty().await;
-        cluster.start();
         cluster
     }
 
@@ -75,30 +75,14 @@ impl Cluster {
         leases.delete_collection(&DeleteParams::default(), &all).await.unwrap();
     }
 
-    fn start(&mut self) {
-        let (stop, stopped) = watch::channel(false);
+    pub fn controller(&self) -> Running {
         let options = ClusterOptions {
             kube: options(&self.kubeconfig),
             identity: "scenario".to_owned(),
             scope: Scope::default(),
             metrics_address: None,
         };
-        self.controller = Some((stop, tokio::spawn(in_cluster(options, stopped))));
-    }
-
-    async fn stop(&mut self) {
-        let (stop, task) = self.controller.take().expect("one runs");
-        stop.send_replace(true);
-        task.await.unwrap().unwrap();
-    }
-
-    pub async fn restart(&mut self) {
-        self.stop().await;
-        self.start();
-    }
-
-    pub async fn close(mut self) {
-        self.stop().await;
+        Running::start(|stopped| in_cluster(options, stopped))
     }
 
     pub async fn apply(&self, object: &Value) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
 
-//! A folder of manifests, one object a file, and the controller on it.
+//! A folder of manifests, one object a file, and controllers for it.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,27 +10,19 @@ use ferrolb_config::Objects;
 use ferrolb_source::Directory;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
-/// A folder with a controller.
+use crate::running::Running;
+
+/// A folder that a controller can run on.
 pub struct Folder {
     folder: TempDir,
-    controller: Option<Controller>,
-}
-
-struct Controller {
-    stop: watch::Sender<bool>,
-    task: JoinHandle<anyhow::Result<()>>,
 }
 
 impl Folder {
     pub fn open() -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("source")).unwrap();
-        let mut folder = Self { folder, controller: None };
-        folder.start();
-        folder
+        Self { folder }
     }
 
     fn source(&self) -> PathBuf {
@@ -41,25 +33,8 @@ impl Folder {
         self.folder.path().join("state")
     }
 
-    fn start(&mut self) {
-        let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(ferrolb_controller::run(self.source(), self.state(), stopped));
-        self.controller = Some(Controller { stop, task });
-    }
-
-    async fn stop(&mut self) {
-        let Controller { stop, task } = self.controller.take().expect("one runs");
-        stop.send_replace(true);
-        task.await.unwrap().unwrap();
-    }
-
-    pub async fn restart(&mut self) {
-        self.stop().await;
-        self.start();
-    }
-
-    pub async fn close(mut self) {
-        self.stop().await;
+    pub fn controller(&self) -> Running {
+        Running::start(|stopped| ferrolb_controller::run(self.source(), self.state(), stopped))
     }
 
     fn file(&self, kind: &str, namespace: &str, name: &str) -> PathBuf {

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::cluster::Cluster;
 use crate::folder::Folder;
+use crate::running::Running;
 
 /// How long anything may take on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -22,6 +23,7 @@ const STEP: Duration = Duration::from_millis(30);
 
 /// A source with a controller on it.
 pub struct Ground {
+    controller: Running,
     source: Source,
     /// Every Service as the user last wrote it.
     services: BTreeMap<String, Value>,
@@ -45,25 +47,30 @@ impl From<Cluster> for Source {
     }
 }
 
+impl Source {
+    fn controller(&self) -> Running {
+        match self {
+            Self::Folder(folder) => folder.controller(),
+            Self::Cluster(cluster) => cluster.controller(),
+        }
+    }
+}
+
 impl Ground {
     pub fn of(source: impl Into<Source>) -> Self {
-        Self { source: source.into(), services: BTreeMap::new() }
+        let source = source.into();
+        Self { controller: source.controller(), source, services: BTreeMap::new() }
     }
 
     /// Ends the controller in good order.
-    pub async fn close(self) {
-        match self.source {
-            Source::Folder(folder) => folder.close().await,
-            Source::Cluster(cluster) => cluster.close().await,
-        }
+    pub async fn close(mut self) {
+        self.controller.stop().await;
     }
 
     /// Ends the controller and starts another one.
     pub async fn restart(&mut self) {
-        match &mut self.source {
-            Source::Folder(folder) => folder.restart().await,
-            Source::Cluster(cluster) => cluster.restart().await,
-        }
+        self.controller.stop().await;
+        self.controller = self.source.controller();
     }
 
     /// Creates the pool, or replaces its spec: these ranges, and `more`.

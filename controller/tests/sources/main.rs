@@ -11,6 +11,7 @@ mod cluster;
 mod configuration;
 mod folder;
 mod ground;
+mod running;
 
 /// Makes two tests of each scenario.
 macro_rules! over_both_sources {

@@ -105,11 +105,7 @@ fn row(binary: &Path, count: usize, arguments: &BurstArguments) -> Result<Row> {
         quiet(cluster).await?;
         let seconds = bare::run(cluster, count).await?.as_secs_f64();
         quiet(cluster).await?;
-        let mut singles = Vec::new();
-        for number in 0..SINGLES {
-            singles.push(milliseconds(bare::one_more(cluster, count + 1 + number).await?));
-            tokio::time::sleep(APART).await;
-        }
+        let singles = singles(async |number| bare::one_more(cluster, count + 1 + number).await).await?;
         Ok(Bare { seconds, single_p50: median(&singles).unwrap_or_default() })
     })?;
     println!("  bare client: {:.2} s", bare.seconds);
@@ -146,12 +142,7 @@ async fn figures(cluster: &mut Cluster, count: usize, rest: Duration) -> Result<
     let speakers = since.count(|request| request.writes() && request.resource == "speakers");
     let writes = since.count(is_of_interest);
 
-    let mut singles = Vec::new();
-    for number in 0..SINGLES {
-        singles.push(milliseconds(cluster.one_more(&format!("single-{number}")).await?));
-        tokio::time::sleep(APART).await;
-    }
-    singles.sort_by(f64::total_cmp);
+    let singles = singles(async |number| cluster.one_more(&format!("single-{number}")).await).await?;
 
     quiet(cluster).await?;
     let before = cluster.requests()?;
@@ -186,6 +177,17 @@ async fn figures(cluster: &mut Cluster, count: usize, rest: Duration) -> Result<
         controller_mebibytes: works.mebibytes,
         speaker_mebibytes: cluster.speakers_use()?.mebibytes,
     })
+}
+
+/// Creates Services one by one; the milliseconds of each, in ascending order.
+async fn singles(one_more: impl AsyncFn(usize) -> Result<Duration>) -> Result<Vec<f64>> {
+    let mut singles = Vec::with_capacity(SINGLES);
+    for number in 0..SINGLES {
+        singles.push(milliseconds(one_more(number).await?));
+        tokio::time::sleep(APART).await;
+    }
+    singles.sort_by(f64::total_cmp);
+    Ok(singles)
 }
 
 /// Writes of Services, records and pools. The API server itself writes leases and, for each Service, its cluster address;

@@ -68,6 +68,14 @@ impl Installation {
     /// One of them does not start.
     pub fn launch(&mut self) -> Result<()> {
         self.start_controller("controller")?;
+        self.start_speakers()
+    }
+
+    /// Starts the speaker of every node.
+    ///
+    /// # Errors
+    /// One of them cannot be started.
+    pub fn start_speakers(&mut self) -> Result<()> {
         let names: Vec<String> = self.lab().nodes.iter().map(|node| node.name.clone()).collect();
         names.iter().try_for_each(|name| self.start_speaker(name))
     }
@@ -115,6 +123,11 @@ impl Installation {
     /// It does not run.
     pub fn speaker(&mut self, node: &str) -> Result<&mut Process> {
         self.speakers.get_mut(node).with_context(|| format!("no speaker runs on {node}"))
+    }
+
+    /// The processes of all speakers.
+    pub fn speakers(&mut self) -> impl Iterator<Item = &mut Process> {
+        self.speakers.values_mut()
     }
 
     /// The process of the controller called `name`.

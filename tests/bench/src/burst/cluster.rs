@@ -31,12 +31,8 @@ const CREATORS: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(300);
 /// How long a controller may take to end.
 const FAREWELL: Duration = Duration::from_secs(10);
-const POOL: &str = "\
-apiVersion: ferrolb.io/v1beta1
-kind: AddressPool
-metadata: {name: all}
-spec: {addresses: [10.100.0.0/16]}
-";
+/// What Services get their addresses from.
+pub(super) const ADDRESSES: &str = "10.100.0.0/16";
 
 /// Whose speakers run, and whose controller will.
 #[derive(Clone, Copy)]
@@ -71,10 +67,12 @@ impl Cluster {
         let metallb = match side {
             Side::FerroLB => {
                 install(installation.kubectl())?;
-                installation.kubectl().apply(POOL)?;
-                for node in 1..=NODES {
-                    installation.start_speaker(&format!("n{node}"))?;
-                }
+                let pool = json!({
+                    "apiVersion": "ferrolb.io/v1beta1", "kind": "AddressPool",
+                    "metadata": {"name": "all"}, "spec": {"addresses": [ADDRESSES]},
+                });
+                installation.kubectl().apply(&pool.to_string())?;
+                installation.start_speakers()?;
                 None
             }
             Side::MetalLB(folder) => Some(MetalLB::install(installation.cluster(), folder)?),
@@ -120,17 +118,11 @@ impl Cluster {
 
     /// The same of the speakers: the most that one has.
     pub(super) fn speakers_use(&mut self) -> Result<Use> {
-        let mut used = Use::default();
-        if let Some(metallb) = &mut self.metallb {
-            for process in metallb.speakers() {
-                used = used.max(Use::of(process)?);
-            }
-            return Ok(used);
-        }
-        for node in 1..=NODES {
-            used = used.max(Use::of(self.installation.speaker(&format!("n{node}"))?)?);
-        }
-        Ok(used)
+        let speakers: Vec<&mut Process> = match &mut self.metallb {
+            Some(metallb) => metallb.speakers().collect(),
+            None => self.installation.speakers().collect(),
+        };
+        speakers.into_iter().try_fold(Use::default(), |most, speaker| Ok(most.max(Use::of(speaker)?)))
     }
 
     /// Requests counted at the API server.

@@ -12,9 +12,11 @@ use ferrolb_control_plane::{Account, Cluster, METALLB_NAMESPACE as NAMESPACE};
 use ferrolb_lab::{Node, Process};
 use serde_json::json;
 
-/// The speakers find each other by this label.
-const LABEL: (&str, &str) = ("component", "speaker");
-/// The controller's Pod.
+use super::cluster::ADDRESSES;
+
+/// What Pods are, by the label `component`; the speakers find each other by it.
+const SPEAKER: &str = "speaker";
+/// The same of the controller, and its Pod.
 const CONTROLLER: &str = "controller";
 
 /// A MetalLB: running speakers, and a controller for as long as it is wanted.
@@ -36,12 +38,11 @@ impl MetalLB {
         // Both programs look for the Pod that they are.
         let nodes = &cluster.lab().nodes;
         let first = nodes.first().context("a cluster has nodes")?;
-        let places = nodes.iter().map(|node| (pod(node), node)).chain([(CONTROLLER.to_owned(), first)]);
-        for (name, node) in places {
-            let (key, value) = if name == CONTROLLER { ("component", CONTROLLER) } else { LABEL };
+        let speakers = nodes.iter().map(|node| (pod(node), SPEAKER, node));
+        for (name, component, node) in speakers.chain([(CONTROLLER.to_owned(), CONTROLLER, first)]) {
             let object = json!({
                 "apiVersion": "v1", "kind": "Pod",
-                "metadata": {"name": name, "namespace": NAMESPACE, "labels": {key: value}},
+                "metadata": {"name": name, "namespace": NAMESPACE, "labels": {"component": component}},
                 "spec": {"nodeName": node.name, "containers": [{"name": "all", "image": "metallb"}]},
             });
             kubectl.create(&object.to_string())?;
@@ -62,7 +63,7 @@ impl MetalLB {
             ])?;
         }
         for (kind, spec) in
-            [("IPAddressPool", json!({"addresses": ["10.100.0.0/16"]})), ("L2Advertisement", json!({}))]
+            [("IPAddressPool", json!({"addresses": [ADDRESSES]})), ("L2Advertisement", json!({}))]
         {
             let object = json!({
                 "apiVersion": "metallb.io/v1beta1", "kind": kind,
@@ -74,11 +75,11 @@ impl MetalLB {
         fs::create_dir_all(&secret)?;
         fs::write(secret.join("secretkey"), "0123456789abcdef0123456789abcdef")?;
         let start = |node: &Node| {
-            let mut command = program(cluster, folder, "speaker", &pod(node))?;
+            let mut command = program(cluster, folder, SPEAKER, &pod(node))?;
             command
                 .env("METALLB_NODE_NAME", &node.name)
                 .env("METALLB_ML_BIND_ADDR", node.place().ipv4().to_string())
-                .env("METALLB_ML_LABELS", format!("{}={}", LABEL.0, LABEL.1))
+                .env("METALLB_ML_LABELS", format!("component={SPEAKER}"))
                 .env("METALLB_ML_SECRET_KEY_PATH", &secret);
             cluster.lab().start(&pod(node), Some(&node.namespace), command)
         };
@@ -88,7 +89,7 @@ impl MetalLB {
 
     /// Starts the program `controller` beside the API server.
     pub(super) fn start_controller(&mut self, cluster: &Cluster) -> Result<()> {
-        let mut command = program(cluster, &self.folder, "controller", CONTROLLER)?;
+        let mut command = program(cluster, &self.folder, CONTROLLER, CONTROLLER)?;
         command.arg("--webhook-mode=disabled");
         self.controller =
             Some(cluster.lab().start("metallb-controller", cluster.plane().namespace(), command)?);
@@ -108,7 +109,7 @@ impl MetalLB {
 
 /// The Pod of the speaker on `node`.
 fn pod(node: &Node) -> String {
-    format!("speaker-{}", node.name)
+    format!("{SPEAKER}-{}", node.name)
 }
 
 fn program(cluster: &Cluster, folder: &Path, name: &str, pod: &str) -> Result<Command> {
