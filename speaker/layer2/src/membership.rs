@@ -12,7 +12,7 @@ use std::{
 use crate::{
     agenda::Agenda,
     hello::{Echo, Hello, MAX_ECHOES, UpTo},
-    identity::{MacAddr, NodeId},
+    identity::{Incarnation, MacAddr, NodeId},
     peer::{Absence, Judgement, Life, Peer, Reception},
     rank::Candidate,
     rule::{self, Rule},
@@ -117,22 +117,29 @@ impl Membership {
         }
     }
 
-    /// Our echoes: who waits to be believed first, then whoever was not echoed for longest.
+    /// Our echoes: some of the strangers, then whoever returns after an absence, then whoever was not echoed for longest. A
+    /// stranger, perhaps a recording, never keeps us from echoing the process that is believed.
     pub(crate) fn echoes(&mut self, now: Instant) -> UpTo<MAX_ECHOES, Echo> {
         let window = self.timing.dead;
-        let mut fresh: Vec<(&NodeId, &mut Peer)> = self
-            .peers
-            .iter_mut()
-            .filter(|(_, peer)| {
-                peer.to_echo().is_some_and(|(_, _, heard)| now.saturating_duration_since(heard) <= window)
-            })
-            .collect();
-        fresh.sort_by_key(|(_, peer)| (!peer.has_stranger(), peer.echoed));
-        UpTo::first_of(fresh.into_iter().take(usize::from(MAX_ECHOES)).filter_map(|(node, peer)| {
-            peer.echoed = Some(now);
-            let (incarnation, seq, heard) = peer.to_echo()?;
-            Some(Echo { node: *node, incarnation, seq, age: now.saturating_duration_since(heard) })
-        }))
+        let echo = |(node, (incarnation, seq, heard)): (&NodeId, (Incarnation, u64, Instant))| {
+            let age = now.saturating_duration_since(heard);
+            (age <= window).then_some(Echo { node: *node, incarnation, seq, age })
+        };
+        let waiting = self.peers.iter().filter_map(|(node, peer)| echo((node, peer.stranger_to_echo()?)));
+        let mut echoes: Vec<Echo> = waiting.take(usize::from(MAX_ECHOES) / 2).collect();
+        let mut believed: Vec<_> = self.peers.iter_mut().collect();
+        // Who was absent is believed again once it hears its echo.
+        believed.sort_by_key(|(_, peer)| (peer.alive().is_some(), peer.echoed));
+        for (node, peer) in believed {
+            if echoes.len() >= usize::from(MAX_ECHOES) {
+                break;
+            }
+            if let Some(entry) = peer.to_echo().and_then(|heard| echo((node, heard))) {
+                peer.echoed = Some(now);
+                echoes.push(entry);
+            }
+        }
+        UpTo::first_of(echoes)
     }
 
     /// Puts the peer first in the next echoes.
@@ -154,6 +161,12 @@ impl Membership {
     /// Whether no peer is known, neither up nor down.
     pub(crate) fn is_empty(&self) -> bool {
         self.peers.is_empty()
+    }
+
+    /// How many peers that are silent now fell silent at that time, or since.
+    pub(crate) fn fell_silent_since(&self, then: Instant, timing: &Timing) -> usize {
+        let about = then.checked_sub(timing.dead).unwrap_or(then);
+        self.peers.values().filter_map(Peer::silent_since).filter(|at| *at >= about).count()
     }
 
     /// Every peer that is up.

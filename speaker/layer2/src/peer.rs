@@ -133,15 +133,24 @@ impl Peer {
         self.life.as_ref().filter(|life| life.is_up())
     }
 
-    /// The process to echo: a stranger before the believed one, since it waits to be believed.
-    pub(crate) fn to_echo(&self) -> Option<(Incarnation, u64, Instant)> {
-        let stranger = self.stranger.as_ref().map(|s| (s.incarnation, s.seq, s.heard));
-        stranger.or_else(|| self.life.as_ref().map(|l| (l.incarnation, l.seq, l.heard)))
+    /// Since when it has been down because nothing was heard of it.
+    pub(crate) fn silent_since(&self) -> Option<Instant> {
+        match self.life.as_ref()?.pulse {
+            Pulse::Down { since, absence: Absence::Silent } => Some(since),
+            Pulse::Down { absence: Absence::Deaf | Absence::Left, .. }
+            | Pulse::Alive
+            | Pulse::Suspect { .. } => None,
+        }
     }
 
-    /// Whether somebody waits to be believed.
-    pub(crate) fn has_stranger(&self) -> bool {
-        self.stranger.is_some() || self.life.as_ref().is_some_and(|life| !life.is_up())
+    /// The believed process, up or down, and what was heard of it last.
+    pub(crate) fn to_echo(&self) -> Option<(Incarnation, u64, Instant)> {
+        self.life.as_ref().map(|life| (life.incarnation, life.seq, life.heard))
+    }
+
+    /// The process that waits to be believed, and what was heard of it last.
+    pub(crate) fn stranger_to_echo(&self) -> Option<(Incarnation, u64, Instant)> {
+        self.stranger.as_ref().map(|stranger| (stranger.incarnation, stranger.seq, stranger.heard))
     }
 
     /// Whether a process that was heard just now waits to be believed.

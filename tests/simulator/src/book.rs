@@ -105,8 +105,6 @@ pub struct Book {
     agreed_at: Option<Instant>,
     /// When a client first asked for something: before, a lonely node has no proof that others hear it.
     client_spoke: Option<Instant>,
-    /// When an attacker last sent something.
-    attacked: Option<Instant>,
     episode: Episode,
 }
 
@@ -150,7 +148,6 @@ impl Book {
             longest_overlap: Duration::ZERO,
             agreed_at: None,
             client_spoke: None,
-            attacked: None,
             episode: Episode::default(),
         }
     }
@@ -200,9 +197,6 @@ impl Book {
         let calm = is_calm(scene) && self.episode.since.is_none_or(|at| scene.since(at) >= SETTLED);
         let by_chance = matches!(fault, Fault::Lose(_) | Fault::Muffle(_) | Fault::Lag(_));
         let served_by = self.must_be_served_by(fault, calm, scene);
-        if matches!(fault, Fault::Replay | Fault::Forge) {
-            self.attacked = Some(scene.now);
-        }
         // What an attacker sends, and what a node knows already, must change nothing.
         let harmless = matches!(fault, Fault::Replay | Fault::Forge | Fault::Rekey(_) | Fault::Configure(_));
         if !harmless {

@@ -18,7 +18,7 @@
 //! | S3 | nobody answers or announces what it does not own, nor claims or announces once it can know that it is cut off |
 //! | S4 | no old request is answered, nothing within two intervals after a stall that peers may have noticed |
 //! | S5, S21 | nobody is called silent who can be heard, nor loses a group while it is well; a death is mended in time |
-//! | S9 | who yields, yields to no lower claim |
+//! | S6, S9 | the cause that a claim names is true; who yields, yields to no lower claim |
 //! | S7, S11 | one change of a world at rest moves no group twice over, a well owner's not at all |
 //! | S8 | who moves a group lets go after the successor has it |
 //! | S17 | damaged hellos change nothing, recordings revive nobody |
@@ -26,15 +26,13 @@
 //!
 //! By construction: S12 (an engine sees no wall clock), S13 (nothing of Kubernetes changes in a play but readiness).
 //! Tested elsewhere: S16 (the announcer's own tests). Not checked, because nothing in the engine promises it yet: S14 (load
-//! bound), S6 (that the cause of a claim is true: a node that was deaf may take a group, in the moment in which it hears one
-//! peer again, from owners whose hellos are under way), S18 (identity clashes are reported, not resolved), S19 (first use; defence is tested in the engine). Not the
+//! bound), S18 (identity clashes are reported, not resolved), S19 (first use; defence is tested in the engine). Not the
 //! engine's: S15 (gates come in as readiness), S20 (bound mode), S22 (surge).
 //!
 //! Hellos of most plays are signed by a checksum instead of HMAC-SHA-256, which would take half of the time: as good against
 //! damage by chance, and forgery proper is what the key ring's own tests are for. One play in 64 uses the real thing.
 //!
-//! Known and not resisted: a recorded hello of an old process of a node makes its peers echo that process for a second, in
-//! which nobody vouches for the live one. And an attacker who forwards fresh hellos both ways between two segments of a cluster makes one
+//! Known and not resisted: an attacker who forwards fresh hellos both ways between two segments of a cluster makes one
 //! segment of them, on which each node then speaks with two processes.
 
 mod book;

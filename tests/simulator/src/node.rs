@@ -11,8 +11,8 @@ use std::{
 };
 
 use ferrolb_layer2::{
-    GroupId, GroupIntent, Heard, Incarnation, Input, LinkState, MacAddr, NodeId, Output, Segment,
-    SegmentConfig, Timing, frame,
+    Cause, Event, GroupId, GroupIntent, Heard, Incarnation, Input, LinkState, MacAddr, NodeId, Output,
+    Segment, SegmentConfig, Timing, frame,
 };
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
@@ -98,6 +98,8 @@ pub(crate) struct Step {
     pub(crate) prompted_at: Option<Instant>,
     /// It was given a damaged hello, and something changed.
     pub(crate) fooled: bool,
+    /// What it claimed for the silence of a node that it believes to be up.
+    pub(crate) blames: Vec<(GroupId, NodeId)>,
     pub(crate) outputs: Vec<Output>,
 }
 
@@ -253,8 +255,17 @@ impl Node {
 impl Speaker {
     fn step(&mut self, now: Instant, input: Input<'_>) -> Step {
         self.segment.handle(now, input);
-        let outputs = std::iter::from_fn(|| self.segment.poll_output()).collect();
-        Step { prompted_at: None, fooled: false, outputs }
+        let outputs: Vec<Output> = std::iter::from_fn(|| self.segment.poll_output()).collect();
+        let blamed = |output: &Output| match output {
+            Output::Event(Event::Claimed { group, cause: Cause::Silence(node), .. }) => Some((*group, *node)),
+            _ => None,
+        };
+        let mut blames: Vec<(GroupId, NodeId)> = outputs.iter().filter_map(blamed).collect();
+        if !blames.is_empty() {
+            let peers = self.segment.view(now).peers;
+            blames.retain(|(_, silent)| peers.iter().any(|peer| peer.node == *silent));
+        }
+        Step { prompted_at: None, fooled: false, blames, outputs }
     }
 
     /// A step that must change nothing but counters.

@@ -354,6 +354,8 @@ impl World {
             if step.fooled {
                 return Err(Violation(format!("S17: a damaged hello changed what node {number} believes")));
             }
+            let scene = Scene { now: self.now, nodes: &self.nodes, network: &self.network };
+            self.book.check_causes(number, &step, scene)?;
             for output in step.outputs {
                 self.put_out(number, output, step.prompted_at)?;
             }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
 
-//! Random worlds with random faults. A seed that fails prints what happened.
+//! Random worlds with random faults. A seed that fails prints what happened, and belongs into `regressions/`.
 //!
 //! `FERROLB_SEED=n cargo test -p ferrolb-simulator --test seeds` repeats one seed with every event on standard error;
 //! `FERROLB_SEEDS=n` plays as many seeds instead of the usual number; `make soak` plays fresh ones in a release build.

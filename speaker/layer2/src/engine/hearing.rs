@@ -69,8 +69,9 @@ impl Segment {
         self.news.courtesy(now);
         // Its answer tells its MAC, by which it is told from strangers.
         self.probe(source, now);
-        self.believe(hello, echoed, received, now);
+        // What it claimed before counts again before its echo lets us claim.
         self.decide(now, |e, s| e.peer_up(node, s));
+        self.believe(hello, echoed, received, now);
         if matches!(before, Return::Healed | Return::Reborn) {
             // Clients in the other half of a segment that was split may have been led elsewhere, and an owner there that
             // heard of us first says no more what it had claimed.

@@ -6,7 +6,7 @@
 use ferrolb_layer2::{Cause, GroupId, NodeId, Term};
 
 use super::{Book, RACE, SOUND, Scene, Violation};
-use crate::node::{Health, SCHEDULING};
+use crate::node::{Health, SCHEDULING, Step};
 
 impl Book {
     /// S5, S7, S21: nobody claims from an owner who is well.
@@ -29,6 +29,18 @@ impl Book {
                 return Err(Violation(format!(
                     "S5: node {node} took {group:?} ({cause}) from {owner}, {text}"
                 )));
+            }
+        }
+        Ok(())
+    }
+
+    /// S6: nobody claims for the silence of an owner that it believes to be up.
+    pub(crate) fn check_causes(&self, node: usize, step: &Step, scene: Scene<'_>) -> Result<(), Violation> {
+        for (group, silent) in &step.blames {
+            let owner = scene.nodes.iter().position(|other| other.id == *silent);
+            if owner.is_some_and(|owner| self.owners(*group).contains(&owner)) {
+                let text = format!("for the silence of {owner:?}, which it hears");
+                return Err(Violation(format!("S6: node {node} claims {group:?} {text}")));
             }
         }
         Ok(())

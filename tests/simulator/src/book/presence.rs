@@ -68,11 +68,10 @@ impl Book {
         };
         let rested = scene.nodes.get(node).is_some_and(|n| scene.since(n.changed) >= SOUND);
         // Where multicast gets lost, whoever was away is asked in vain until it is believed again.
-        // For a second after a recording of an old process, peers echo that one, and do not vouch for the live one.
-        let attacked = self.attacked.is_some_and(|at| scene.since(at) < SOUND);
         let filtered = network.multicast_loss() > 0.0;
-        (joined(node, silent) && (rested || !filtered))
-            || (rested && !filtered && !attacked && (0..scene.nodes.len()).any(relays))
+        let before = |n: usize| scene.is_well_for(n, network.unchanged_for(now));
+        (joined(node, silent) && (!filtered || (before(node) && before(silent))))
+            || (rested && !filtered && (0..scene.nodes.len()).any(relays))
     }
 
     /// S17: nobody takes for alive who is long dead, whatever recordings of it are heard.
