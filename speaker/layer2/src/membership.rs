@@ -26,6 +26,8 @@ pub(crate) struct Membership {
     by_source: BTreeMap<IpAddr, NodeId>,
     looks: Agenda<NodeId>,
     timing: Timing,
+    /// Until when we stood still the last time, and for how long.
+    stood_still: Option<(Instant, Duration)>,
 }
 
 /// Something that the clock says about a peer.
@@ -43,7 +45,8 @@ pub(crate) enum Verdict {
 
 impl Membership {
     pub(crate) fn new(timing: Timing) -> Self {
-        Self { peers: BTreeMap::new(), by_source: BTreeMap::new(), looks: Agenda::new(), timing }
+        let (peers, by_source) = (BTreeMap::new(), BTreeMap::new());
+        Self { peers, by_source, looks: Agenda::new(), timing, stood_still: None }
     }
 
     /// Takes in a hello that arrived at `received`; `echoes_us` if it echoes a recent one of ours.
@@ -57,6 +60,12 @@ impl Membership {
         let peer = self.peers.entry(hello.node).or_insert_with(Peer::new);
         let before = peer.source();
         let reception = peer.hear(hello, source, received, echoes_us, &self.timing);
+        // Its hello lay in our buffer meanwhile, and those that followed did not fit in.
+        if let (Some((until, late)), Reception::Up(_)) = (self.stood_still, reception)
+            && received < until
+        {
+            peer.forgive(late, until);
+        }
         let after = peer.source();
         if before != after {
             before.and_then(|address| self.by_source.remove(&address));
@@ -101,6 +110,7 @@ impl Membership {
     /// We stood still for `late`: peers could not have been heard meanwhile.
     pub(crate) fn forgive(&mut self, late: Duration, now: Instant) {
         self.peers.values_mut().for_each(|peer| peer.forgive(late, now));
+        self.stood_still = Some((now, late));
     }
 
     /// Takes one peer for dead; whether it was up.

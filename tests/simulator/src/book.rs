@@ -84,6 +84,8 @@ pub struct Book {
     contested: BTreeSet<GroupId>,
     /// Highest term that a process claimed, per node.
     terms: BTreeMap<(usize, GroupId), Term>,
+    /// Highest term that any process of a node ever claimed.
+    ever: BTreeMap<(usize, GroupId), Term>,
     /// Since when several nodes answer.
     overlaps: BTreeMap<GroupId, Instant>,
     /// When a node last received a hello of another, by receiver and sender.
@@ -135,6 +137,7 @@ impl Book {
             owners: BTreeMap::new(),
             contested: BTreeSet::new(),
             terms: BTreeMap::new(),
+            ever: BTreeMap::new(),
             overlaps: BTreeMap::new(),
             heard: vec![None; nodes * nodes],
             nodes,

@@ -4,7 +4,8 @@
 //! Random worlds with random faults. A seed that fails prints what happened, and belongs into `regressions/`.
 //!
 //! `FERROLB_SEED=n cargo test -p ferrolb-simulator --test seeds` repeats one seed with every event on standard error;
-//! `FERROLB_SEEDS=n` plays as many seeds instead of the usual number; `make soak` plays fresh ones in a release build.
+//! `FERROLB_SEEDS=n` plays as many seeds instead of the usual number, `FERROLB_FROM=n` others than the first; `make soak`
+//! plays fresh ones in a release build.
 
 #![cfg(test)]
 
@@ -27,10 +28,11 @@ fn every_rule_holds_in_random_worlds() {
         return println!("{played:?}");
     }
     let seeds = number("FERROLB_SEEDS").unwrap_or(SEEDS);
-    let next = AtomicU64::new(0);
+    let from = number("FERROLB_FROM").unwrap_or(0);
+    let next = AtomicU64::new(from);
     let workers = thread::available_parallelism().map_or(1, usize::from);
     let results: Vec<(Vec<Played>, Vec<Failure>)> = thread::scope(|scope| {
-        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(|| work(&next, seeds))).collect();
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(|| work(&next, from + seeds))).collect();
         workers.into_iter().map(|worker| worker.join().unwrap()).collect()
     });
     let (played, failed): (Vec<_>, Vec<_>) = results.into_iter().unzip();
@@ -48,11 +50,11 @@ fn every_rule_holds_in_random_worlds() {
 }
 
 /// Plays seeds until there are no more, or too many failed.
-fn work(next: &AtomicU64, seeds: u64) -> (Vec<Played>, Vec<Failure>) {
+fn work(next: &AtomicU64, end: u64) -> (Vec<Played>, Vec<Failure>) {
     let (mut played, mut failed) = (Vec::new(), Vec::new());
     while failed.len() < 20 {
         let seed = next.fetch_add(1, Ordering::Relaxed);
-        if seed >= seeds {
+        if seed >= end {
             break;
         }
         match play(seed, false) {

@@ -90,6 +90,8 @@ impl Book {
 
     /// S10: a process never claims under a term that it claimed under before.
     pub(super) fn check_term(&mut self, node: usize, group: GroupId, term: Term) -> Result<(), Violation> {
+        let ever = self.ever.entry((node, group)).or_insert(term);
+        *ever = term.max(*ever);
         match self.terms.insert((node, group), term) {
             Some(before) if before >= term => {
                 Err(Violation(format!("S10: node {node} claimed {group:?} under {term:?} after {before:?}")))
@@ -122,7 +124,11 @@ impl Book {
         let Some(to) = to else { return Ok(()) };
         let successor = scene.nodes.iter().position(|other| other.id == to);
         let theirs = successor.and_then(|s| self.owners.get(&group)?.get(&s));
-        if let Some(theirs) = theirs.filter(|theirs| theirs.term < term) {
+        // Who stood still hears first what processes claimed that have ended since.
+        let stood_still = scene.nodes.get(node).is_some_and(|n| scene.since(n.changed) < SOUND);
+        let before = successor.and_then(|s| self.ever.get(&(s, group))).filter(|_| stood_still);
+        let lower = |theirs: Term| theirs < term && before.is_none_or(|before| *before < term);
+        if let Some(theirs) = theirs.filter(|theirs| lower(theirs.term)) {
             let text = format!("{term:?} to {successor:?} with {:?}", theirs.term);
             return Err(Violation(format!("S9: node {node} yielded {group:?} {text}")));
         }

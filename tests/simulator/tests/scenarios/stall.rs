@@ -22,6 +22,25 @@ fn a_frozen_owner_is_replaced_and_answers_nothing_when_it_goes_on() {
 }
 
 #[test]
+fn a_peer_that_was_started_anew_meanwhile_is_forgiven_like_the_others() {
+    for pause in 0..30 {
+        let jitter = MS * 8;
+        let mut world = settled(Setup { seed: 88, nodes: 5, groups: 1, jitter, ..Setup::default() });
+        inflict(&mut world, Fault::Crash(1));
+        run(&mut world, MS * 1_000);
+        inflict(&mut world, Fault::Start(1));
+        run(&mut world, MS * pause);
+        let start = world.elapsed();
+        inflict(&mut world, Fault::Freeze(0));
+        run(&mut world, MS * 2_500);
+        inflict(&mut world, Fault::Thaw(0));
+        run(&mut world, MS * 500);
+        let blames = |h: &Happening| h.node == 0 && matches!(h.event, Event::PeerDown(..));
+        assert!(!since(&world, start).iter().any(blames), "{:?}", since(&world, start));
+    }
+}
+
+#[test]
 fn however_long_a_node_stands_still_it_takes_nothing_from_live_peers() {
     for (seed, length) in [20u32, 150, 210, 275, 500, 3_000, 20_000].into_iter().enumerate() {
         let mut world = settled(Setup { seed: 90 + seed as u64, nodes: 3, groups: 6, ..Setup::default() });
