@@ -6,6 +6,7 @@
 //! Pure rules over what others were heard to claim. Nothing here knows frames or datagrams: what has to be done comes out as
 //! [`Effect`]s, in order.
 
+mod contending;
 mod moving;
 #[cfg(test)]
 mod tests;
@@ -24,9 +25,10 @@ use crate::{
     holdings::Holdings,
     identity::{GroupId, NodeId, Term},
     input::GroupIntent,
+    load::Presumed,
     membership::Membership,
     output::Cause,
-    rank::{self, Candidate, Key, ranked},
+    rank::{self, Key},
     rule::{self, Rule},
     timing::Timing,
 };
@@ -43,6 +45,7 @@ pub(crate) struct Election {
     by_address: BTreeMap<IpAddr, GroupId>,
     pub(crate) claims: Claims,
     pub(crate) holdings: Holdings,
+    presumed: Presumed,
     deadlines: Agenda<GroupId>,
     /// Groups that wait for proof.
     unproven: BTreeSet<GroupId>,
@@ -93,6 +96,7 @@ impl Election {
             by_address: BTreeMap::new(),
             claims: Claims::default(),
             holdings: Holdings::default(),
+            presumed: Presumed::default(),
             deadlines: Agenda::new(),
             unproven: BTreeSet::new(),
             quiet: BTreeMap::new(),
@@ -182,6 +186,7 @@ impl Election {
     /// Takes in a believed hello.
     pub(crate) fn hear(&mut self, hello: &Hello, received: Instant, s: Situation<'_>) {
         let from = hello.node;
+        self.presumed.forget(from);
         for Change { group, kind } in self.claims.hear(hello, received, self.timing.dead) {
             let cause = match kind {
                 ChangeKind::Claimed | ChangeKind::Resigned => Cause::Resigned(from),
@@ -304,7 +309,7 @@ impl Election {
     pub(crate) fn act_next(&mut self, s: Situation<'_>) -> bool {
         let Some(id) = self.deadlines.pop_due(s.now) else { return false };
         match self.groups.get(&id).map(|group| &group.role) {
-            Some(Role::Contending { .. }) => self.claim_if_proven(id, s),
+            Some(Role::Contending { deferred, .. }) => self.claim_in_turn(id, *deferred, s),
             Some(Role::Owner(tenure)) => {
                 if matches!(tenure.voice, Voice::Quiet { until, .. } if until <= s.now) {
                     self.announce_aloud(id);
@@ -354,43 +359,6 @@ impl Election {
         }
         self.unproven.remove(&id);
         self.schedule(id);
-    }
-
-    /// Claims after `listen` and as much more as our rank demands.
-    fn contend(&mut self, id: GroupId, listen: Duration, s: Situation<'_>) {
-        let Some(group) = self.groups.get_mut(&id) else { return };
-        let mine = Candidate { node: self.me, reluctant: s.draining };
-        let others = s.members.candidates(&group.intent.candidates).map(|(candidate, _)| candidate);
-        let order = ranked(id, others.chain([mine]));
-        let rank = order.iter().position(|node| *node == self.me).unwrap_or(order.len());
-        let rank = if rule::holds(Rule::RankDelay) { rank } else { 0 };
-        let mut delay = listen + self.timing.rank_step * u32::try_from(rank).unwrap_or(u32::MAX);
-        if rank >= 3 {
-            delay += self.timing.rank_step.mul_f64(self.random.f64());
-        }
-        group.role = Role::Contending { at: s.now + delay };
-        if delay.is_zero() {
-            self.claim_if_proven(id, s);
-        }
-        self.schedule(id);
-    }
-
-    fn claim_if_proven(&mut self, id: GroupId, s: Situation<'_>) {
-        let Some(group) = self.groups.get_mut(&id) else { return };
-        if !s.proven {
-            group.role = Role::Unproven;
-            group.since = s.now;
-            self.unproven.insert(id);
-            return;
-        }
-        let cause = group.vacancy;
-        // The old node's kernel goes on serving clients that hold its MAC: moving them would reset their connections.
-        let quiet = match cause {
-            _ if !rule::holds(Rule::QuietTakeOver) => None,
-            Cause::Silence(node) | Cause::Restarted(node) if s.members.host_lives(node, s.now) => Some(node),
-            _ => None,
-        };
-        self.claim(id, cause, quiet, s);
     }
 
     fn claim(&mut self, id: GroupId, cause: Cause, quiet: Option<NodeId>, s: Situation<'_>) {

@@ -31,7 +31,11 @@ pub(crate) enum Role {
     /// Somebody else owns it, or this node may not.
     Standby,
     /// Nobody owns it; this node claims at the given time unless somebody of better rank does before.
-    Contending { at: Instant },
+    Contending {
+        at: Instant,
+        /// It holds its share already, and let those with room go first.
+        deferred: bool,
+    },
     /// It would claim, but nothing proves that others hear it.
     Unproven,
     /// It owns it.
@@ -109,7 +113,7 @@ impl Group {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match &self.role {
             Role::Standby | Role::Unproven => None,
-            Role::Contending { at } => Some(*at),
+            Role::Contending { at, .. } => Some(*at),
             Role::Owner(tenure) => {
                 let offer = match &tenure.move_out {
                     MoveOut::Offered(offer) => Some(offer.until),

@@ -21,6 +21,7 @@ mod holdings;
 pub mod identity;
 pub mod input;
 pub mod keys;
+mod load;
 mod membership;
 #[cfg(test)]
 mod mutation;

@@ -50,6 +50,8 @@ pub(crate) struct Life {
     dead_after: Duration,
     pub(crate) source: IpAddr,
     pub(crate) flags: Flags,
+    /// How many groups it holds, by its newest hello.
+    pub(crate) owned: u32,
     pulse: Pulse,
 }
 
@@ -284,6 +286,7 @@ impl Life {
             dead_after: dead_after(hello, timing),
             source,
             flags: hello.flags,
+            owned: hello.owned,
             pulse: Pulse::Alive,
         }
     }
@@ -330,6 +333,7 @@ impl Life {
         }
         self.source = source;
         self.flags = hello.flags;
+        self.owned = hello.owned;
         self.dead_after = dead_after(hello, timing);
         self.pulse = if was_up { self.pulse } else { Pulse::Alive };
         if !was_up || hello.echoes.iter().any(|echo| echo.age <= self.dead_after) {

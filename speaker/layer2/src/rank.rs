@@ -43,12 +43,14 @@ pub(crate) struct Candidate {
     pub(crate) node: NodeId,
     /// It is being emptied, or has just stood still: it comes after all who are neither.
     pub(crate) reluctant: bool,
+    /// It holds its share and more: it comes after those that hold less.
+    pub(crate) full: bool,
 }
 
 /// The candidates of a group, best first.
 pub(crate) fn ranked(group: GroupId, candidates: impl IntoIterator<Item = Candidate>) -> Vec<NodeId> {
     let mut all: Vec<Candidate> = candidates.into_iter().collect();
-    all.sort_by_key(|c| (c.reluctant, Reverse(score(group, c.node)), Reverse(c.node)));
+    all.sort_by_key(|c| (c.reluctant, c.full, Reverse(score(group, c.node)), Reverse(c.node)));
     all.into_iter().map(|c| c.node).collect()
 }
 
@@ -61,7 +63,7 @@ mod tests {
     }
 
     fn willing(n: u16) -> Candidate {
-        Candidate { node: node(n), reluctant: false }
+        Candidate { node: node(n), reluctant: false, full: false }
     }
 
     #[test]
@@ -88,6 +90,21 @@ mod tests {
             ranked(group, (0..5).map(|n| Candidate { reluctant: Some(node(n)) == first, ..willing(n) }));
         assert_eq!(with_first_reluctant.last().copied(), first);
         assert_eq!(with_first_reluctant[..4], best[1..]);
+    }
+
+    #[test]
+    fn the_full_rank_after_those_with_room_and_before_the_reluctant() {
+        let group = GroupId(3);
+        let best = ranked(group, (0..4).map(willing));
+        let worse = ranked(
+            group,
+            (0..4).map(|n| Candidate {
+                full: node(n) == best[0],
+                reluctant: node(n) == best[1],
+                ..willing(n)
+            }),
+        );
+        assert_eq!(worse, [best[2], best[3], best[0], best[1]]);
     }
 
     #[test]

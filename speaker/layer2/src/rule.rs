@@ -33,6 +33,8 @@ pub enum Rule {
     Listening,
     /// Candidates wait for those of better rank.
     RankDelay,
+    /// Who holds more than its share lets others claim first.
+    LoadBound,
     /// What an old process claimed is void when a new one speaks for its node.
     RestartVoids,
     /// A move is made before it is broken.
@@ -51,7 +53,7 @@ pub enum Rule {
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::TwoWayProof,
         Self::Audibility,
         Self::Terms,
@@ -64,6 +66,7 @@ impl Rule {
         Self::Deafness,
         Self::Listening,
         Self::RankDelay,
+        Self::LoadBound,
         Self::RestartVoids,
         Self::MakeBeforeBreak,
         Self::QuietTakeOver,

@@ -262,6 +262,7 @@ impl Book {
             Event::Claimed { group, term, cause, quiet } => {
                 self.check_claim(node, group, cause, scene)?;
                 self.check_audible_claim(node, group, scene)?;
+                self.check_share(node, group, cause, scene)?;
                 Self::check_quiet(node, cause, quiet, scene)?;
                 self.check_term(node, group, term)?;
                 self.check_moves(group)?;

@@ -21,13 +21,13 @@
 //! | S6, S9 | the cause that a claim names is true; who yields, yields to no lower claim |
 //! | S7, S11 | one change of a world at rest moves no group twice over, a well owner's not at all |
 //! | S8 | who moves a group lets go after the successor has it |
+//! | S14 | who holds its share and a quarter more leaves new claims to those with room |
 //! | S17 | damaged hellos change nothing, recordings revive nobody |
 //! | C.0-5 | a take-over from a node whose kernel lives is quiet |
 //!
 //! By construction: S12 (an engine sees no wall clock), S13 (nothing of Kubernetes changes in a play but readiness).
-//! Tested elsewhere: S16 (the announcer's own tests). Not checked, because nothing in the engine promises it yet: S14 (load
-//! bound), S18 (identity clashes are reported, not resolved), S19 (first use; defence is tested in the engine). Not the
-//! engine's: S15 (gates come in as readiness), S20 (bound mode), S22 (surge).
+//! Tested elsewhere: S16 (the announcer's own tests). Not checked, because nothing in the engine promises it yet: S18
+//! (identity clashes are reported, not resolved), S19 (first use; defence is tested in the engine). Not the engine's: S15 (gates come in as readiness), S20 (bound mode), S22 (surge).
 //!
 //! Hellos of most plays are signed by a checksum instead of HMAC-SHA-256, which would take half of the time: as good against
 //! damage by chance, and forgery proper is what the key ring's own tests are for. One play in 64 uses the real thing.

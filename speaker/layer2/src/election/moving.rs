@@ -103,13 +103,18 @@ impl Election {
         s: Situation<'_>,
     ) {
         let me = self.me;
-        let Some(group) = self.groups.get_mut(&id) else { return };
+        let Some(group) = self.groups.get(&id) else { return };
         let may = group.may_be_mine(me);
-        let able = s.members.candidates(&group.intent.candidates).filter(|(c, life)| {
+        let able = self.candidates(&group.intent, s).into_iter().filter(|c| {
             let wanted = only.is_none_or(|only| only == c.node);
-            wanted && c.node != me && !c.reluctant && !life.is_suspect() && !asked.contains(&c.node)
+            let steady = s.members.alive(c.node).is_some_and(|life| !life.is_suspect());
+            wanted && c.node != me && !c.reluctant && steady && !asked.contains(&c.node)
         });
-        let next = ranked(id, able.map(|(candidate, _)| candidate)).first().copied();
+        let next = ranked(id, able).first().copied();
+        if let Some(next) = next {
+            self.presumed.claim(next);
+        }
+        let Some(group) = self.groups.get_mut(&id) else { return };
         let Some(tenure) = group.tenure_mut() else { return };
         match next {
             Some(to) => {

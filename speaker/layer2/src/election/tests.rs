@@ -10,6 +10,7 @@ use crate::{
     identity::{ClusterId, Incarnation, Term},
     output::Cause,
     peer::Absence,
+    rank::{Candidate, ranked},
 };
 
 const MS: Duration = Duration::from_millis(1);
@@ -97,7 +98,7 @@ impl Hall {
 
     /// How many of the peers rank before us.
     fn rank(&self) -> u32 {
-        let all = [1, 2, 3].map(|n| Candidate { node: node(n), reluctant: false });
+        let all = [1, 2, 3].map(|n| Candidate { node: node(n), reluctant: false, full: false });
         u32::try_from(ranked(GROUP, all).iter().position(|n| *n == node(1)).unwrap()).unwrap()
     }
 }

@@ -62,6 +62,38 @@ impl Book {
         }
     }
 
+    /// S14: who holds a quarter more than its share claims nothing while another has room, who hears of it just as well.
+    pub(super) fn check_share(
+        &self,
+        node: usize,
+        group: GroupId,
+        cause: Cause,
+        scene: Scene<'_>,
+    ) -> Result<(), Violation> {
+        let agreed = matches!(cause, Cause::HandedOver(_));
+        if agreed || !self.episode.clear || scene.network.sound_for(scene.now) < SOUND {
+            return Ok(());
+        }
+        let groups = scene.nodes.get(node).map_or(0, |n| n.plan.len());
+        let cap = |nodes: usize| (groups * 5).div_ceil(nodes.max(1) * 4);
+        let held = |n: usize| self.owners.values().filter(|owners| owners.contains_key(&n)).count();
+        let well: Vec<usize> = (0..scene.nodes.len()).filter(|n| scene.is_well_for(*n, SOUND)).collect();
+        // Nodes may differ on how many they are.
+        let (most, least) = (cap(well.len()), cap(scene.nodes.len()));
+        // Of another version, some hear of a death later than all ranks take.
+        let dead = scene.nodes.get(node).map(|n| n.timing.dead);
+        let as_soon =
+            |n: usize| scene.nodes.get(n).is_some_and(|n| n.may_carry(group) && Some(n.timing.dead) <= dead);
+        let has_room = |n: usize| n != node && held(n) < least && as_soon(n);
+        match well.iter().find(|n| has_room(**n)) {
+            Some(other) if held(node) >= most => {
+                let text = format!("and holds {} of {groups}; {other} holds {}", held(node), held(*other));
+                Err(Violation(format!("S14: node {node} claimed {group:?} ({cause}) {text}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Of a speaker that just died on a node that lives, clients that hold its MAC are left alone.
     pub(super) fn check_quiet(
         node: usize,

@@ -8,6 +8,7 @@
 mod cut_off;
 mod death;
 mod hand_over;
+mod load;
 mod proof;
 mod restart;
 mod stall;
