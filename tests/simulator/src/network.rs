@@ -116,6 +116,11 @@ impl Network {
         self.disturb(Trouble::default(), now);
     }
 
+    /// When loss, deafness to multicast or lag last changed.
+    pub fn disturbed(&self) -> Option<Instant> {
+        self.disturbed
+    }
+
     fn path(&self, from: Port, to: Port) -> Path {
         self.paths.get(from.0 * self.ports + to.0).copied().unwrap_or_default()
     }

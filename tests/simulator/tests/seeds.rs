@@ -59,7 +59,11 @@ fn work(next: &AtomicU64, end: u64) -> (Vec<Played>, Vec<Failure>) {
         }
         match play(seed, false) {
             Ok(one) => played.push(one),
-            Err(failure) => failed.push(*failure),
+            Err(failure) => {
+                // Ten thousand take long.
+                println!("{}: {}", failure.seed, failure.violation);
+                failed.push(*failure);
+            }
         }
     }
     (played, failed)

@@ -38,7 +38,9 @@ impl Book {
     pub(crate) fn check_causes(&self, node: usize, step: &Step, scene: Scene<'_>) -> Result<(), Violation> {
         for (group, silent) in &step.blames {
             let owner = scene.nodes.iter().position(|other| other.id == *silent);
-            if owner.is_some_and(|owner| self.owners(*group).contains(&owner)) {
+            let tenure = owner.and_then(|owner| self.owners.get(group)?.get(&owner));
+            // A new process of it may have claimed a moment ago.
+            if tenure.is_some_and(|tenure| scene.since(tenure.since) >= RACE) {
                 let text = format!("for the silence of {owner:?}, which it hears");
                 return Err(Violation(format!("S6: node {node} claims {group:?} {text}")));
             }
@@ -166,6 +168,7 @@ impl Book {
         }
         let planned = matches!(cause, Cause::Drain | Cause::Requested | Cause::NotEligible);
         let taken = theirs.is_some()
+            || before.is_some_and(|before| *before > term)
             || successor.is_some_and(|s| scene.nodes.get(s).is_some_and(|n| n.health() != Health::Well));
         if planned && !taken && scene.network.sound_for(scene.now) > SOUND {
             return Err(Violation(format!(

@@ -67,10 +67,13 @@ impl Book {
             r != node && r != silent && scene.is_well_for(r, SOUND) && joined(node, r) && joined(r, silent)
         };
         let rested = scene.nodes.get(node).is_some_and(|n| scene.since(n.changed) >= SOUND);
-        // Where multicast gets lost, whoever was away is asked in vain until it is believed again.
+        // Where multicast gets lost, whoever was away or apart is asked in vain until it is believed again.
         let filtered = network.multicast_loss() > 0.0;
-        let before = |n: usize| scene.is_well_for(n, network.unchanged_for(now));
-        (joined(node, silent) && (!filtered || (before(node) && before(silent))))
+        let so_long = network.disturbed().map_or(SOUND, |at| scene.since(at));
+        let always_there = scene.is_well_for(node, so_long)
+            && scene.is_well_for(silent, so_long)
+            && network.joined_for(Port(node), Port(silent), so_long, now);
+        (joined(node, silent) && (!filtered || always_there))
             || (rested && !filtered && (0..scene.nodes.len()).any(relays))
     }
 

@@ -239,7 +239,11 @@ fn damaged(mut payload: Vec<u8>, random: &mut fastrand::Rng) -> Vec<u8> {
     if random.bool()
         && let Some(byte) = payload.get_mut(SEQ_AT)
     {
-        *byte ^= 1 << random.u8(..8);
+        let other = random.u8(..8);
+        // The same bit twice would leave it as it was.
+        if SEQ_AT * 8 + usize::from(other) != bit {
+            *byte ^= 1 << other;
+        }
     }
     if random.u8(..4) == 0 {
         payload.truncate(random.usize(..payload.len().max(1)));
