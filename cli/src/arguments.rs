@@ -78,6 +78,7 @@ Examples:
   ferrolb status
   ferrolb status --source ./manifests --state ./state -o wide
   ferrolb status --kubeconfig ~/.kube/config
+  ferrolb status --load-balancer-class example.com/lan
   ferrolb status -o json | jq '.addresses[] | {address, carriers}'")]
     Status(StatusArguments),
 
@@ -297,6 +298,11 @@ pub struct StatusArguments {
     /// Show it again after every change, until interrupted
     #[arg(short, long)]
     pub watch: bool,
+
+    /// In a cluster, the class that the controllers are told to serve, if they are told one: other Services are not
+    /// shown
+    #[arg(long, value_name = "CLASS", env = "FERROLB_LOAD_BALANCER_CLASS")]
+    pub load_balancer_class: Option<String>,
 }
 
 /// What to look at.

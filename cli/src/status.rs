@@ -14,6 +14,7 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 
 use anyhow::Context;
+use ferrolb_config::snapshot::Scope;
 use ferrolb_config::{Objects, Snapshot};
 use ferrolb_source::Directory;
 use ferrolb_source::kube::{Cluster, Interest};
@@ -31,26 +32,27 @@ use report::StatusReport;
 /// A folder or the cluster cannot be read, or `out` cannot be written.
 pub fn answer(question: &StatusArguments, out: &mut dyn Write) -> anyhow::Result<()> {
     let origin = question.origin.clone().choose();
+    let scope = scope(question, &origin);
     if let (Origin::Folder(folders), false) = (&origin, question.watch) {
         let objects = Directory::read(&folders.source, &folders.state)?;
-        return write(&report(&objects), question.output, out);
+        return write(&report(&objects, &scope), question.output, out);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.context("starting the runtime")?.block_on(async {
         match (origin, question.watch) {
             (Origin::Folder(folders), _) => {
                 let objects = Directory::watch(folders.source, folders.state, None).await?;
-                follow(objects, question.output, out).await
+                follow(objects, &scope, question.output, out).await
             }
             (Origin::Cluster(options), watch) => {
                 let cluster = Cluster::connect(options).await?;
                 // What cannot be read is an error now; once it is watched, it is waited for.
                 let objects = cluster.read(&Interest::Onlooker).await?;
                 if !watch {
-                    return write(&report(&objects), question.output, out);
+                    return write(&report(&objects, &scope), question.output, out);
                 }
                 drop(objects);
-                follow(cluster.watch(Interest::Onlooker).await?, question.output, out).await
+                follow(cluster.watch(Interest::Onlooker).await?, &scope, question.output, out).await
             }
         }
     })
@@ -59,13 +61,14 @@ pub fn answer(question: &StatusArguments, out: &mut dyn Write) -> anyhow::Result
 /// Writes the report now and after every change; returns only with an error.
 async fn follow(
     mut objects: Receiver<Arc<Objects>>,
+    scope: &Scope,
     format: StatusFormat,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     // A terminal shows the newest report only; a file or a pipe gets one after the other.
     let before = if io::stdout().is_terminal() { "\x1b[H\x1b[2J" } else { "" };
     loop {
-        let report = report(&objects.borrow_and_update());
+        let report = report(&objects.borrow_and_update(), scope);
         write!(out, "{before}")?;
         write(&report, format, out)?;
         out.flush()?;
@@ -73,8 +76,16 @@ async fn follow(
     }
 }
 
-fn report(objects: &Objects) -> StatusReport {
-    collect(objects, &Snapshot::build(objects), Timestamp::now())
+/// The Services that are the controllers' there. In a folder a class is no reason to leave one out.
+fn scope(question: &StatusArguments, origin: &Origin) -> Scope {
+    match (&question.load_balancer_class, origin) {
+        (Some(class), Origin::Cluster(_)) => Scope::Class(class.clone()),
+        (None, _) | (_, Origin::Folder(_)) => Scope::Ours,
+    }
+}
+
+fn report(objects: &Objects, scope: &Scope) -> StatusReport {
+    collect(objects, &Snapshot::build_within(objects, scope), Timestamp::now())
 }
 
 fn write(report: &StatusReport, format: StatusFormat, out: &mut dyn Write) -> anyhow::Result<()> {

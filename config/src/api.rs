@@ -16,7 +16,9 @@ pub use address_pool::{
 };
 pub use crd::crds;
 pub use l2_advertisement::{L2Advertisement, L2AdvertisementSpec, L2AdvertisementStatus};
-pub use speaker::{SILENT_AFTER, Speaker, SpeakerInterface, SpeakerSegment, SpeakerSpec, SpeakerStatus};
+pub use speaker::{
+    SILENT_AFTER, Speaker, SpeakerInterface, SpeakerSegment, SpeakerSpec, SpeakerStatus, UnservedService,
+};
 pub use virtual_ip::{
     Consumer, ConsumerKind, ConsumerPort, IN_USE, Layer2Owner, Purpose, VirtualIP, VirtualIPSpec,
     VirtualIPStatus,

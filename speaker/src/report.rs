@@ -28,6 +28,7 @@ use crate::kernel::links::{Link, Links};
 use crate::kernel::priority::Shortcoming;
 use crate::layer2::{Observed, SegmentReport};
 use crate::names::Names;
+use crate::status::Unserved;
 
 /// Everything that a report is made of.
 pub(crate) struct Scene<'a> {
@@ -41,6 +42,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) recorded: &'a BTreeMap<IpAddr, Arc<VipIntent>>,
     /// Addresses that this node may not or cannot carry.
     pub(crate) refusals: Refused,
+    /// Services, or ports of them, that their addresses do not serve.
+    pub(crate) unserved: Unserved,
     /// How far the objects can be trusted to be current and whole.
     pub(crate) freshness: &'a Freshness,
     /// The segments.
@@ -148,6 +151,8 @@ impl Reporter {
             interfaces: scene.links.iter().filter(|link| link.can_carry()).map(interface).collect(),
             segments,
             refusals_left_out: u32::try_from(scene.refusals.left_out).unwrap_or(u32::MAX),
+            unserved_left_out: u32::try_from(scene.unserved.left_out).unwrap_or(u32::MAX),
+            unserved: scene.unserved.told.clone(),
             refusals: scene
                 .refusals
                 .told

@@ -6,6 +6,7 @@
 mod cluster;
 mod directory;
 mod known;
+mod unserved;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use tokio::sync::watch;
 pub(crate) use cluster::Cluster;
 pub(crate) use directory::Directory;
 pub(crate) use known::Known;
+pub(crate) use unserved::Unserved;
 
 use crate::datapath;
 use crate::kernel::links::Links;
@@ -28,6 +30,9 @@ use crate::report::{Length, Refused, Report, Reporter, Scene};
 
 /// Changes that come within this time are told together.
 const GATHER: Duration = Duration::from_millis(100);
+
+/// How many Services without service are told; what more there are is counted.
+const MOST_UNSERVED: usize = 100;
 
 /// Counts of what happened since the start, by name.
 pub(crate) type Happened = BTreeMap<&'static str, u64>;
@@ -86,6 +91,7 @@ impl Desk {
         let happened = sources.happened.borrow_and_update().clone();
         let no_interface = &sources.refusals.borrow_and_update();
         let refusals = refusals(&known, no_interface, &data_path, length.refusals());
+        let unserved = Unserved::of(&known.intent, MOST_UNSERVED);
         let scene = Scene {
             node: &self.about.node,
             id: self.about.id,
@@ -93,6 +99,7 @@ impl Desk {
             recorded: &known.intent.vips,
             freshness: &known.freshness,
             refusals,
+            unserved,
             layer2: &layer2,
             data_path: &data_path,
             links: &links,

@@ -5,9 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ferrolb_config::address::virtual_ip_name;
-use ferrolb_config::api::{Layer2Owner, SILENT_AFTER, Speaker, SpeakerInterface, VirtualIPSpec};
+use ferrolb_config::api::{
+    Layer2Owner, SILENT_AFTER, Speaker, SpeakerInterface, UnservedService, VirtualIPSpec,
+};
 use ferrolb_config::condition::READY;
 use ferrolb_config::reason::Refusal;
 use ferrolb_config::{Objects, ServiceName, Snapshot};
@@ -16,7 +19,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 
 use super::report::{
-    AddressStatus, Carrier, NodeRefusal, Problem, ServiceStatus, SpeakerReport, StatusReport, VERSION,
+    AddressStatus, Carrier, NodeRefusal, Problem, ServiceStatus, SpeakerReport, StatusReport, Unserved,
+    VERSION,
 };
 use crate::finding::Finding;
 
@@ -60,8 +64,30 @@ fn address_status(
         group: spec.group.clone().filter(|group| *group != address),
         carriers: owners.iter().map(|owner| carrier(owner, !alive(&owner.node))).collect(),
         refusals: refusals.collect(),
+        unserved: unserved(&address, objects.speakers.iter().filter(|(node, _)| alive(node))),
         address,
     }
+}
+
+/// What the speakers say that the address does not serve; what several say is told once.
+fn unserved<'a>(
+    address: &str,
+    speakers: impl Iterator<Item = (&'a String, &'a Arc<Speaker>)>,
+) -> Vec<Unserved> {
+    let mut told: BTreeMap<&UnservedService, Vec<String>> = BTreeMap::new();
+    for (node, speaker) in speakers {
+        let all = speaker.status.iter().flat_map(|status| &status.unserved);
+        for one in all.filter(|one| one.address == address) {
+            told.entry(one).or_default().push(node.clone());
+        }
+    }
+    let unserved = |(one, nodes): (&UnservedService, Vec<String>)| Unserved {
+        service: one.service.clone(),
+        nodes,
+        reason: one.reason.clone(),
+        message: one.message.clone(),
+    };
+    told.into_iter().map(unserved).collect()
 }
 
 fn carrier(owner: &Layer2Owner, stale: bool) -> Carrier {

@@ -49,6 +49,23 @@ pub struct AddressStatus {
     pub carriers: Vec<Carrier>,
     /// Why nodes do not carry it, by node name.
     pub refusals: Vec<NodeRefusal>,
+    /// Services on it, or ports of them, that it does not serve.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub unserved: Vec<Unserved>,
+}
+
+/// A Service, or a port of it, that an address does not serve.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Unserved {
+    /// The Service, as `namespace/name`.
+    pub service: String,
+    /// The nodes that say so.
+    pub nodes: Vec<String>,
+    /// Why, in one word.
+    pub reason: String,
+    /// What is wrong and what can be done.
+    pub message: String,
 }
 
 /// The node that answers for an address on one segment.

@@ -30,7 +30,7 @@ pub fn write(report: &StatusReport, width: Width, out: &mut dyn Write) -> io::Re
     } else {
         addresses.write(out)?;
     }
-    for columns in [pending(report), speakers(report, width), problems(report)] {
+    for columns in [pending(report), unserved(report), speakers(report, width), problems(report)] {
         if !columns.is_empty() {
             writeln!(out)?;
             columns.write(out)?;
@@ -103,6 +103,17 @@ fn pending(report: &StatusReport) -> Columns {
                 problem.reason.clone(),
                 problem.message.clone(),
             ]);
+        }
+    }
+    columns
+}
+
+fn unserved(report: &StatusReport) -> Columns {
+    let mut columns = Columns::new(vec!["NOT SERVED", "ON", "REASON", "MESSAGE"]);
+    for vip in &report.addresses {
+        for one in &vip.unserved {
+            let (service, on) = (one.service.clone(), vip.address.clone());
+            columns.push(vec![service, on, one.reason.clone(), one.message.clone()]);
         }
     }
     columns

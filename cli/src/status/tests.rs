@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use ferrolb_config::api::UnservedService;
+use ferrolb_config::snapshot::Scope;
 use ferrolb_config::{Objects, ServiceName, Snapshot};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
@@ -85,6 +87,36 @@ fn report() -> StatusReport {
     speaker(&mut objects, "n2", "2026-11-21T11:59:58Z", false, json!({ "198.51.100.10": no_endpoints }));
     speaker(&mut objects, "n3", "2026-11-21T11:58:00Z", true, json!({ "198.51.100.10": "out of date" }));
     collect(&objects, &Snapshot::build(&objects), now())
+}
+
+#[test]
+fn a_port_that_several_nodes_cannot_serve_is_told_once_with_their_names() {
+    let mut objects = Objects::default();
+    virtual_ip(&mut objects, "198.51.100.2", "198.51.100.2", "web", Some(("n1", 7)));
+    for (node, heartbeat) in [("n1", "2026-11-21T11:59:55Z"), ("n3", "2026-11-21T11:59:58Z")] {
+        speaker(&mut objects, node, heartbeat, true, json!({}));
+        let speaker = Arc::make_mut(objects.speakers.get_mut(node).unwrap());
+        speaker.status.as_mut().unwrap().unserved.push(UnservedService {
+            address: "198.51.100.2".to_owned(),
+            service: "default/web".to_owned(),
+            reason: "UnsupportedProtocol".to_owned(),
+            message: "port 7 is SCTP".to_owned(),
+        });
+    }
+    let report = collect(&objects, &Snapshot::build(&objects), now());
+    let [address] = report.addresses.as_slice() else { panic!("{report:?}") };
+    let [unserved] = address.unserved.as_slice() else { panic!("{report:?}") };
+    assert_eq!(unserved.nodes, ["n1", "n3"]);
+    let table = text(&report, StatusFormat::Table);
+    assert!(table.contains("default/web  198.51.100.2  UnsupportedProtocol  port 7 is SCTP\n"), "{table}");
+}
+
+#[test]
+fn a_class_decides_which_services_are_shown() {
+    let mut objects = Objects::default();
+    service(&mut objects, "web", json!({}));
+    let shown = |scope: &Scope| super::report(&objects, scope).services.len();
+    assert_eq!((shown(&Scope::Ours), shown(&Scope::Class("example.com/lan".to_owned()))), (1, 0));
 }
 
 fn text(report: &StatusReport, format: StatusFormat) -> String {

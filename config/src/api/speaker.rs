@@ -59,11 +59,42 @@ pub struct SpeakerStatus {
     pub refusals: BTreeMap<String, String>,
     /// How many more there are.
     pub refusals_left_out: u32,
+    /// Services, or ports of Services, that the addresses they were given do not serve: the first hundred.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    pub unserved: Vec<UnservedService>,
+    /// How many more there are.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unserved_left_out: u32,
     /// How many groups of addresses the node owns, over all segments.
     pub owned: u32,
     /// Counters since the start, by name: refused packets by kind, frames answered, moves. Not in a cluster, where metrics
     /// hold them.
     pub counters: BTreeMap<String, u64>,
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+/// A Service, or one port of it, that an address does not serve although the Service was given the address.
+#[derive(
+    Serialize, Deserialize, schemars::JsonSchema, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord,
+)]
+#[serde(rename_all = "camelCase")]
+pub struct UnservedService {
+    /// The address.
+    #[schemars(length(max = 45))]
+    pub address: String,
+    /// The Service, as `namespace/name`.
+    #[schemars(length(max = 317))]
+    pub service: String,
+    /// Why, in one word.
+    #[schemars(length(max = 64))]
+    pub reason: String,
+    /// What is wrong and what can be done.
+    #[schemars(length(max = 1024))]
+    pub message: String,
 }
 
 /// One interface of the node.

@@ -112,6 +112,7 @@ impl Setting {
             recorded: &self.recorded,
             freshness: &self.freshness,
             refusals: Refused::default(),
+            unserved: Unserved::default(),
             layer2: &self.layer2,
             data_path: &self.data_path,
             links: &self.links,
