@@ -26,6 +26,9 @@ const HELLO: Duration = Duration::from_millis(75);
 /// Where hellos go to.
 const HELLO_PORT: u16 = 7948;
 
+/// The secret of the speakers' hellos.
+pub const HELLO_KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
 /// A running FerroLB on all nodes of a lab of its own.
 #[derive(Debug)]
 pub struct Installation {
@@ -34,6 +37,7 @@ pub struct Installation {
     controller: Option<Process>,
     _servers: Vec<Server>,
     binary: PathBuf,
+    speaker_arguments: Vec<String>,
     lab: Lab,
 }
 
@@ -42,7 +46,10 @@ pub struct Installation {
 pub struct Contestant {
     /// What runs.
     pub installation: Installation,
+    name: &'static str,
+    hello: Duration,
     target: SocketAddr,
+    target_v6: Option<SocketAddr>,
 }
 
 /// The part of `ferrolb status -o json` that is read here.
@@ -93,6 +100,7 @@ impl Installation {
             controller: None,
             _servers: servers,
             binary: binary.to_owned(),
+            speaker_arguments: Vec::new(),
             lab,
         };
         fs::create_dir_all(installation.source()).context("making the folder of manifests")?;
@@ -100,9 +108,15 @@ impl Installation {
         for (name, text) in manifests {
             installation.write(name, text)?;
         }
-        let key: String = std::iter::repeat_n("0123456789abcdef", 4).collect();
-        fs::write(installation.key(), key).context("writing the key of the hellos")?;
+        fs::write(installation.key(), HELLO_KEY).context("writing the key of the hellos")?;
         Ok(installation)
+    }
+
+    /// Starts every speaker from now on with these arguments too.
+    #[must_use]
+    pub fn with_speaker_arguments(mut self, arguments: &[&str]) -> Self {
+        self.speaker_arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        self
     }
 
     /// Starts a controller and a speaker on every node, and waits until some node carries every address.
@@ -189,7 +203,7 @@ impl Installation {
     fn speak(&mut self, node: &str, key: &Path) -> Result<()> {
         let namespace = self.lab.node(node)?.namespace.clone();
         let mut command = self.command("speaker");
-        command.args(["--node-name", node]).arg("--hello-key-file").arg(key);
+        command.args(["--node-name", node]).arg("--hello-key-file").arg(key).args(&self.speaker_arguments);
         let speaker = self.lab.start(&format!("speaker-{node}"), Some(&namespace), command)?;
         self.speakers.insert(node.to_owned(), speaker);
         Ok(())
@@ -289,7 +303,9 @@ impl Installation {
     /// The Service has no IPv4 address.
     pub fn contend(self, service: &str, port: u16) -> Result<Contestant> {
         let target = SocketAddr::new(self.address_of(service, true)?, port);
-        Ok(Contestant { installation: self, target })
+        // Of a Service with addresses of both families; most have one.
+        let target_v6 = self.address_of(service, false).ok().map(|address| SocketAddr::new(address, port));
+        Ok(Contestant { installation: self, name: "FerroLB", hello: HELLO, target, target_v6 })
     }
 
     /// The lab that it runs in.
@@ -298,9 +314,17 @@ impl Installation {
     }
 }
 
+impl Contestant {
+    /// The same under another name, with speakers that say hello each `hello`.
+    #[must_use]
+    pub fn called(self, name: &'static str, hello: Duration) -> Self {
+        Self { name, hello, ..self }
+    }
+}
+
 impl Contender for Contestant {
     fn name(&self) -> &'static str {
-        "FerroLB"
+        self.name
     }
 
     fn lab(&self) -> &Lab {
@@ -311,11 +335,20 @@ impl Contender for Contestant {
         self.target
     }
 
-    fn advert_interval(&self) -> Duration {
-        HELLO
+    fn target_v6(&self) -> Option<SocketAddr> {
+        self.target_v6
     }
 
-    fn is_advert(&self, frame: &Frame, place: Place) -> bool {
+    fn advert_interval(&self) -> Duration {
+        self.hello
+    }
+
+    fn process(&self, node: &str) -> Result<&Process> {
+        self.installation.speakers.get(node).with_context(|| format!("no speaker runs on {node}"))
+    }
+
+    // Hellos go over IPv4 wherever there is IPv4, whatever the family of the addresses.
+    fn is_advert(&self, frame: &Frame, place: Place, _: IpAddr) -> bool {
         matches!(frame.content, Content::Udp { from, port: HELLO_PORT, .. } if from == IpAddr::V4(place.ipv4()))
     }
 

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -18,8 +18,9 @@ use crate::{Lab, Node, Place, Process, shell};
 
 /// The virtual IP that keepalived carries.
 pub const VIRTUAL_IP: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 200);
+/// The one of IPv6, an instance of its own.
+pub const VIRTUAL_IP_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, 0x200);
 const PORT: u16 = 9000;
-const ADVERT: Duration = Duration::from_millis(100);
 
 /// Whether keepalived is installed.
 pub fn is_installed() -> bool {
@@ -42,35 +43,63 @@ pub enum Nodes {
     Hosts,
 }
 
-/// keepalived on every node of a lab of its own: VRRPv3, adverts each 100 ms, priorities 254, 253, 252, all start as backup and none
-/// pre-empts. That is the tuning with the shortest failover that does not duel (priorities one step apart, skew below 1 ms).
+/// How often adverts are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Adverts {
+    /// Each 100 ms.
+    Hundred,
+    /// Each 30 ms.
+    Thirty,
+}
+
+impl Adverts {
+    fn interval(self) -> Duration {
+        match self {
+            Self::Hundred => Duration::from_millis(100),
+            Self::Thirty => Duration::from_millis(30),
+        }
+    }
+}
+
+/// keepalived on every node of a lab of its own: VRRPv3, priorities 254, 253, 252, all start as backup and none pre-empts. At 100 ms
+/// that is the tuning with the shortest failover that does not duel (priorities one step apart, skew below 1 ms); at 30 ms it does.
 #[derive(Debug)]
 pub struct Keepalived {
     // Fields drop in this order: processes and servers before the namespaces they live in.
     processes: BTreeMap<String, Process>,
     _servers: Vec<Server>,
     nodes: Nodes,
+    adverts: Adverts,
     lab: Lab,
 }
 
 impl Keepalived {
-    /// Starts it on every node of `lab`, with a UDP echo on the virtual IP.
+    /// Starts it on every node of `lab`, with adverts each 100 ms and a UDP echo on the virtual IPs.
     ///
     /// # Errors
     /// It is not installed or does not start.
     pub fn start(lab: Lab, nodes: Nodes) -> Result<Self> {
+        Self::start_with(lab, nodes, Adverts::Hundred)
+    }
+
+    /// Starts it with other adverts.
+    ///
+    /// # Errors
+    /// It is not installed or does not start.
+    pub fn start_with(lab: Lab, nodes: Nodes, adverts: Adverts) -> Result<Self> {
         if nodes == Nodes::Hosts {
             for node in &lab.nodes {
                 node.namespace.sysctl(&[("ipv4/ip_forward", "0"), ("ipv6/conf/all/forwarding", "0")])?;
             }
         }
-        let servers = lab
-            .nodes
-            .iter()
-            .map(|node| backend::udp_echo(&node.namespace, node, SocketAddr::from((VIRTUAL_IP, PORT))))
-            .collect::<Result<_>>()?;
+        let mut servers = Vec::new();
+        for node in &lab.nodes {
+            for address in [IpAddr::from(VIRTUAL_IP), VIRTUAL_IP_V6.into()] {
+                servers.push(backend::udp_echo(&node.namespace, node, (address, PORT).into())?);
+            }
+        }
         let names: Vec<String> = lab.nodes.iter().map(|node| node.name.clone()).collect();
-        let mut keepalived = Self { processes: BTreeMap::new(), _servers: servers, nodes, lab };
+        let mut keepalived = Self { processes: BTreeMap::new(), _servers: servers, nodes, adverts, lab };
         for name in names {
             keepalived.rejoin(&name)?;
         }
@@ -80,9 +109,11 @@ impl Keepalived {
 
 impl Contender for Keepalived {
     fn name(&self) -> &'static str {
-        match self.nodes {
-            Nodes::Routers => "keepalived",
-            Nodes::Hosts => "keepalived, hosts",
+        match (self.nodes, self.adverts) {
+            (Nodes::Routers, Adverts::Hundred) => "keepalived",
+            (Nodes::Routers, Adverts::Thirty) => "keepalived, 30 ms",
+            (Nodes::Hosts, Adverts::Hundred) => "keepalived, hosts",
+            (Nodes::Hosts, Adverts::Thirty) => "keepalived, hosts, 30 ms",
         }
     }
 
@@ -94,16 +125,26 @@ impl Contender for Keepalived {
         (VIRTUAL_IP, PORT).into()
     }
 
-    fn advert_interval(&self) -> Duration {
-        ADVERT
+    fn target_v6(&self) -> Option<SocketAddr> {
+        Some((VIRTUAL_IP_V6, PORT).into())
     }
 
-    fn is_advert(&self, frame: &Frame, place: Place) -> bool {
-        frame.content == Content::Vrrp { from: place.ipv4().into() }
+    fn advert_interval(&self) -> Duration {
+        self.adverts.interval()
+    }
+
+    fn is_advert(&self, frame: &Frame, place: Place, address: IpAddr) -> bool {
+        // Over IPv6 the sender's address is its link-local one, which nothing else in the lab needs to know.
+        matches!(frame.content, Content::Vrrp { from } if from.is_ipv4() == address.is_ipv4())
+            && frame.source == place.mac()
     }
 
     fn recovery(&self) -> Duration {
         Duration::from_millis(1000)
+    }
+
+    fn process(&self, node: &str) -> Result<&Process> {
+        self.processes.get(node).with_context(|| format!("keepalived does not run on {node}"))
     }
 
     fn leave(&mut self, node: &str) -> Result<()> {
@@ -117,8 +158,11 @@ impl Contender for Keepalived {
         let node = self.lab.node(node)?;
         let folder = self.lab.folder();
         let file = |kind: &str| folder.join(format!("keepalived-{}.{kind}", node.name));
+        // One that was killed leaves its addresses behind, and would start with them.
+        node.namespace
+            .ip(&format!("addr flush dev eth0 to {VIRTUAL_IP}/32\naddr flush dev eth0 to {VIRTUAL_IP_V6}/128\naddr flush dev eth0 to {LINK_LOCAL}/128\n"))?;
         let configuration = file("conf");
-        fs::write(&configuration, configure(node))
+        fs::write(&configuration, configure(node, self.adverts))
             .with_context(|| format!("writing {}", configuration.display()))?;
         let mut command = Command::new("keepalived");
         command
@@ -134,13 +178,22 @@ impl Contender for Keepalived {
     }
 }
 
-fn configure(node: &Node) -> String {
+/// The first address of an IPv6 instance has to be link-local (RFC 9568 section 5.2.9).
+const LINK_LOCAL: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x200);
+
+fn configure(node: &Node, adverts: Adverts) -> String {
+    let (priority, interval) = (255_u8.saturating_sub(node.index), adverts.interval().as_secs_f64());
+    let instance = |name: &str, id: u8, addresses: String| {
+        format!(
+            "vrrp_instance {name} {{\n  state BACKUP\n  nopreempt\n  interface eth0\n  virtual_router_id {id}\n  \
+             priority {priority}\n  advert_int {interval}\n  virtual_ipaddress {{\n{addresses}  }}\n}}\n"
+        )
+    };
     format!(
-        "global_defs {{\n  router_id {name}\n  vrrp_version 3\n}}\n\
-         vrrp_instance lab {{\n  state BACKUP\n  nopreempt\n  interface eth0\n  virtual_router_id 51\n  priority {priority}\n  \
-         advert_int 0.1\n  virtual_ipaddress {{\n    {VIRTUAL_IP}/32 dev eth0\n  }}\n}}\n",
-        name = node.name,
-        priority = 255_u8.saturating_sub(node.index),
+        "global_defs {{\n  router_id {}\n  vrrp_version 3\n}}\n{}{}",
+        node.name,
+        instance("lab", 51, format!("    {VIRTUAL_IP}/32 dev eth0\n")),
+        instance("lab6", 52, format!("    {LINK_LOCAL}/64 dev eth0\n    {VIRTUAL_IP_V6}/128 dev eth0\n")),
     )
 }
 

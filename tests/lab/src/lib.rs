@@ -20,6 +20,7 @@
 //! Needs root, or a user namespace of its own: see [`rights`].
 
 pub mod addresses;
+pub mod arp_load;
 pub mod backend;
 pub mod capture;
 mod fault;
@@ -32,6 +33,7 @@ mod lab;
 mod leftovers;
 pub mod namespace;
 mod packet_socket;
+mod partition;
 pub mod probe;
 pub mod process;
 pub mod quickstart;

@@ -8,6 +8,8 @@ mod connections;
 mod connects;
 mod new_clients;
 mod pace;
+mod survey;
+mod sweep;
 mod task;
 mod udp_echo;
 
@@ -17,6 +19,8 @@ pub use connections::{Connections, ConnectionsReport};
 pub use connects::{Connects, ConnectsReport};
 pub use new_clients::{Answer, NewClients, NewClientsReport};
 pub(crate) use pace::{Pace, hurry};
+pub use survey::{Survey, SurveyReport};
+pub use sweep::{Sweep, SweepReport};
 pub(crate) use task::{Ready, Running, Task};
 pub use udp_echo::{UdpEcho, UdpEchoReport};
 

@@ -177,6 +177,27 @@ impl Process {
             after.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
         Ok(Duration::from_millis(ticks * 10))
     }
+
+    /// Processor time of its threads called `name` so far, from `/proc` (nanoseconds, where the kernel keeps schedstat).
+    ///
+    /// # Errors
+    /// It has ended, or has no such thread.
+    pub fn thread_time(&self, name: &str) -> Result<Duration> {
+        let tasks = PathBuf::from(format!("/proc/{}/task", self.pid()));
+        let mut found = None;
+        for task in fs::read_dir(&tasks).with_context(|| format!("reading {}", tasks.display()))? {
+            let folder = task?.path();
+            // A thread may end between the two reads.
+            let Ok(called) = fs::read_to_string(folder.join("comm")) else { continue };
+            if called.trim() != name {
+                continue;
+            }
+            let text = fs::read_to_string(folder.join("schedstat"))?;
+            let first = text.split_whitespace().next().context("an empty schedstat")?;
+            *found.get_or_insert(Duration::ZERO) += Duration::from_nanos(first.parse()?);
+        }
+        found.with_context(|| format!("{} has no thread {name}", self.name))
+    }
 }
 
 /// `command`, to be killed by the kernel when the thread that starts it ends. (`PR_SET_PDEATHSIG` of prctl(2), set by a program in between,

@@ -3,24 +3,25 @@
 
 //! One fault, measured: the same for everybody who claims to carry a virtual IP through it.
 
+mod event;
+
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use serde::Serialize;
 
 use crate::capture;
 use crate::figures::milliseconds;
 use crate::frame::Frame;
 use crate::probe::{NewClients, NewClientsReport, TOLERATED_STALL, UdpEcho};
-use crate::{Lab, Node, Place};
+use crate::{Lab, Node, Place, Process};
+
+pub use event::Event;
 
 /// How long probers run before the fault, so that the client has its neighbour entry.
 const BEFORE: Duration = Duration::from_millis(250);
-/// How long they run after it. An outage that has not ended by then counts as long as it was seen.
-const AFTER: Duration = Duration::from_millis(1000);
 /// How long to look at who answers before believing it.
 const LOOK: Duration = Duration::from_millis(300);
 /// How long until one station alone answers again.
@@ -37,12 +38,19 @@ pub trait Contender: Sync {
     fn lab(&self) -> &Lab;
     /// The virtual IP with the port where UDP is echoed.
     fn target(&self) -> SocketAddr;
+    /// The same with an IPv6 virtual IP, if it carries one.
+    fn target_v6(&self) -> Option<SocketAddr>;
     /// How often its owner says that it is alive.
     fn advert_interval(&self) -> Duration;
-    /// Whether `frame` is such a sign of life by the node at `place`.
-    fn is_advert(&self, frame: &Frame, place: Place) -> bool;
+    /// Whether `frame` is such a sign of life, for `address`, by the node at `place`.
+    fn is_advert(&self, frame: &Frame, place: Place, address: IpAddr) -> bool;
     /// How long a node needs after a fault until it is a full member again.
     fn recovery(&self) -> Duration;
+    /// What runs on the node.
+    ///
+    /// # Errors
+    /// Nothing.
+    fn process(&self, node: &str) -> Result<&Process>;
     /// Asks the node to leave in order (SIGTERM) and waits for that.
     ///
     /// # Errors
@@ -53,16 +61,6 @@ pub trait Contender: Sync {
     /// # Errors
     /// It does not start.
     fn rejoin(&mut self, node: &str) -> Result<()>;
-}
-
-/// What happened to the node that carried the address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Event {
-    /// Its cable was pulled: to the others it is dead.
-    Crash,
-    /// It was asked to leave (SIGTERM).
-    HandOver,
 }
 
 /// What clients noticed.
@@ -106,14 +104,11 @@ impl Trial {
 
 impl fmt::Display for Trial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let event = match self.event {
-            Event::Crash => "crash",
-            Event::HandOver => "hand-over",
-        };
+        let event = self.event.to_string();
         let to = self.to.map_or_else(|| "nobody".to_owned(), Place::name);
         write!(
             f,
-            "{event:9} {} -> {to}: outage {:5.1} ms, {:3} of {} probes lost; new clients dark {:5.1} ms, two answered {:5.1} ms; own stall {:4.1} ms",
+            "{event:12} {} -> {to}: outage {:5.1} ms, {:3} of {} probes lost; new clients dark {:5.1} ms, two answered {:5.1} ms; own stall {:4.1} ms",
             self.from.name(),
             milliseconds(self.outage),
             self.lost,
@@ -131,114 +126,127 @@ impl fmt::Display for Trial {
 /// # Errors
 /// Nobody, several or a stranger after 20 s.
 pub fn settled_owner(contender: &dyn Contender) -> Result<Place> {
+    settled_owner_of(contender, contender.target().ip())
+}
+
+fn settled_owner_of(contender: &dyn Contender, address: IpAddr) -> Result<Place> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let report = watch(contender, LOOK)?;
+        let report = watch(contender.lab(), address, LOOK)?;
         let presences = report.presences();
         let mut answerers = presences.keys();
         if let (Some(mac), None) = (answerers.next(), answerers.next())
             && report.longest_dark() < LOOK / 2
         {
-            return Place::of_mac(*mac)
-                .with_context(|| format!("a stranger, {mac}, answers for {}", contender.target().ip()));
+            return Place::of_mac(*mac).with_context(|| format!("a stranger, {mac}, answers for {address}"));
         }
         if Instant::now() > deadline {
             let who: Vec<String> = presences.keys().map(ToString::to_string).collect();
             bail!(
-                "{}: no single steady answerer for {} within {PATIENCE:?}; answering: [{}]",
+                "{}: no single steady answerer for {address} within {PATIENCE:?}; answering: [{}]",
                 contender.name(),
-                contender.target().ip(),
                 who.join(", ")
             );
         }
     }
 }
 
-fn watch(contender: &dyn Contender, span: Duration) -> Result<NewClientsReport> {
-    let watching = NewClients::start(&contender.lab().newcomer, contender.target().ip())?;
+fn watch(lab: &Lab, address: IpAddr, span: Duration) -> Result<NewClientsReport> {
+    let watching = NewClients::start(&lab.newcomer, address)?;
     thread::sleep(span);
     watching.finish()
 }
 
-/// Pulls the owner's cable at `phase` (0 to 1) of its advert interval, measures, puts the cable back and waits until all is well.
+/// Inflicts `event` on the owner at `phase` (0 to 1) of its advert interval, measures, mends it and waits until all is well.
 ///
 /// # Errors
-/// Nobody carries the address before or after, or the lab fails.
+/// Nobody carries the address before or after, the lab fails, or the contender carries no address of the event's family.
+pub fn run(contender: &mut dyn Contender, event: Event, phase: f64) -> Result<Trial> {
+    let prepared = Prepared::new(contender, event, phase)?;
+    let at = prepared.wait(contender)?;
+    event.inflict(contender, &prepared.owner)?;
+    let owner = prepared.owner.clone();
+    let trial = prepared.finish(at)?;
+    event.mend(contender, &owner)?;
+    thread::sleep(contender.recovery());
+    Ok(trial)
+}
+
+/// [`run`] for [`Event::Crash`], which needs nothing of the contender but its lab.
+///
+/// # Errors
+/// As there.
 pub fn crash(contender: &dyn Contender, phase: f64) -> Result<Trial> {
-    let owner = contender.lab().node_at(settled_owner(contender)?)?.clone();
-    let trial = measure(contender, Event::Crash, &owner, phase, || contender.lab().cut(&owner))?;
+    let prepared = Prepared::new(contender, Event::Crash, phase)?;
+    let at = prepared.wait(contender)?;
+    let owner = prepared.owner.clone();
+    contender.lab().cut(&owner)?;
+    let trial = prepared.finish(at)?;
     contender.lab().plug(&owner)?;
     thread::sleep(contender.recovery());
     Ok(trial)
 }
 
-/// Asks the owner to leave at `phase` (0 to 1) of its advert interval, measures, starts it again and waits until all is well.
+/// [`run`] for [`Event::HandOver`].
 ///
 /// # Errors
-/// Nobody carries the address before or after, or the lab fails.
+/// As there.
 pub fn hand_over(contender: &mut dyn Contender, phase: f64) -> Result<Trial> {
-    let owner = contender.lab().node_at(settled_owner(contender)?)?.clone();
-    let probers = Probers::start(contender)?;
-    let at = fault_time(contender, &owner, phase)?;
-    contender.leave(&owner.name)?;
-    let trial = probers.finish(Event::HandOver, &owner, phase, at)?;
-    contender.rejoin(&owner.name)?;
-    thread::sleep(contender.recovery());
-    Ok(trial)
+    run(contender, Event::HandOver, phase)
 }
 
-fn measure(
-    contender: &dyn Contender,
+/// A trial whose probers run.
+struct Prepared {
     event: Event,
-    owner: &Node,
     phase: f64,
-    inflict: impl FnOnce() -> Result<()>,
-) -> Result<Trial> {
-    let probers = Probers::start(contender)?;
-    let at = fault_time(contender, owner, phase)?;
-    inflict()?;
-    probers.finish(event, owner, phase, at)
-}
-
-/// Sleeps until `phase` of the interval after one of the owner's adverts.
-fn fault_time(contender: &dyn Contender, owner: &Node, phase: f64) -> Result<Instant> {
-    let place = owner.place();
-    let advert = capture::wait_for(&contender.lab().client, Duration::from_secs(5), |frame| {
-        contender.is_advert(frame, place)
-    })
-    .with_context(|| format!("waiting for an advert of {} by {}", contender.name(), owner.name))?;
-    let at = advert.at + contender.advert_interval().mul_f64(phase.clamp(0.0, 1.0));
-    thread::sleep(at.saturating_duration_since(Instant::now()));
-    Ok(Instant::now())
-}
-
-struct Probers {
+    owner: Node,
+    target: SocketAddr,
     cached: UdpEcho,
     new: NewClients,
 }
 
-impl Probers {
-    fn start(contender: &dyn Contender) -> Result<Self> {
+impl Prepared {
+    fn new(contender: &dyn Contender, event: Event, phase: f64) -> Result<Self> {
         let lab = contender.lab();
-        let cached = UdpEcho::start(&lab.client, contender.target())?;
-        let new = NewClients::start(&lab.newcomer, contender.target().ip())?;
+        let target = if event.is_ipv6() { contender.target_v6() } else { Some(contender.target()) };
+        let target =
+            target.with_context(|| format!("{} carries no address for {event}", contender.name()))?;
+        let owner = lab.node_at(settled_owner_of(contender, target.ip())?)?.clone();
+        // What an earlier trial left in the client's cache may still work and is not what this one is about.
+        lab.client.ip(&format!("neigh flush dev eth0 to {}\n", target.ip()))?;
+        let cached = UdpEcho::start(&lab.client, target)?;
+        let new = NewClients::start(&lab.newcomer, target.ip())?;
         thread::sleep(BEFORE);
-        Ok(Self { cached, new })
+        Ok(Self { event, phase, owner, target, cached, new })
     }
 
-    fn finish(self, event: Event, owner: &Node, phase: f64, at: Instant) -> Result<Trial> {
-        thread::sleep((at + AFTER).saturating_duration_since(Instant::now()));
+    /// Sleeps until the phase of the interval after one of the owner's adverts.
+    fn wait(&self, contender: &dyn Contender) -> Result<Instant> {
+        let (place, address) = (self.owner.place(), self.target.ip());
+        let advert = capture::wait_for(&contender.lab().client, Duration::from_secs(5), |frame| {
+            contender.is_advert(frame, place, address)
+        });
+        let advert = advert.with_context(|| {
+            format!("waiting for an advert of {} by {}", contender.name(), self.owner.name)
+        })?;
+        let at = advert.at + contender.advert_interval().mul_f64(self.phase.clamp(0.0, 1.0));
+        thread::sleep(at.saturating_duration_since(Instant::now()));
+        Ok(Instant::now())
+    }
+
+    fn finish(self, at: Instant) -> Result<Trial> {
+        thread::sleep((at + self.event.observed_for()).saturating_duration_since(Instant::now()));
         let cached = self.cached.finish()?;
         let new = self.new.finish()?;
         Ok(Trial {
-            event,
-            phase,
-            from: owner.place(),
+            event: self.event,
+            phase: self.phase,
+            from: self.owner.place(),
             to: new.last_answerer().and_then(Place::of_mac),
             outage: cached.outage,
             probes: cached.sent,
             lost: cached.lost,
-            moved_after: new.moved_after(at, owner.place().mac()),
+            moved_after: new.moved_after(at, self.owner.place().mac()),
             new_clients_dark: new.longest_dark(),
             two_answered: new.two_answered(),
             stall: cached.stall.max(new.stall),
@@ -261,10 +269,7 @@ pub fn until_it_counts(
 ) -> Result<Vec<Trial>> {
     let mut trials = Vec::new();
     while trials.len() <= REPEATS && !trials.iter().any(Trial::counts) {
-        let trial = match event {
-            Event::Crash => crash(contender, phase)?,
-            Event::HandOver => hand_over(contender, phase)?,
-        };
+        let trial = run(contender, event, phase)?;
         show(&trial)?;
         trials.push(trial);
     }

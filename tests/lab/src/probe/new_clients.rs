@@ -53,7 +53,14 @@ impl NewClients {
     /// # Errors
     /// No right to open a packet socket.
     pub fn start(namespace: &Namespace, target: IpAddr) -> Result<Self> {
-        let place = Place::Newcomer;
+        Self::start_at(namespace, Place::Newcomer, target)
+    }
+
+    /// Starts to ask from the station at `place`, whose namespace is `namespace`.
+    ///
+    /// # Errors
+    /// No right to open a packet socket.
+    pub fn start_at(namespace: &Namespace, place: Place, target: IpAddr) -> Result<Self> {
         let (ether_type, question) = match target {
             IpAddr::V4(target) => (ARP, frame::arp_question(place.mac(), place.ipv4(), target)),
             IpAddr::V6(target) => (IPV6, frame::solicitation(place.mac(), place.ipv6(), target)),
@@ -66,7 +73,7 @@ impl NewClients {
                 let listening = scope.spawn(|| {
                     hurry();
                     both_hurry.wait();
-                    listen(&listener, target, &running)
+                    listen(&listener, place, target, &running)
                 });
                 hurry();
                 both_hurry.wait();
@@ -94,11 +101,16 @@ impl NewClients {
     }
 }
 
-fn listen(socket: &PacketSocket, target: IpAddr, running: &super::Running) -> Result<Vec<Answer>> {
+fn listen(
+    socket: &PacketSocket,
+    place: Place,
+    target: IpAddr,
+    running: &super::Running,
+) -> Result<Vec<Answer>> {
     let mut answers = Vec::new();
     while running.go_on() {
         let Some(frame) = socket.receive()?.as_deref().and_then(frame::read) else { continue };
-        if frame.destination != Place::Newcomer.mac() {
+        if frame.destination != place.mac() {
             continue;
         }
         let mac = match frame.content {

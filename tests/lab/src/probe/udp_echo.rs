@@ -17,7 +17,7 @@ use crate::{Namespace, Place};
 /// Between two probes.
 const INTERVAL: Duration = Duration::from_millis(1);
 /// A probe not answered within this is lost, even if an answer comes later.
-const PATIENCE: Duration = Duration::from_millis(100);
+pub(super) const PATIENCE: Duration = Duration::from_millis(100);
 
 /// The running prober.
 #[derive(Debug)]
@@ -47,10 +47,10 @@ pub struct UdpEchoReport {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Reply {
-    number: u32,
-    node: u8,
-    at: Instant,
+pub(super) struct Reply {
+    pub(super) number: u32,
+    pub(super) node: u8,
+    pub(super) at: Instant,
 }
 
 impl UdpEcho {
@@ -110,7 +110,7 @@ fn run(socket: &UdpSocket, running: &Running, ready: Ready) -> Result<UdpEchoRep
 }
 
 /// Receives until the prober has been told to finish and stragglers have had their time.
-fn receive(socket: &UdpSocket, running: &Running) -> Vec<Reply> {
+pub(super) fn receive(socket: &UdpSocket, running: &Running) -> Vec<Reply> {
     let mut replies = Vec::with_capacity(1 << 14);
     let mut buffer = [0; 16];
     let mut until = None;
@@ -125,7 +125,7 @@ fn receive(socket: &UdpSocket, running: &Running) -> Vec<Reply> {
     }
 }
 
-fn judge(sent: &[Instant], replies: &[Reply]) -> UdpEchoReport {
+pub(super) fn judge(sent: &[Instant], replies: &[Reply]) -> UdpEchoReport {
     let mut answered = vec![false; sent.len()];
     let mut report = UdpEchoReport {
         sent: sent.len(),
