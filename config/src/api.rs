@@ -5,6 +5,7 @@
 
 mod address_pool;
 mod crd;
+mod floating_ip;
 mod l2_advertisement;
 mod speaker;
 mod virtual_ip;
@@ -15,13 +16,17 @@ pub use address_pool::{
     AddressPool, AddressPoolSpec, AddressPoolStatus, FamilyUsage, PoolQuota, ServiceAllocation,
 };
 pub use crd::crds;
+pub use floating_ip::{
+    AddressMode, Candidates, ExecCheck, FloatingIP, FloatingIPSpec, FloatingIPStatus, FloatingPort,
+    FloatingTarget, HTTPCheck, HealthCheck, IPFamily, TCPCheck, Transport,
+};
 pub use l2_advertisement::{L2Advertisement, L2AdvertisementSpec, L2AdvertisementStatus};
 pub use speaker::{
     SILENT_AFTER, Speaker, SpeakerInterface, SpeakerSegment, SpeakerSpec, SpeakerStatus, UnservedService,
 };
 pub use virtual_ip::{
-    Consumer, ConsumerKind, ConsumerPort, IN_USE, Layer2Owner, Purpose, VirtualIP, VirtualIPSpec,
-    VirtualIPStatus,
+    Consumer, ConsumerKind, ConsumerName, ConsumerPort, IN_USE, Layer2Owner, Purpose, VirtualIP,
+    VirtualIPSpec, VirtualIPStatus,
 };
 
 /// The API group of every kind in this module.

@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use sha2::{Digest, Sha256};
 
-use crate::objects::{DEFAULT_NAMESPACE, Object, ObjectRef, Objects};
+use crate::objects::{DEFAULT_NAMESPACE, Object, ObjectRef, Objects, ServiceName};
 
 /// The label that the API server puts on every Namespace.
 const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";
@@ -29,13 +29,13 @@ pub fn apply(object: &mut Object) {
     }
 }
 
-/// Adds the Namespaces that Services live in but no manifest describes: without an API server nobody else creates
+/// Adds the Namespaces that Services and FloatingIPs live in but no manifest describes: without an API server nobody else creates
 /// them, and selectors match their labels.
 pub fn complete(objects: &mut Objects) {
-    for service in objects.services.keys() {
-        objects.namespaces.entry(service.namespace.clone()).or_insert_with(|| {
-            let name = Some(service.namespace.clone());
-            let reference = ObjectRef::cluster("Namespace", service.namespace.clone());
+    for ServiceName { namespace, .. } in objects.services.keys().chain(objects.floating_ips.keys()) {
+        objects.namespaces.entry(namespace.clone()).or_insert_with(|| {
+            let name = Some(namespace.clone());
+            let reference = ObjectRef::cluster("Namespace", namespace.clone());
             let metadata = ObjectMeta { name, uid: Some(stable_uid(&reference)), ..ObjectMeta::default() };
             let mut namespace = Namespace { metadata, ..Namespace::default() };
             label_namespace(&mut namespace);

@@ -12,7 +12,7 @@ use k8s_openapi::api::core::v1::{Namespace, Node, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::api::{AddressPool, L2Advertisement, Speaker, VirtualIP};
+use crate::api::{AddressPool, FloatingIP, L2Advertisement, Speaker, VirtualIP};
 use crate::compat::{self, metallb};
 use crate::reason::Refusal;
 
@@ -76,6 +76,8 @@ pub enum Object {
     AddressPool(Box<AddressPool>),
     /// An L2Advertisement.
     L2Advertisement(Box<L2Advertisement>),
+    /// A FloatingIP.
+    FloatingIP(Box<FloatingIP>),
     /// A VirtualIP.
     VirtualIP(Box<VirtualIP>),
     /// A Speaker.
@@ -100,6 +102,7 @@ impl Object {
         match self {
             Self::AddressPool(_) => "AddressPool",
             Self::L2Advertisement(_) => "L2Advertisement",
+            Self::FloatingIP(_) => "FloatingIP",
             Self::VirtualIP(_) => "VirtualIP",
             Self::Speaker(_) => "Speaker",
             Self::Service(_) => "Service",
@@ -116,6 +119,7 @@ impl Object {
         match self {
             Self::AddressPool(object) => &object.metadata,
             Self::L2Advertisement(object) => &object.metadata,
+            Self::FloatingIP(object) => &object.metadata,
             Self::VirtualIP(object) => &object.metadata,
             Self::Speaker(object) => &object.metadata,
             Self::Service(object) => &object.metadata,
@@ -132,6 +136,7 @@ impl Object {
         match self {
             Self::AddressPool(object) => &mut object.metadata,
             Self::L2Advertisement(object) => &mut object.metadata,
+            Self::FloatingIP(object) => &mut object.metadata,
             Self::VirtualIP(object) => &mut object.metadata,
             Self::Speaker(object) => &mut object.metadata,
             Self::Service(object) => &mut object.metadata,
@@ -146,7 +151,7 @@ impl Object {
     /// Whether objects of this kind live in a namespace.
     pub fn is_namespaced(&self) -> bool {
         match self {
-            Self::Service(_) | Self::EndpointSlice(_) => true,
+            Self::Service(_) | Self::EndpointSlice(_) | Self::FloatingIP(_) => true,
             Self::MetalLBPool(_) | Self::MetalLBL2Advertisement(_) => true,
             Self::AddressPool(_) | Self::L2Advertisement(_) | Self::VirtualIP(_) => false,
             Self::Speaker(_) | Self::Node(_) | Self::Namespace(_) => false,
@@ -176,6 +181,8 @@ pub struct Objects {
     pub pools: BTreeMap<String, Arc<AddressPool>>,
     /// L2Advertisements.
     pub l2_advertisements: BTreeMap<String, Arc<L2Advertisement>>,
+    /// FloatingIPs.
+    pub floating_ips: BTreeMap<ServiceName, Arc<FloatingIP>>,
     /// VirtualIPs: the controller's records, with the owners' status merged in.
     pub virtual_ips: BTreeMap<String, Arc<VirtualIP>>,
     /// Speakers.
@@ -225,6 +232,7 @@ impl Objects {
         match kind.as_str() {
             "AddressPool" => self.pools.get(name).map(|object| &object.metadata),
             "L2Advertisement" => self.l2_advertisements.get(name).map(|object| &object.metadata),
+            "FloatingIP" => self.floating_ips.get(&namespaced()).map(|object| &object.metadata),
             "VirtualIP" => self.virtual_ips.get(name).map(|object| &object.metadata),
             "Speaker" => self.speakers.get(name).map(|object| &object.metadata),
             "Service" => self.services.get(&namespaced()).map(|object| &object.metadata),
@@ -242,6 +250,7 @@ impl Objects {
         match object {
             Object::AddressPool(object) => drop(self.pools.insert(name, Arc::from(object))),
             Object::L2Advertisement(object) => drop(self.l2_advertisements.insert(name, Arc::from(object))),
+            Object::FloatingIP(object) => drop(self.floating_ips.insert(namespaced(name), Arc::from(object))),
             Object::VirtualIP(object) => drop(self.virtual_ips.insert(name, Arc::from(object))),
             Object::Speaker(object) => drop(self.speakers.insert(name, Arc::from(object))),
             Object::Service(object) => drop(self.services.insert(namespaced(name), Arc::from(object))),

@@ -42,6 +42,8 @@ pub enum Reason {
     PoolNotReady,
     /// The pool serves other namespaces or Services.
     PoolNotAllowed,
+    /// The pool does not let nodes put its addresses on their interfaces.
+    BoundNotAllowed,
     /// The namespace holds as many addresses of the pool as one namespace may.
     QuotaExceeded,
     /// The address is kept for the Service that had it last.

@@ -9,6 +9,7 @@
 mod advertisement;
 mod clientele;
 mod endpoint;
+mod floating_ip;
 mod ground;
 mod load_balancer;
 mod node;
@@ -23,6 +24,10 @@ use std::sync::Arc;
 pub use advertisement::Advertisement;
 pub use clientele::{Clientele, namespace_labels};
 pub use endpoint::{Endpoint, EndpointPort, service_of};
+pub use floating_ip::{
+    Candidates, Carriage, FloatingForm, FloatingIP, FloatingPort, FloatingTarget, HealthCheck, Probe,
+    StatusRange,
+};
 pub use ground::Ground;
 pub use load_balancer::{
     Consent, FamilyPolicy, LOAD_BALANCER_CLASS, LoadBalancer, Protocol, ServicePort, TargetPort,
@@ -47,6 +52,8 @@ pub struct Snapshot {
     pub load_balancers: BTreeMap<ServiceName, LoadBalancer>,
     /// `spec.externalIPs` as it stands, of every Service that has any.
     pub external_ips: BTreeMap<ServiceName, Vec<String>>,
+    /// FloatingIPs, also those that are refused: see [`FloatingIP::refusal`].
+    pub floating_ips: BTreeMap<ServiceName, FloatingIP>,
     /// L2Advertisements by name.
     pub advertisements: BTreeMap<String, Advertisement>,
     /// The addresses in use, as the controller recorded them.
@@ -105,6 +112,7 @@ impl Snapshot {
         let mut refused = objects.refused.clone();
         let Ground { pools, advertisements, nodes } = Ground::build(objects, &mut refused);
         let load_balancers = load_balancer::build(&objects.services, scope, &mut refused);
+        let floating_ips = floating_ip::build(&objects.floating_ips, &mut refused);
         let (virtual_ips, retained) = virtual_ip::build(&objects.virtual_ips, &mut refused);
         let endpoints = endpoint::build(&objects.endpoint_slices, &mut refused);
         let namespaces = objects
@@ -123,6 +131,7 @@ impl Snapshot {
             pools,
             load_balancers,
             external_ips,
+            floating_ips,
             advertisements,
             virtual_ips,
             retained,

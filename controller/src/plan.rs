@@ -14,7 +14,7 @@ mod usage;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
 
-use ferrolb_config::api::{Consumer, FamilyUsage, Purpose, VirtualIPSpec};
+use ferrolb_config::api::{AddressMode, Consumer, FamilyUsage, Purpose, VirtualIPSpec};
 use ferrolb_config::reason::Refusal;
 use ferrolb_config::snapshot::Snapshot;
 use ferrolb_config::{ServiceName, address};
@@ -130,6 +130,7 @@ fn record(address: IpAddr, holding: &Holding<'_>) -> VirtualIPSpec {
         consumers: holding.tenants.iter().map(|tenant| tenant.to_consumer()).collect(),
         sharing_key: holding.key.map(str::to_owned),
         group: None,
+        mode: AddressMode::ReplyOnly,
         released_at: None,
     }
 }
@@ -141,6 +142,7 @@ fn kept_record(address: IpAddr, kept: &Retained<'_>) -> VirtualIPSpec {
         consumers: kept.consumers.to_vec(),
         sharing_key: None,
         group: None,
+        mode: AddressMode::ReplyOnly,
         released_at: Some(Time(kept.since)),
     }
 }

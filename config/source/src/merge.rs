@@ -73,6 +73,7 @@ fn without_status(mut object: Object) -> Object {
     match &mut object {
         Object::AddressPool(pool) => pool.status = None,
         Object::L2Advertisement(advertisement) => advertisement.status = None,
+        Object::FloatingIP(floating_ip) => floating_ip.status = None,
         Object::VirtualIP(virtual_ip) => virtual_ip.status = None,
         Object::Speaker(speaker) => speaker.status = None,
         Object::Service(service) => service.status = None,
@@ -189,6 +190,12 @@ fn add_status(objects: &mut Objects, recorded: &Object) {
         Object::L2Advertisement(recorded) => {
             if let Some(advertisement) = objects.l2_advertisements.get_mut(&name) {
                 Arc::make_mut(advertisement).status.clone_from(&recorded.status);
+            }
+        }
+        Object::FloatingIP(recorded) => {
+            let name = ferrolb_config::ServiceName { namespace: namespace.unwrap_or_default(), name };
+            if let Some(floating_ip) = objects.floating_ips.get_mut(&name) {
+                Arc::make_mut(floating_ip).status.clone_from(&recorded.status);
             }
         }
         Object::Service(recorded) => {

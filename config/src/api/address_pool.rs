@@ -51,6 +51,10 @@ pub struct AddressPoolSpec {
     #[serde(default, rename = "avoidBuggyIPs")]
     pub avoid_buggy_ips: bool,
 
+    /// Whether FloatingIPs of mode Bound may be given addresses from this pool: a node puts them on its interface.
+    #[serde(default)]
+    pub allow_bound: bool,
+
     /// Who may draw from the pool, and in which order pools are tried. Without it the pool serves everybody, after the
     /// pools that say whom they serve.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -74,6 +78,7 @@ impl Default for AddressPoolSpec {
             addresses: Vec::new(),
             auto_assign: yes(),
             avoid_buggy_ips: false,
+            allow_bound: false,
             service_allocation: None,
             quota: None,
             retention: None,

@@ -7,7 +7,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
+use super::AddressMode;
 use crate::condition::{self, READY};
+use crate::{ObjectRef, ServiceName};
 
 /// The finalizer of a VirtualIP that is in use: whoever deletes the object takes nothing away.
 pub const IN_USE: &str = "ferrolb.io/in-use";
@@ -57,8 +59,11 @@ pub struct VirtualIPSpec {
     pub sharing_key: Option<String>,
     /// What is elected together: addresses with equal groups are carried by one node. Default: the address itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 253))]
+    #[schemars(length(max = 384))]
     pub group: Option<String>,
+    /// How the node that carries the address holds it.
+    #[serde(default)]
+    pub mode: AddressMode,
     /// When the last consumer gave the address up. From then on nobody announces it; the pool's `retention` keeps it for
     /// the consumers named here, who were the last. Unset: the address is in use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -90,9 +95,25 @@ pub struct Consumer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub backends: Option<String>,
-    /// What it has the address for.
+    /// What it has the address for; of Services only.
     #[serde(default, skip_serializing_if = "Purpose::is_load_balancer")]
     pub purpose: Purpose,
+}
+
+/// Names one consumer of addresses.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConsumerName {
+    /// What kind of object it is.
+    pub kind: ConsumerKind,
+    /// Its namespace and name.
+    pub name: ServiceName,
+}
+
+impl ConsumerName {
+    /// The consumer as an object.
+    pub fn object(&self) -> ObjectRef {
+        ObjectRef::namespaced(self.kind.as_str(), &self.name)
+    }
 }
 
 /// What a Service has an address for: where it shows it.
@@ -115,11 +136,40 @@ impl Purpose {
 
 /// The kinds of object that an address can be given to.
 #[derive(
-    Serialize, Deserialize, schemars::JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord,
+    Serialize, Deserialize, schemars::JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash,
 )]
 pub enum ConsumerKind {
     /// A core/v1 Service.
     Service,
+    /// A FloatingIP.
+    FloatingIP,
+}
+
+impl ConsumerKind {
+    /// The kind's name, as `kind:` spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Service => "Service",
+            Self::FloatingIP => "FloatingIP",
+        }
+    }
+}
+
+impl Consumer {
+    /// Its namespace and name.
+    pub fn object_name(&self) -> ServiceName {
+        ServiceName { namespace: self.namespace.clone(), name: self.name.clone() }
+    }
+
+    /// Its kind, namespace and name.
+    pub fn identity(&self) -> ConsumerName {
+        ConsumerName { kind: self.kind, name: self.object_name() }
+    }
+
+    /// Its namespace and name, if it is a Service.
+    pub fn service(&self) -> Option<ServiceName> {
+        (self.kind == ConsumerKind::Service).then(|| self.object_name())
+    }
 }
 
 /// A port that a consumer uses on an address.

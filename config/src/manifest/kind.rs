@@ -15,6 +15,7 @@ use crate::objects::Object;
 pub(super) enum Kind {
     AddressPool,
     L2Advertisement,
+    FloatingIP,
     VirtualIP,
     Speaker,
     Service,
@@ -24,7 +25,7 @@ pub(super) enum Kind {
 }
 
 /// The kinds of our own group.
-pub(super) const OWN: [&str; 4] = ["AddressPool", "L2Advertisement", "VirtualIP", "Speaker"];
+pub(super) const OWN: [&str; 5] = ["AddressPool", "L2Advertisement", "FloatingIP", "VirtualIP", "Speaker"];
 
 impl Kind {
     /// The kind that a document names; `None` for those that FerroLB has no use for.
@@ -33,6 +34,7 @@ impl Kind {
         Some(match (api_version, kind) {
             (_, "AddressPool") if own => Self::AddressPool,
             (_, "L2Advertisement") if own => Self::L2Advertisement,
+            (_, "FloatingIP") if own => Self::FloatingIP,
             (_, "VirtualIP") if own => Self::VirtualIP,
             (_, "Speaker") if own => Self::Speaker,
             ("v1", "Service") => Self::Service,
@@ -53,6 +55,7 @@ impl Kind {
         match self {
             Self::AddressPool => input.read(Object::AddressPool),
             Self::L2Advertisement => input.read(Object::L2Advertisement),
+            Self::FloatingIP => input.read(Object::FloatingIP),
             Self::VirtualIP => input.read(Object::VirtualIP),
             Self::Speaker => input.read(Object::Speaker),
             Self::Service => input.read(Object::Service),

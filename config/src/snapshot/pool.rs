@@ -30,6 +30,8 @@ pub struct Pool {
     pub auto_assign: bool,
     /// Whether IPv4 addresses that end in .0 or .255 are left out.
     pub avoid_buggy_ips: bool,
+    /// Whether nodes may put its addresses on their interfaces.
+    pub allow_bound: bool,
     /// Whom it serves; `None`: everybody, after the pools that say whom they serve.
     pub clientele: Option<Clientele>,
     /// How many addresses the Services of one namespace may hold together.
@@ -135,6 +137,7 @@ pub(super) fn build(
                 ranges: award.ranges,
                 auto_assign: object.spec.auto_assign,
                 avoid_buggy_ips: object.spec.avoid_buggy_ips,
+                allow_bound: object.spec.allow_bound,
                 clientele,
                 quota: object.spec.quota.as_ref().and_then(|quota| quota.per_namespace),
                 retention,

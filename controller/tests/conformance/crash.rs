@@ -4,7 +4,9 @@
 //! The controller may die after any write.
 
 use ferrolb_config::address::virtual_ip_name;
-use ferrolb_config::api::{Consumer, ConsumerKind, ConsumerPort, Purpose, VirtualIP, VirtualIPSpec};
+use ferrolb_config::api::{
+    AddressMode, Consumer, ConsumerKind, ConsumerPort, Purpose, VirtualIP, VirtualIPSpec,
+};
 use ferrolb_config::condition::ADDRESSES_ASSIGNED;
 
 use crate::world::{Edit, World, service_name, tcp};
@@ -151,6 +153,7 @@ fn record(world: &mut World, address: &str, pool: &str, name: &str) {
         consumers: vec![consumer],
         sharing_key: None,
         group: None,
+        mode: AddressMode::ReplyOnly,
         released_at: None,
     };
     let name = virtual_ip_name(ip);

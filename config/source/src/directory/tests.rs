@@ -3,7 +3,7 @@
 
 use ferrolb_config::ServiceName;
 use ferrolb_config::api::{
-    Layer2Owner, Speaker, SpeakerSpec, SpeakerStatus, VirtualIP, VirtualIPSpec, VirtualIPStatus,
+    AddressMode, Layer2Owner, Speaker, SpeakerSpec, SpeakerStatus, VirtualIP, VirtualIPSpec, VirtualIPStatus,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use std::sync::Arc;
@@ -228,6 +228,7 @@ fn virtual_ip(owner: Option<(&str, u64)>) -> VirtualIP {
         consumers: Vec::new(),
         sharing_key: None,
         group: None,
+        mode: AddressMode::ReplyOnly,
         released_at: None,
     };
     let owner = owner.map(|(node, term)| Layer2Owner {

@@ -96,6 +96,7 @@ pub(crate) fn object(kind: Kind, raw: &str, reader: Reader) -> Result<Object, Bo
     let read = match kind {
         Kind::AddressPool => one(raw, reader).map(Object::AddressPool),
         Kind::L2Advertisement => one(raw, reader).map(Object::L2Advertisement),
+        Kind::FloatingIP => one(raw, reader).map(Object::FloatingIP),
         Kind::VirtualIP => one(raw, reader).map(Object::VirtualIP),
         Kind::Speaker => one(raw, reader).map(Object::Speaker),
         Kind::Service => one(raw, reader).map(Object::Service),

@@ -13,7 +13,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ferrolb_config::api::{AddressPool, L2Advertisement, Speaker, VirtualIP};
+use ferrolb_config::api::{AddressPool, FloatingIP, L2Advertisement, Speaker, VirtualIP};
 use ferrolb_config::compat::metallb;
 use ferrolb_config::{Object, Objects};
 use jiff::Timestamp;
@@ -57,6 +57,8 @@ struct Stored {
     saved: Timestamp,
     pools: Vec<AddressPool>,
     l2_advertisements: Vec<L2Advertisement>,
+    #[serde(default)]
+    floating_ips: Vec<FloatingIP>,
     virtual_ips: Vec<VirtualIP>,
     speakers: Vec<Speaker>,
     services: Vec<Service>,
@@ -77,6 +79,7 @@ struct Storing<'a> {
     saved: Timestamp,
     pools: All<'a, String, AddressPool>,
     l2_advertisements: All<'a, String, L2Advertisement>,
+    floating_ips: All<'a, ferrolb_config::ServiceName, FloatingIP>,
     virtual_ips: All<'a, String, VirtualIP>,
     speakers: All<'a, String, Speaker>,
     services: All<'a, ferrolb_config::ServiceName, Service>,
@@ -169,6 +172,7 @@ impl Kept {
                 saved,
                 pools: All(&objects.pools),
                 l2_advertisements: All(&objects.l2_advertisements),
+                floating_ips: All(&objects.floating_ips),
                 virtual_ips: All(&objects.virtual_ips),
                 speakers: All(&objects.speakers),
                 services: All(&objects.services),
@@ -192,6 +196,7 @@ impl From<Stored> for Objects {
         let mut objects = Self::default();
         all(&mut objects, stored.pools, Object::AddressPool);
         all(&mut objects, stored.l2_advertisements, Object::L2Advertisement);
+        all(&mut objects, stored.floating_ips, Object::FloatingIP);
         all(&mut objects, stored.virtual_ips, Object::VirtualIP);
         all(&mut objects, stored.speakers, Object::Speaker);
         all(&mut objects, stored.services, Object::Service);

@@ -4,7 +4,7 @@
 //! The kinds that are watched: where the API server has them, and how they are told apart in a view.
 
 use ::kube::Resource;
-use ferrolb_config::api::{AddressPool, L2Advertisement, Speaker, VirtualIP};
+use ferrolb_config::api::{AddressPool, FloatingIP, L2Advertisement, Speaker, VirtualIP};
 use ferrolb_config::compat::{self, metallb};
 use ferrolb_config::{Object, Objects, ServiceName};
 use k8s_openapi::api::core::v1::{Namespace, Node, Service};
@@ -17,6 +17,7 @@ use super::{Interest, KubeOptions};
 pub(crate) enum Kind {
     AddressPool,
     L2Advertisement,
+    FloatingIP,
     VirtualIP,
     Speaker,
     Service,
@@ -29,9 +30,10 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Every kind of ours and of Kubernetes.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::AddressPool,
         Self::L2Advertisement,
+        Self::FloatingIP,
         Self::VirtualIP,
         Self::Speaker,
         Self::Service,
@@ -66,6 +68,7 @@ impl Kind {
         match self {
             Self::AddressPool => "AddressPool",
             Self::L2Advertisement => "L2Advertisement",
+            Self::FloatingIP => "FloatingIP",
             Self::VirtualIP => "VirtualIP",
             Self::Speaker => "Speaker",
             Self::Service => "Service",
@@ -82,6 +85,7 @@ impl Kind {
         match self {
             Self::AddressPool => "addresspools",
             Self::L2Advertisement => "l2advertisements",
+            Self::FloatingIP => "floatingips",
             Self::VirtualIP => "virtualips",
             Self::Speaker => "speakers",
             Self::Service => "services",
@@ -101,6 +105,7 @@ impl Kind {
         match self {
             Self::AddressPool => of::<AddressPool>(),
             Self::L2Advertisement => of::<L2Advertisement>(),
+            Self::FloatingIP => of::<FloatingIP>(),
             Self::VirtualIP => of::<VirtualIP>(),
             Self::Speaker => of::<Speaker>(),
             Self::Service => of::<Service>(),
@@ -123,7 +128,10 @@ impl Kind {
 
     /// Whether a CustomResourceDefinition of ours makes the kind.
     pub(crate) fn is_own(self) -> bool {
-        matches!(self, Self::AddressPool | Self::L2Advertisement | Self::VirtualIP | Self::Speaker)
+        matches!(
+            self,
+            Self::AddressPool | Self::L2Advertisement | Self::FloatingIP | Self::VirtualIP | Self::Speaker
+        )
     }
 
     /// Whether it is a kind of MetalLB's.
@@ -133,7 +141,7 @@ impl Kind {
 
     /// Whether objects of the kind live in a namespace.
     pub(crate) fn is_namespaced(self) -> bool {
-        matches!(self, Self::Service | Self::EndpointSlice) || self.is_metallbs()
+        matches!(self, Self::Service | Self::EndpointSlice | Self::FloatingIP) || self.is_metallbs()
     }
 
     /// Whether FerroLB never writes objects of the kind, so that their resourceVersion is of no use.
@@ -146,6 +154,7 @@ impl Kind {
         match object {
             Object::AddressPool(_) => Self::AddressPool,
             Object::L2Advertisement(_) => Self::L2Advertisement,
+            Object::FloatingIP(_) => Self::FloatingIP,
             Object::VirtualIP(_) => Self::VirtualIP,
             Object::Speaker(_) => Self::Speaker,
             Object::Service(_) => Self::Service,
@@ -201,6 +210,7 @@ pub(crate) fn stamp(objects: &Objects, kind: Kind, name: &Name) -> Option<Stamp>
     let metadata = match kind {
         Kind::AddressPool => &objects.pools.get(&name.name)?.metadata,
         Kind::L2Advertisement => &objects.l2_advertisements.get(&name.name)?.metadata,
+        Kind::FloatingIP => &objects.floating_ips.get(&name.service_name())?.metadata,
         Kind::VirtualIP => &objects.virtual_ips.get(&name.name)?.metadata,
         Kind::Speaker => &objects.speakers.get(&name.name)?.metadata,
         Kind::Service => &objects.services.get(&name.service_name())?.metadata,
@@ -218,6 +228,7 @@ pub(crate) fn remove(objects: &mut Objects, kind: Kind, name: &Name) -> bool {
     match kind {
         Kind::AddressPool => objects.pools.remove(&name.name).is_some(),
         Kind::L2Advertisement => objects.l2_advertisements.remove(&name.name).is_some(),
+        Kind::FloatingIP => objects.floating_ips.remove(&name.service_name()).is_some(),
         Kind::VirtualIP => objects.virtual_ips.remove(&name.name).is_some(),
         Kind::Speaker => objects.speakers.remove(&name.name).is_some(),
         Kind::Service => objects.services.remove(&name.service_name()).is_some(),
@@ -244,6 +255,7 @@ pub(crate) fn copy(from: &Objects, to: &mut Objects, kind: Kind, name: &Name) {
     match kind {
         Kind::AddressPool => one(&from.pools, &mut to.pools, &name.name),
         Kind::L2Advertisement => one(&from.l2_advertisements, &mut to.l2_advertisements, &name.name),
+        Kind::FloatingIP => one(&from.floating_ips, &mut to.floating_ips, &name.service_name()),
         Kind::VirtualIP => one(&from.virtual_ips, &mut to.virtual_ips, &name.name),
         Kind::Speaker => one(&from.speakers, &mut to.speakers, &name.name),
         Kind::Service => one(&from.services, &mut to.services, &name.service_name()),
@@ -263,6 +275,7 @@ pub(crate) fn swap(one: &mut Objects, other: &mut Objects, kind: Kind) {
     match kind {
         Kind::AddressPool => swap(&mut one.pools, &mut other.pools),
         Kind::L2Advertisement => swap(&mut one.l2_advertisements, &mut other.l2_advertisements),
+        Kind::FloatingIP => swap(&mut one.floating_ips, &mut other.floating_ips),
         Kind::VirtualIP => swap(&mut one.virtual_ips, &mut other.virtual_ips),
         Kind::Speaker => swap(&mut one.speakers, &mut other.speakers),
         Kind::Service => swap(&mut one.services, &mut other.services),
@@ -281,6 +294,7 @@ pub(crate) fn is_same(one: &Objects, other: &Objects, kind: Kind) -> bool {
     match kind {
         Kind::AddressPool => one.pools == other.pools,
         Kind::L2Advertisement => one.l2_advertisements == other.l2_advertisements,
+        Kind::FloatingIP => one.floating_ips == other.floating_ips,
         Kind::VirtualIP => one.virtual_ips == other.virtual_ips,
         Kind::Speaker => one.speakers == other.speakers,
         Kind::Service => one.services == other.services,
@@ -297,6 +311,7 @@ pub(crate) fn count(objects: &Objects, kind: Kind) -> usize {
     match kind {
         Kind::AddressPool => objects.pools.len(),
         Kind::L2Advertisement => objects.l2_advertisements.len(),
+        Kind::FloatingIP => objects.floating_ips.len(),
         Kind::VirtualIP => objects.virtual_ips.len(),
         Kind::Speaker => objects.speakers.len(),
         Kind::Service => objects.services.len(),

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use ferrolb_config::api::{AddressPool, L2Advertisement, Speaker, VirtualIP, annotation};
+use ferrolb_config::api::{AddressPool, FloatingIP, L2Advertisement, Speaker, VirtualIP, annotation};
 use ferrolb_config::compat::metallb;
 use k8s_openapi::api::core::v1::{Namespace, Node, NodeSpec, NodeStatus, Service, ServiceSpec};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -48,6 +48,30 @@ impl Prune for AddressPool {
 impl Prune for L2Advertisement {
     fn prune(&mut self, _: Reader) {
         metadata(&mut self.metadata);
+    }
+}
+
+impl Prune for FloatingIP {
+    fn prune(&mut self, reader: Reader) {
+        metadata(&mut self.metadata);
+        // The schema has no commands. Should it be replaced by one that has: nobody's write runs a program on nodes.
+        let accepted = self.status.as_mut().and_then(|status| status.accepted.as_mut());
+        for check in self
+            .spec
+            .health_checks
+            .iter_mut()
+            .chain(accepted.into_iter().flat_map(|spec| &mut spec.health_checks))
+        {
+            check.exec = None;
+        }
+        if reader == Reader::Speaker {
+            let labels = self.metadata.labels.take();
+            name_only(&mut self.metadata);
+            self.metadata.labels = labels;
+            if let Some(status) = &mut self.status {
+                status.conditions = Vec::new();
+            }
+        }
     }
 }
 

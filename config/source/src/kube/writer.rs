@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use ::kube::client::Body;
 use ferrolb_config::Object;
-use ferrolb_config::api::{AddressPool, L2Advertisement, Layer2Owner, Speaker, VirtualIP};
+use ferrolb_config::api::{AddressPool, FloatingIP, L2Advertisement, Layer2Owner, Speaker, VirtualIP};
 use http::{Method, Request};
 use k8s_openapi::api::core::v1::{Service, ServiceStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
@@ -151,7 +151,7 @@ impl ClusterWriter {
     /// As [`WriteError`] says.
     pub async fn patch_status<'a>(&self, of: impl Into<StatusOf<'a>>) -> Result<(), WriteError> {
         let (kind, metadata, status) = of.into().parts()?;
-        let path = format!("{}/status", path(kind, None, name(metadata)?));
+        let path = format!("{}/status", path(kind, metadata.namespace.as_deref(), name(metadata)?));
         let body = body::whole_status(metadata.resource_version.as_deref(), status);
         let request = Outgoing { content: JSON_PATCH, ..Outgoing::new(kind, Method::PATCH, path, body) };
         self.send_and_absorb(request).await.map(drop)
@@ -321,6 +321,8 @@ pub enum StatusOf<'a> {
     AddressPool(&'a AddressPool),
     /// An L2Advertisement.
     L2Advertisement(&'a L2Advertisement),
+    /// A FloatingIP.
+    FloatingIP(&'a FloatingIP),
     /// A VirtualIP.
     VirtualIP(&'a VirtualIP),
     /// A Speaker.
@@ -334,6 +336,7 @@ impl<'a> StatusOf<'a> {
             Self::L2Advertisement(object) => {
                 (Kind::L2Advertisement, &object.metadata, body::of(&object.status)?)
             }
+            Self::FloatingIP(object) => (Kind::FloatingIP, &object.metadata, body::of(&object.status)?),
             Self::VirtualIP(object) => (Kind::VirtualIP, &object.metadata, body::of(&object.status)?),
             Self::Speaker(object) => (Kind::Speaker, &object.metadata, body::of(&object.status)?),
         })
@@ -350,7 +353,7 @@ macro_rules! status_of {
     )+};
 }
 
-status_of!(AddressPool, L2Advertisement, VirtualIP, Speaker);
+status_of!(AddressPool, L2Advertisement, FloatingIP, VirtualIP, Speaker);
 
 const JSON: &str = "application/json";
 const JSON_PATCH: &str = "application/json-patch+json";

@@ -74,6 +74,11 @@ fn sent() -> Vec<(Kind, Value)> {
         "metadata": metadata("192.0.2.9", None),
         "spec": {"address": "192.0.2.9", "pool": "a", "consumers": []},
     });
+    let floating_ip = json!({
+        "metadata": metadata("a", Some("shop")),
+        "spec": {"target": {"ports": [{"port": 80}]}, "healthChecks": [{"tcp": {"port": 80}}]},
+        "status": {"addresses": ["192.0.2.8"]},
+    });
     let metallb_pool = json!({
         "metadata": metadata("b", Some("metallb-system")), "spec": {"addresses": ["203.0.113.0/24"], "dhcp": true},
         "status": {"availableIPv4": 256},
@@ -88,6 +93,7 @@ fn sent() -> Vec<(Kind, Value)> {
         (Kind::Node, node),
         (Kind::AddressPool, pool),
         (Kind::L2Advertisement, advertisement),
+        (Kind::FloatingIP, floating_ip),
         (Kind::VirtualIP, virtual_ip),
         (Kind::Namespace, namespace),
         (Kind::MetalLBPool, metallb_pool),
@@ -103,6 +109,7 @@ fn whole(kind: Kind, sent: Value) -> Object {
     match kind {
         Kind::AddressPool => Object::AddressPool(boxed(sent)),
         Kind::L2Advertisement => Object::L2Advertisement(boxed(sent)),
+        Kind::FloatingIP => Object::FloatingIP(boxed(sent)),
         Kind::VirtualIP => Object::VirtualIP(boxed(sent)),
         Kind::Speaker => Object::Speaker(boxed(sent)),
         Kind::Service => Object::Service(boxed(sent)),
@@ -168,6 +175,9 @@ fn a_speaker_keeps_what_it_decides_from() {
                 (port.target, port.node_port) = (TargetPort::Number(port.port), None);
             }
         }
+        for floating_ip in snapshot.floating_ips.values_mut() {
+            (floating_ip.uid, floating_ip.created) = (None, None);
+        }
         for endpoint in snapshot.endpoints.values_mut().flatten() {
             endpoint.terminating = false;
         }
@@ -177,6 +187,22 @@ fn a_speaker_keeps_what_it_decides_from() {
         snapshot.virtual_ips.clear();
     }
     assert_eq!(pruned, all);
+}
+
+#[test]
+fn no_command_comes_from_a_cluster_whatever_its_schema_says() {
+    let checks = json!([{"exec": {"command": ["/bin/true"]}}, {"tcp": {"port": 80}}]);
+    let spec = json!({"target": {"ports": [{"port": 80}]}, "healthChecks": checks});
+    let sent =
+        json!({"metadata": {"name": "a", "namespace": "shop"}, "spec": spec, "status": {"accepted": spec}});
+    for reader in [Reader::Controller, Reader::Speaker] {
+        let object = decode::object(Kind::FloatingIP, &sent.to_string(), reader).unwrap();
+        let Object::FloatingIP(object) = object else { unreachable!() };
+        let accepted = object.status.unwrap().accepted.unwrap();
+        assert!(
+            object.spec.health_checks.iter().chain(&accepted.health_checks).all(|check| check.exec.is_none())
+        );
+    }
 }
 
 /// What a speaker's form of an object holds, as text.
