@@ -113,6 +113,7 @@ async fn run_speaker(source: Source, node: NodeArguments, shutdown: &Shutdown) -
         node_name,
         cluster: node.cluster,
         hello_key_file: node.hello_key_file,
+        profile: node.profile.into(),
         source,
         mode,
         healthz: node.kube_proxy_healthz.0,

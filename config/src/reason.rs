@@ -96,6 +96,8 @@ pub enum Reason {
     NoProof,
     /// The process lacks a capability.
     MissingCapability,
+    /// The profile asked for needs more of the machine than it gives; the default one is followed.
+    ProfileRefused,
     /// An object whose services cannot be brought together on one address.
     SharingConflict,
     /// A port's protocol that the data path cannot translate.

@@ -12,12 +12,14 @@ pub mod layer2;
 mod metrics;
 mod names;
 mod options;
+mod profile;
 mod report;
 mod run;
 mod status;
 
 pub use group::Group;
 pub use options::{Options, Source};
+pub use profile::Profile;
 pub use run::run;
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use ferrolb_source::kube::KubeOptions;
 
 use crate::datapath::{Healthz, Mode, Setup};
 use crate::kernel::rights::{self, Capability, MissingRights};
+use crate::profile::Profile;
 
 /// Where objects come from, and where the speaker tells what it sees.
 #[derive(Debug, Clone)]
@@ -38,6 +39,8 @@ pub struct Options {
     /// A file whose first line is the secret that authenticates hellos, at least 16 bytes. A second line is accepted
     /// from others too, so that the secret can be changed without a gap. None: a key made from the cluster's name.
     pub hello_key_file: Option<PathBuf>,
+    /// How quickly a node that is gone is noticed.
+    pub profile: Profile,
     /// Where objects come from, and where the speaker tells what it sees.
     pub source: Source,
     /// Who leads traffic into Services.

@@ -28,6 +28,7 @@ use crate::kernel::links::{Link, Links};
 use crate::kernel::priority::Shortcoming;
 use crate::layer2::{Observed, SegmentReport};
 use crate::names::Names;
+use crate::profile::InForce;
 use crate::status::Unserved;
 
 /// Everything that a report is made of.
@@ -56,6 +57,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) shortcomings: &'a [Shortcoming],
     /// Hellos are authenticated by a key that anybody can know.
     pub(crate) default_key: bool,
+    /// The times of layer 2.
+    pub(crate) profile: &'a InForce,
     /// Happenings counted by name.
     pub(crate) happened: &'a BTreeMap<&'static str, u64>,
     /// The process is handing over and will end.
@@ -145,6 +148,7 @@ impl Reporter {
             observed_generation: None,
             owned: segments.iter().map(|segment| segment.owned).sum(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            profile: scene.profile.profile.name().to_owned(),
             started: Some(Time(self.started)),
             heartbeat: None,
             conditions: self.conditions.clone(),

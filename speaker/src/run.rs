@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use ferrolb_config::Objects;
-use ferrolb_layer2::{ClusterId, Event, NodeId, Timing};
+use ferrolb_layer2::{ClusterId, Event, NodeId};
 use ferrolb_source::kube::{Cluster, ClusterWriter, Interest};
 use ferrolb_source::metrics::{self, Endpoint, Readiness, Registry};
 use ferrolb_source::{Directory, Role, StateWriter};
@@ -40,6 +40,7 @@ use crate::layer2::{Ended, Identity, Layer2, Refusals, SegmentEvent, Wanted, kee
 use crate::metrics::Metrics;
 use crate::names::Names;
 use crate::options::{Options, Source};
+use crate::profile::{self, InForce};
 use crate::status::{self, About, Desk, Happened, Known, Sources};
 
 /// How long the other nodes have to take over before this one ends regardless.
@@ -64,7 +65,12 @@ pub async fn run(options: Options, mut shutdown: watch::Receiver<bool>) -> anyho
     for shortcoming in &shortcomings {
         warn!("{shortcoming}");
     }
-    let starting = Speaker::start(options, setup, shortcomings);
+    let profile = profile::in_force(options.profile, shortcomings.first());
+    match &profile.refusal {
+        Some(refusal) => warn!("{refusal}"),
+        None => info!(profile = profile.profile.name(), "the times of layer 2"),
+    }
+    let starting = Speaker::start(options, setup, shortcomings, profile);
     let speaker = tokio::select! {
         speaker = starting => speaker?,
         _ = shutdown.wait_for(|stop| *stop) => return Ok(()),
@@ -149,7 +155,12 @@ async fn open(
 }
 
 impl Speaker {
-    async fn start(options: Options, setup: Setup, shortcomings: Vec<Shortcoming>) -> anyhow::Result<Self> {
+    async fn start(
+        options: Options,
+        setup: Setup,
+        shortcomings: Vec<Shortcoming>,
+        profile: InForce,
+    ) -> anyhow::Result<Self> {
         let keys = options.keys()?;
         let default_key = keys.is_default();
         let mut registry = Registry::with_prefix(metrics::PREFIX);
@@ -157,7 +168,7 @@ impl Speaker {
         let monitor = LinkMonitor::start().await?;
         let id = NodeId::of(&options.cluster, &options.node_name);
         let cluster = ClusterId::of(&options.cluster);
-        let identity = Identity { cluster, node: id, keys, timing: Timing::DEFAULT };
+        let identity = Identity { cluster, node: id, keys, timing: profile.profile.timing() };
         let (layer2, events) = Layer2::start(identity).context("cannot start the layer-2 thread")?;
         let (data_path_sender, desired) = watch::channel(None);
         let data_path = datapath::start(setup, desired);
@@ -182,7 +193,7 @@ impl Speaker {
         };
         metrics.register(&mut registry);
         let endpoint = serve(options.metrics_address, registry, &readiness).await;
-        let about = About { node: options.node_name.clone(), id, default_key, shortcomings };
+        let about = About { node: options.node_name.clone(), id, default_key, shortcomings, profile };
         let desk = Desk::new(about, sources);
         let status = match office {
             Office::Directory(state) => {

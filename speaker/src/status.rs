@@ -26,6 +26,7 @@ use crate::datapath;
 use crate::kernel::links::Links;
 use crate::kernel::priority::Shortcoming;
 use crate::layer2::{Ended, Observed, Refusals};
+use crate::profile::InForce;
 use crate::report::{Length, Refused, Report, Reporter, Scene};
 
 /// Changes that come within this time are told together.
@@ -53,6 +54,7 @@ pub(crate) struct About {
     pub(crate) id: NodeId,
     pub(crate) default_key: bool,
     pub(crate) shortcomings: Vec<Shortcoming>,
+    pub(crate) profile: InForce,
 }
 
 /// Where reports are made.
@@ -105,6 +107,7 @@ impl Desk {
             links: &links,
             shortcomings: &self.about.shortcomings,
             default_key: self.about.default_key,
+            profile: &self.about.profile,
             happened: &happened,
             stopping,
             length,

@@ -156,6 +156,7 @@ fn speaker_report(node: &str, speaker: &Speaker, now: Timestamp) -> SpeakerRepor
     SpeakerReport {
         node: node.to_owned(),
         version: status.version,
+        profile: status.profile,
         heartbeat: status.heartbeat,
         silent,
         owned: status.segments.iter().map(|segment| segment.owned).sum(),

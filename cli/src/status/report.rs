@@ -131,6 +131,8 @@ pub struct SpeakerReport {
     pub node: String,
     /// The program's version.
     pub version: String,
+    /// The profile that its times of layer 2 follow.
+    pub profile: String,
     /// When it last wrote; `null` when it never did.
     pub heartbeat: Option<Time>,
     /// It has not written for more than 30 s.

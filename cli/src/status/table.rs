@@ -15,7 +15,7 @@ use super::report::{AddressStatus, Carrier, SpeakerReport, StatusReport};
 pub enum Width {
     /// What is asked for every day.
     Normal,
-    /// Also ports, groups, versions, neighbours and interfaces.
+    /// Also ports, groups, versions, profiles, neighbours and interfaces.
     Wide,
 }
 
@@ -122,7 +122,7 @@ fn unserved(report: &StatusReport) -> Columns {
 fn speakers(report: &StatusReport, width: Width) -> Columns {
     let mut titles = vec!["SPEAKER", "STATE", "HEARTBEAT", "OWNS", "HEARS"];
     if width == Width::Wide {
-        titles.extend(["VERSION", "INTERFACES"]);
+        titles.extend(["VERSION", "PROFILE", "INTERFACES"]);
     }
     let mut columns = Columns::new(titles);
     for speaker in &report.speakers {
@@ -135,7 +135,7 @@ fn speakers(report: &StatusReport, width: Width) -> Columns {
         let (node, owned) = (speaker.node.clone(), speaker.owned.to_string());
         let mut cells = vec![node, state(speaker).to_owned(), heartbeat, owned, speaker.heard.join(",")];
         if width == Width::Wide {
-            cells.extend([speaker.version.clone(), speaker.interfaces.join("; ")]);
+            cells.extend([speaker.version.clone(), speaker.profile.clone(), speaker.interfaces.join("; ")]);
         }
         columns.push(cells);
     }

@@ -43,6 +43,9 @@ pub struct SpeakerStatus {
     pub observed_generation: Option<i64>,
     /// The program's version.
     pub version: String,
+    /// The profile that the times of layer 2 follow: `default`, `fast` or `slow`.
+    #[schemars(length(max = 32))]
+    pub profile: String,
     /// When the process started.
     pub started: Option<Time>,
     /// Written every 10 s while the process lives, see [`SILENT_AFTER`]; not in a cluster, where the Node object says

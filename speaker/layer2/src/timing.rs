@@ -60,6 +60,33 @@ impl Timing {
         forget: Duration::from_secs(600),
     };
 
+    /// The times of the fast profile: a crash is noticed 90 to 120 ms after it happened. What scales with the dead interval
+    /// is shorter than in [`Timing::DEFAULT`]; what clients or a switch decide is the same.
+    pub const FAST: Self = Self {
+        hello: Duration::from_millis(30),
+        dead: Duration::from_millis(120),
+        suspect: Duration::from_millis(2 * 30 + 12),
+        ask_gap: Duration::from_millis(12),
+        rank_step: Duration::from_millis(15),
+        hand_over_timeout: Duration::from_millis(150),
+        host_probe: Duration::from_millis(40),
+        ..Self::DEFAULT
+    };
+
+    /// The times of the slow profile: a crash is noticed 2.5 to 3.5 s after it happened.
+    pub const SLOW: Self = Self {
+        hello: Duration::from_secs(1),
+        dead: Duration::from_millis(3500),
+        suspect: Duration::from_millis(2 * 1000 + 200),
+        ask_gap: Duration::from_millis(300),
+        rank_step: Duration::from_millis(100),
+        hand_over_timeout: Duration::from_millis(600),
+        listen: Duration::from_secs(7),
+        link_hold: Duration::from_millis(2500),
+        host_probe: Duration::from_secs(1),
+        ..Self::DEFAULT
+    };
+
     /// After so long without sending a hello, peers may have taken over: this node must listen before it acts again.
     pub(crate) fn own_gap(&self) -> Duration {
         self.dead.saturating_sub(self.hello)
@@ -91,12 +118,49 @@ pub(crate) const ASKS: u8 = 3;
 mod tests {
     use super::*;
 
+    const PROFILES: [Timing; 3] = [Timing::DEFAULT, Timing::FAST, Timing::SLOW];
+
     #[test]
-    fn two_lost_hellos_do_not_kill_and_the_questions_fit_before_death() {
-        let t = Timing::DEFAULT;
-        assert!(t.dead >= t.hello * 3 + t.lateness);
-        assert!(t.suspect > t.hello * 2);
-        assert!(t.suspect + t.ask_gap * u32::from(ASKS) <= t.dead);
-        assert!(t.listen >= t.dead * 2);
+    fn in_every_profile_two_lost_hellos_do_not_kill_and_the_questions_fit_before_death() {
+        for t in PROFILES {
+            assert!(t.dead >= t.hello * 3 + t.lateness, "{t:?}");
+            assert!(t.suspect > t.hello * 2 + t.lateness, "{t:?}");
+            // The last answer has at least as long as a question waits for the next.
+            assert!(t.suspect + t.ask_gap * u32::from(ASKS) + t.lateness <= t.dead, "{t:?}");
+        }
+    }
+
+    #[test]
+    fn in_every_profile_a_new_process_hears_everybody_before_it_claims() {
+        for t in PROFILES {
+            assert!(t.listen >= t.dead * 2, "{t:?}");
+            assert!(t.link_hold >= t.hello * 2 && t.link_hold <= t.listen, "{t:?}");
+        }
+    }
+
+    #[test]
+    fn in_every_profile_a_rank_waits_longer_than_the_news_of_a_claim_take() {
+        let news = NEWS_AT.into_iter().max().unwrap_or_default();
+        for t in PROFILES {
+            // The first two of the three copies of a claim, and one scheduling delay.
+            assert!(t.rank_step >= NEWS_AT[1] + t.lateness, "{t:?}");
+            assert!(t.hand_over_timeout > news * 2 + t.rank_step, "{t:?}");
+            assert!(t.rank_step < t.dead / 3, "{t:?}");
+        }
+    }
+
+    #[test]
+    fn in_every_profile_a_live_kernel_may_miss_two_probes_and_a_stalled_node_has_time_to_notice() {
+        for t in PROFILES {
+            assert!(t.host_probe * 2 < t.dead, "{t:?}");
+            assert!(t.own_gap() > t.hello * 2 && t.own_gap() < t.dead, "{t:?}");
+            assert_eq!(t.linger, Timing::DEFAULT.linger, "clients do not know of profiles");
+        }
+    }
+
+    #[test]
+    fn the_profiles_have_the_documented_times() {
+        let documented = |t: Timing| (t.hello.as_millis(), t.dead.as_millis(), t.rank_step.as_millis());
+        assert_eq!(PROFILES.map(documented), [(75, 275, 30), (30, 120, 15), (1000, 3500, 100)]);
     }
 }

@@ -50,8 +50,8 @@ impl fmt::Display for Shortcoming {
             ),
             Self::CpuLimit(limit) => write!(
                 f,
-                "the speaker's cgroup has a CPU limit (cpu.max {limit}): it stops hellos for tens of milliseconds; \
-                 remove resources.limits.cpu"
+                "the speaker's cgroup has a CPU limit ({limit}): it stops hellos for tens of milliseconds; remove \
+                 resources.limits.cpu"
             ),
         }
     }
@@ -85,6 +85,16 @@ fn lower_nice() -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Whether a thread of this process may have real-time priority, tried on one that ends at once.
+///
+/// # Errors
+/// It may not.
+pub fn check_real_time() -> Result<(), Shortcoming> {
+    let tried = std::thread::Builder::new().name("priority".into()).spawn(real_time);
+    let tried = tried.and_then(|thread| thread.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into())));
+    tried.map_err(|error| Shortcoming::OrdinaryPriority(error.to_string()))
+}
+
 /// Keeps the process's pages in memory from when they are first touched.
 ///
 /// # Errors
@@ -110,30 +120,44 @@ fn try_lock_memory() -> nix::Result<()> {
     result
 }
 
-/// Whether the process's cgroup (version 2) limits its CPU time.
+/// Whether one of the process's cgroups, of version 2 or 1, limits its CPU time.
 ///
 /// # Errors
-/// It does.
+/// One does.
 pub fn check_cpu_limit() -> Result<(), Shortcoming> {
     let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    match own.lines().find_map(|line| line.strip_prefix("0::/")).and_then(cpu_limit) {
+    match own.lines().find_map(cpu_limit) {
         Some(limit) => Err(Shortcoming::CpuLimit(limit)),
         None => Ok(()),
     }
 }
 
-/// The first limit on the way from the cgroup up to the root.
-fn cpu_limit(cgroup: &str) -> Option<String> {
-    let root = PathBuf::from("/sys/fs/cgroup");
-    let path = root.join(cgroup);
-    path.ancestors().take_while(|path| path.starts_with(&root)).find_map(|path| {
-        let limit = std::fs::read_to_string(path.join("cpu.max")).ok()?;
-        is_limited(&limit).then(|| limit.trim().to_owned())
+/// The first limit on the way from a cgroup up to its root; `line` is one of `/proc/self/cgroup`, cgroups(7).
+fn cpu_limit(line: &str) -> Option<String> {
+    let (root, cgroup, file) = hierarchy(line)?;
+    root.join(cgroup).ancestors().take_while(|path| path.starts_with(&root)).find_map(|path| {
+        let limit = std::fs::read_to_string(path.join(file)).ok()?;
+        is_limited(&limit).then(|| format!("{file} {}", limit.trim()))
     })
 }
 
-fn is_limited(cpu_max: &str) -> bool {
-    cpu_max.split_whitespace().next().is_some_and(|quota| quota != "max")
+/// Where the limits of the cgroup in `line` stand: the root of its hierarchy, its path below, and the file's name.
+fn hierarchy(line: &str) -> Option<(PathBuf, &str, &'static str)> {
+    let (_, line) = line.split_once(':')?;
+    let (controllers, cgroup) = line.split_once(":/")?;
+    let root = PathBuf::from("/sys/fs/cgroup");
+    match controllers {
+        "" => Some((root, cgroup, "cpu.max")),
+        _ if controllers.split(',').any(|controller| controller == "cpu") => {
+            Some((root.join(controllers), cgroup, "cpu.cfs_quota_us"))
+        }
+        _ => None,
+    }
+}
+
+/// Without a limit, version 2 says `max` and version 1 a negative number.
+fn is_limited(text: &str) -> bool {
+    text.split_whitespace().next().is_some_and(|quota| quota != "max" && !quota.starts_with('-'))
 }
 
 #[cfg(test)]
@@ -144,14 +168,29 @@ mod tests {
     fn only_a_quota_is_a_limit() {
         assert!(is_limited("10000 100000\n"));
         assert!(!is_limited("max 100000\n"));
+        assert!(is_limited("50000\n"));
+        assert!(!is_limited("-1\n"));
         assert!(!is_limited(""));
+    }
+
+    #[test]
+    fn limits_of_both_versions_of_cgroups_are_looked_for_where_they_stand() {
+        let found = |line| hierarchy(line).map(|(root, cgroup, file)| (root.join(cgroup), file));
+        assert_eq!(found("0::/pod/a"), Some(("/sys/fs/cgroup/pod/a".into(), "cpu.max")));
+        assert_eq!(found("4:cpu,cpuacct:/"), Some(("/sys/fs/cgroup/cpu,cpuacct".into(), "cpu.cfs_quota_us")));
+        assert_eq!(found("1:cpu:/a"), Some(("/sys/fs/cgroup/cpu/a".into(), "cpu.cfs_quota_us")));
+        for other in ["2:cpuset:/a", "9:name=systemd:/", ""] {
+            assert_eq!(found(other), None, "{other}");
+        }
     }
 
     #[test]
     fn raising_a_thread_works_or_says_which_right_is_missing() {
         let outcome = std::thread::spawn(raise_this_thread).join().expect("no panic");
-        if let Err(shortcoming) = outcome {
-            assert!(shortcoming.to_string().contains("CAP_SYS_NICE"));
+        for outcome in [outcome, check_real_time()] {
+            if let Err(shortcoming) = outcome {
+                assert!(shortcoming.to_string().contains("CAP_SYS_NICE"));
+            }
         }
     }
 }

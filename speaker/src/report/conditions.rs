@@ -53,6 +53,10 @@ fn statements(scene: &Scene<'_>) -> Vec<Statement> {
         };
         statements.push(Statement::fails(type_, shortcoming.name(), shortcoming.to_string()));
     }
+    if let Some(refusal) = &scene.profile.refusal {
+        let reason = Reason::ProfileRefused.to_string();
+        statements.push(Statement::fails("ProfileInForce", &reason, refusal.to_string()));
+    }
     if scene.default_key {
         let message = "hellos are authenticated with a key made from the cluster's name, which anybody on the \
                        segment can guess; give all speakers the same secret by --hello-key-file";

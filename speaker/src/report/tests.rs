@@ -10,6 +10,7 @@ use ferrolb_layer2::{Cause, Counts, GroupState, PeerView, Phase, SegmentView};
 use super::*;
 use crate::intent::InterfaceRule;
 use crate::layer2::Traffic;
+use crate::profile::Profile;
 
 const NODE: &str = "n1";
 const ADDRESSES: [&str; 2] = ["192.0.2.10", "2001:db8::10"];
@@ -81,6 +82,7 @@ struct Setting {
     layer2: Observed,
     data_path: datapath::Observed,
     links: Links,
+    profile: InForce,
     happened: BTreeMap<&'static str, u64>,
 }
 
@@ -100,6 +102,7 @@ impl Setting {
             layer2,
             data_path: datapath::Observed::default(),
             links: Links::default(),
+            profile: InForce { profile: Profile::Slow, refusal: None },
             happened: BTreeMap::new(),
         }
     }
@@ -118,6 +121,7 @@ impl Setting {
             links: &self.links,
             shortcomings: &[],
             default_key: false,
+            profile: &self.profile,
             happened: &self.happened,
             stopping: false,
             length: Length::Whole,

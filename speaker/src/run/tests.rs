@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use super::*;
 use crate::datapath::Mode;
 use crate::namespace::Namespace;
+use crate::profile::Profile;
 
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -101,6 +102,7 @@ impl Running {
             node_name: node.to_owned(),
             cluster: "test".to_owned(),
             hello_key_file: None,
+            profile: Profile::Default,
             source: Source::Directory {
                 source: folders.source.path().to_owned(),
                 state: folders.state.path().to_owned(),

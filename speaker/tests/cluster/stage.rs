@@ -129,6 +129,7 @@ impl Running {
             node_name: node.name.clone(),
             cluster: "test".to_owned(),
             hello_key_file: None,
+            profile: ferrolb_speaker::Profile::Default,
             source: Source::Cluster(KubeOptions {
                 kubeconfig: Some(kubeconfig),
                 state: Some(state.to_owned()),
