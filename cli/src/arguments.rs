@@ -15,6 +15,7 @@ use ferrolb_speaker::datapath::{Healthz, HealthzError};
 
 use crate::demo::DemoArguments;
 use crate::origin::{ClusterArguments, OriginArguments};
+use crate::planned::arguments::{DrainArguments, MoveArguments, UndrainArguments};
 
 /// Addresses for Services on bare metal, kept alive when nodes die.
 #[derive(Parser, Debug)]
@@ -90,6 +91,12 @@ Examples:
   ferrolb validate /etc/ferrolb
   ferrolb validate pools.yaml services.yaml -o json")]
     Validate(ValidateArguments),
+
+    Move(MoveArguments),
+
+    Drain(DrainArguments),
+
+    Undrain(UndrainArguments),
 
     Demo(DemoArguments),
 
@@ -184,6 +191,7 @@ impl Command {
         match self {
             Self::Controller(_) | Self::Speaker(_) | Self::Run(_) => false,
             Self::Status(_) | Self::Validate(_) | Self::Demo(_) | Self::Crds | Self::Cleanup => true,
+            Self::Move(_) | Self::Drain(_) | Self::Undrain(_) => true,
             Self::Migrate(_) | Self::Uninstall(_) => true,
         }
     }

@@ -12,6 +12,7 @@ mod finding;
 mod logging;
 mod migrate;
 mod origin;
+mod planned;
 mod shutdown;
 mod status;
 mod uninstall;
@@ -49,6 +50,9 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Run(both) => daemon::both(both)?,
         Command::Status(question) => status::answer(&question, &mut io::stdout().lock())?,
         Command::Validate(question) => return validate::answer(&question, &mut io::stdout().lock()),
+        Command::Move(wish) => return planned::move_address(wish, &mut io::stdout().lock()),
+        Command::Drain(wish) => return planned::drain(wish, &mut io::stdout().lock()),
+        Command::Undrain(wish) => planned::undrain(wish, &mut io::stdout().lock())?,
         Command::Demo(play) => return demo::demo(&play),
         Command::Crds => definitions::write(&mut io::stdout().lock())?,
         Command::Cleanup => cleanup::now(&mut io::stdout().lock())?,

@@ -24,6 +24,7 @@ use tokio::sync::watch::Receiver;
 use crate::arguments::{StatusArguments, StatusFormat};
 use crate::origin::Origin;
 use collect::collect;
+pub use collect::is_silent;
 use report::StatusReport;
 
 /// Reads the folders or the cluster and writes the report in the form asked for.

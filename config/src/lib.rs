@@ -14,12 +14,14 @@ pub mod compat;
 pub mod condition;
 pub mod defaults;
 pub mod manifest;
+mod move_request;
 pub mod objects;
 pub mod reason;
 pub mod selector;
 pub mod snapshot;
 mod validate;
 
+pub use move_request::{ClaimRef, MoveRequest};
 pub use objects::{Freshness, Object, ObjectRef, Objects, ServiceName};
 pub use snapshot::Snapshot;
 pub use validate::validate;

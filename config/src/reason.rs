@@ -64,8 +64,26 @@ pub enum Reason {
     OtherLoadBalancerClass,
     /// No advertisement covers the address.
     NotAdvertised,
-    /// The node matches no nodeSelector of the advertisements, or is labelled out.
+    /// The node matches no nodeSelector of the advertisements.
     NodeNotSelected,
+    /// The node is labelled `node.kubernetes.io/exclude-from-external-load-balancers`.
+    NodeExcluded,
+    /// The node is being emptied, or was (`ferrolb drain`).
+    NodeDrained,
+    /// A taint of the node says that it is off, or about to be removed.
+    NodeOutOfService,
+    /// The network of the node is not set up.
+    NodeNetworkUnavailable,
+    /// Nobody carries the address.
+    NotCarried,
+    /// No other node may carry the address.
+    NoOtherNode,
+    /// The node that the address was offered to did not take it in time.
+    NotTaken,
+    /// Another node than the one that was asked for took the address.
+    TakenByAnother,
+    /// Nothing was heard of the node's speaker for too long.
+    SpeakerSilent,
     /// The Service has no endpoint that could answer.
     NoEndpoints,
     /// externalTrafficPolicy Local, and this node has no ready endpoint.

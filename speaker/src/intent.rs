@@ -27,6 +27,7 @@ use ferrolb_config::ServiceName;
 use ferrolb_config::api::VirtualIPSpec;
 use ferrolb_config::reason::{Reason, Refusal};
 
+pub(crate) use self::difference::differences;
 pub use self::follower::Follower;
 use self::view::View;
 use self::wish::Wish;

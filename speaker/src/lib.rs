@@ -10,6 +10,7 @@ pub mod intent;
 pub mod kernel;
 pub mod layer2;
 mod metrics;
+mod moves;
 mod names;
 mod options;
 mod profile;

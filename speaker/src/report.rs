@@ -17,6 +17,7 @@ use ferrolb_config::address::virtual_ip_name;
 use ferrolb_config::api::{
     Layer2Owner, SpeakerInterface, SpeakerSegment, SpeakerStatus, VirtualIP, VirtualIPSpec, VirtualIPStatus,
 };
+use ferrolb_config::snapshot::Away;
 use ferrolb_config::{Freshness, Objects};
 use ferrolb_layer2::{GroupId, GroupView, NodeId, Term};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -47,6 +48,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) unserved: Unserved,
     /// How far the objects can be trusted to be current and whole.
     pub(crate) freshness: &'a Freshness,
+    /// Why this node must carry no address, if it must not.
+    pub(crate) away: Option<Away>,
     /// The segments.
     pub(crate) layer2: &'a Observed,
     /// The data path.

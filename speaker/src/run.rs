@@ -6,6 +6,7 @@
 //! ```text
 //! Directory ─────────────> intent ─┬─> data path ──> ready ─┐
 //!                                  └────────> wanted <──────┴─> placement (with the interfaces) ─> layer-2 thread
+//! what operators ask (annotations) ─> moves ─> layer-2 thread
 //! layer-2 thread ─> events ─> log;   observed (and all of the above) ─> status, written aside
 //! ```
 //!
@@ -31,13 +32,14 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{error, info, warn};
 
-use self::decision::Decision;
+use self::decision::{Decision, away};
 use crate::datapath::{self, DataPath, Setup};
 use crate::election::wanted;
 use crate::kernel::priority::{self, Shortcoming};
 use crate::kernel::{LinkMonitor, rights};
 use crate::layer2::{Ended, Identity, Layer2, Refusals, SegmentEvent, Wanted, keep_placed};
 use crate::metrics::Metrics;
+use crate::moves::Mover;
 use crate::names::Names;
 use crate::options::{Options, Source};
 use crate::profile::{self, InForce};
@@ -230,9 +232,17 @@ impl Speaker {
         };
         let ready = self.data_path.observed();
         let known = self.decisions.known.subscribe();
+        let mover = Mover {
+            node: &self.options.node_name,
+            cluster: &self.options.cluster,
+            layer2: &self.layer2,
+            objects: self.objects.clone(),
+            known: known.clone(),
+        };
         tokio::select! {
             ended = decide(&self.options, &self.decisions, &self.readiness, self.objects, ready) => match ended? {},
             ended = keep_placed(&self.layer2, self.want, self.monitor.links(), self.refusals) => match ended? {},
+            ended = mover.run() => match ended? {},
             ended = tell(&mut self.events, &known, &self.happened) => match ended? {},
             ended = self.status.run() => match ended? {},
             () = stop => {}
@@ -286,11 +296,14 @@ async fn decide(
     loop {
         let begun = Instant::now();
         let now = Arc::clone(&objects.borrow_and_update());
-        let freshness = decisions.known.borrow().freshness.clone();
+        let is_told = {
+            let known = decisions.known.borrow();
+            known.freshness == now.freshness && known.away == away(options, &now)
+        };
         if decision.take(&now) {
             set(&decisions.data_path, Some(Arc::new(decision.intent().data_path())));
             decisions.known.send_replace(Arc::new(decision.known(options, &now)));
-        } else if freshness != now.freshness {
+        } else if !is_told {
             decisions.known.send_replace(Arc::new(decision.known(options, &now)));
         }
         drop(now);

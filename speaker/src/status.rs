@@ -100,6 +100,7 @@ impl Desk {
             names: &known.names,
             recorded: &known.intent.vips,
             freshness: &known.freshness,
+            away: known.away,
             refusals,
             unserved,
             layer2: &layer2,

@@ -3,7 +3,7 @@
 
 //! Moves that somebody wanted.
 
-use std::process::Command;
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -29,6 +29,59 @@ fn a_planned_move_loses_no_probe() {
         assert!(trial.lost == 0 || !trial.counts(), "{trial}\n{}", ferrolb.installation.logs());
         assert!(trial.to.is_some_and(|to| to != trial.from), "{trial}");
         assert!(!trial.two_answerers(), "{trial}");
+        Ok(())
+    });
+}
+
+#[test]
+fn operators_move_an_address_and_empty_a_node_without_a_lost_probe_and_are_told_why_not() {
+    within(|| {
+        let ferrolb = quickstart(3)?;
+        let vip = ferrolb.target().ip().to_string();
+        let owner = trial::settled_owner(&ferrolb)?.name();
+        let others: Vec<&str> = ["n1", "n2", "n3"].into_iter().filter(|node| *node != owner).collect();
+        let [one, two] = others.as_slice() else { panic!("three nodes, of which {owner} carries {vip}") };
+        let ask = |arguments: &[&str]| -> Result<(Option<i32>, String)> {
+            let (name, rest) = arguments.split_first().expect("a command");
+            let Output { status, stdout, stderr } = ferrolb.installation.command(name).args(rest).output()?;
+            let said = [stdout, stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+            println!("{}: {said}", arguments.join(" "));
+            Ok((status.code(), said))
+        };
+        let probe = UdpEcho::start(&ferrolb.lab().client, ferrolb.target())?;
+
+        let (code, said) = ask(&["move", &vip, "--to", one])?;
+        assert!(said.contains(&format!("{vip}: {owner} -> {one} after ")), "{said}");
+        assert_eq!((code, trial::settled_owner(&ferrolb)?.name().as_str()), (Some(0), *one));
+        let (code, said) = ask(&["move", &vip, "--to", one, "-o", "json"])?;
+        assert!(code == Some(0) && said.contains("carries it already"), "{said}");
+        let (code, said) = ask(&["move", &vip, "--to", "n9"])?;
+        assert!(code == Some(1) && said.contains("(NotFound)"), "{said}");
+
+        let (code, said) = ask(&["drain", one])?;
+        assert!(code == Some(0) && said.contains(&format!("{vip}: {one} -> ")), "{said}");
+        assert_ne!(trial::settled_owner(&ferrolb)?.name().as_str(), *one);
+        let told = eventually("the drained node says so", SLOWLY, || {
+            let (_, said) = ask(&["status"])?;
+            anyhow::ensure!(said.contains("NodeDrained"), "{said}");
+            Ok(said)
+        })?;
+        assert!(told.contains(&format!("Node {one} takes no address")), "{told}");
+        let (code, said) = ask(&["move", &vip, "--to", one])?;
+        assert!(code == Some(1) && said.contains("(NodeDrained)"), "{said}");
+        let (code, said) = ask(&["drain", two])?;
+        assert_eq!(code, Some(0), "{said}");
+        let (code, said) = ask(&["drain", &owner])?;
+        assert!(code == Some(1) && said.contains("(NoOtherNode)"), "{said}");
+        assert_eq!(trial::settled_owner(&ferrolb)?.name(), owner, "what nobody else may carry stays");
+        let (code, said) = ask(&["undrain", one])?;
+        assert!(code == Some(0) && said.contains("takes addresses again"), "{said}");
+        let (code, said) = ask(&["move", &vip])?;
+        assert!(code == Some(0) && said.contains(&format!("{vip}: {owner} -> {one} after ")), "{said}");
+
+        let report = probe.finish()?;
+        let logs = ferrolb.installation.logs();
+        assert!(report.lost == 0 || report.stall > Duration::from_millis(20), "{report:?}\n{logs}");
         Ok(())
     });
 }

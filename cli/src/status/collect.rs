@@ -142,14 +142,20 @@ fn problem(condition: &Condition) -> Problem {
     Problem { reason: condition.reason.clone(), message: condition.message.clone() }
 }
 
-fn speaker_report(node: &str, speaker: &Speaker, now: Timestamp) -> SpeakerReport {
-    let status = speaker.status.clone().unwrap_or_default();
+/// Whether nothing is known any more of `speaker` at the time `now`.
+pub fn is_silent(speaker: &Speaker, now: Timestamp) -> bool {
+    let Some(status) = &speaker.status else { return true };
     // In a cluster there is no heartbeat: the controller, which sees the Node, says when nothing is known any more.
     let ready = status.conditions.iter().find(|condition| condition.type_ == READY);
-    let silent = match &status.heartbeat {
+    match &status.heartbeat {
         Some(last) => now.duration_since(last.0) > SILENT_AFTER,
         None => ready.is_none_or(|ready| ready.status == "Unknown"),
-    };
+    }
+}
+
+fn speaker_report(node: &str, speaker: &Speaker, now: Timestamp) -> SpeakerReport {
+    let silent = is_silent(speaker, now);
+    let status = speaker.status.clone().unwrap_or_default();
     let mut heard: Vec<String> = status.segments.iter().flat_map(|segment| segment.heard.clone()).collect();
     heard.sort_unstable();
     heard.dedup();

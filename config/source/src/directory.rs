@@ -20,7 +20,7 @@ use tracing::{error, info, warn};
 
 use crate::files::{Files, LastGood, Look, Saved};
 use crate::merge::{Merged, merge};
-use crate::state::{CONTROLLER, Role, SPEAKER_PREFIX, STATUS, StateError, VIRTUAL_IPS};
+use crate::state::{CONTROLLER, NODES, OPERATOR, Role, SPEAKER_PREFIX, STATUS, StateError, VIRTUAL_IPS};
 
 mod notice;
 
@@ -304,7 +304,8 @@ fn manifests(folder: &Path) -> io::Result<BTreeSet<PathBuf>> {
 fn state_files(state: &Path) -> BTreeSet<PathBuf> {
     let controller = state.join(CONTROLLER);
     let status = controller.join(STATUS);
-    let mut folders = vec![controller.join(VIRTUAL_IPS)];
+    let operator = state.join(OPERATOR);
+    let mut folders = vec![controller.join(VIRTUAL_IPS), operator.join(VIRTUAL_IPS), operator.join(NODES)];
     folders.extend(below(&status));
     folders.extend(below(state).into_iter().filter(|folder| {
         folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with(SPEAKER_PREFIX))

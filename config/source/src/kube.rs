@@ -91,13 +91,15 @@ pub enum Interest {
     },
     /// Whoever looks at the outcome: the kinds that tell of addresses, and nothing that says why nodes are chosen.
     Onlooker,
+    /// Whoever moves addresses: every kind, and of each what decides on where an address may be carried.
+    Operator,
 }
 
 impl Interest {
     fn reader(&self) -> Reader {
         match self {
             Self::Controller | Self::Onlooker => Reader::Controller,
-            Self::Speaker { .. } => Reader::Speaker,
+            Self::Speaker { .. } | Self::Operator => Reader::Speaker,
         }
     }
 }

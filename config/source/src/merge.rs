@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
 
-//! What people wrote, what the controller recorded and what the speakers observe, brought together as one
-//! [`Objects`].
+//! What people wrote, what the controller recorded, what the speakers observe and what operators ask for, brought together
+//! as one [`Objects`].
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ferrolb_config::api::{Layer2Owner, SILENT_AFTER, Speaker, VirtualIP, VirtualIPStatus};
+use ferrolb_config::api::{Layer2Owner, SILENT_AFTER, Speaker, VirtualIP, VirtualIPStatus, annotation};
 use ferrolb_config::reason::{Location, Reason, Refusal};
 use ferrolb_config::{Object, ObjectRef, Objects, defaults};
 use jiff::Timestamp;
 
 use crate::files::Held;
-use crate::state::{CONTROLLER, SPEAKER_PREFIX, STATUS};
+use crate::state::{CONTROLLER, OPERATOR, SPEAKER_PREFIX, STATUS};
 
 /// What one merge yields.
 pub(crate) struct Merged {
@@ -88,6 +88,7 @@ fn without_status(mut object: Object) -> Object {
 struct Recorded<'a> {
     virtual_ips: Vec<&'a VirtualIP>,
     statuses: Vec<&'a Object>,
+    wishes: Vec<&'a Object>,
     speakers: BTreeMap<String, Observed<'a>>,
 }
 
@@ -125,6 +126,7 @@ impl<'a> Recorded<'a> {
                     }
                 }
             }
+            None if writer == OPERATOR => self.wishes.extend(held.objects.iter().map(|(object, _)| object)),
             None => {}
         }
     }
@@ -137,6 +139,9 @@ impl<'a> Recorded<'a> {
         }
         for object in self.statuses {
             add_status(objects, object);
+        }
+        for object in self.wishes {
+            add_wish(objects, object);
         }
         let mut expires: Option<Duration> = None;
         let mut owners: BTreeMap<(String, String), Layer2Owner> = BTreeMap::new();
@@ -176,6 +181,24 @@ fn claim(owners: &mut BTreeMap<(String, String), Layer2Owner>, node: &str, virtu
         if owner.term > known.term {
             known.clone_from(owner);
         }
+    }
+}
+
+/// Puts what an operator asks for where it stands in a cluster: on the object itself.
+fn add_wish(objects: &mut Objects, wish: &Object) {
+    let name = wish.reference().name;
+    let key = match wish {
+        Object::VirtualIP(_) => annotation::MOVE,
+        Object::Node(_) => annotation::DRAIN,
+        _ => return,
+    };
+    let Some(value) = wish.metadata().annotations.as_ref().and_then(|all| all.get(key)) else { return };
+    let asked = match wish {
+        Object::VirtualIP(_) => objects.virtual_ips.get_mut(&name).map(|it| &mut Arc::make_mut(it).metadata),
+        _ => objects.nodes.get_mut(&name).map(|it| &mut Arc::make_mut(it).metadata),
+    };
+    if let Some(metadata) = asked {
+        metadata.annotations.get_or_insert_default().insert(key.to_owned(), value.clone());
     }
 }
 

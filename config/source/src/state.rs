@@ -10,6 +10,8 @@
 //! STATE/speaker-n1/speaker.yaml                          Speaker
 //! STATE/speaker-n1/virtualips.yaml                       VirtualIPs that n1 carries, their status
 //! STATE/speaker-n1/manifests/web.yaml                    what n1 last read in web.yaml that held no mistake
+//! STATE/operator/virtualips/192.0.2.10.yaml              VirtualIP whose annotation asks its owner to hand it over
+//! STATE/operator/nodes/n1.yaml                           Node whose annotation says that it is drained
 //! ```
 //!
 //! A file is replaced as a whole: written beside, flushed to the disk, renamed. Whatever moment the process is killed
@@ -34,6 +36,8 @@ pub(crate) const CONTROLLER: &str = "controller";
 pub(crate) const SPEAKER_PREFIX: &str = "speaker-";
 pub(crate) const VIRTUAL_IPS: &str = "virtualips";
 pub(crate) const STATUS: &str = "status";
+pub(crate) const OPERATOR: &str = "operator";
+pub(crate) const NODES: &str = "nodes";
 
 /// Who writes; each role has a folder of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +46,8 @@ pub enum Role {
     Controller,
     /// The speaker of the node with this name.
     Speaker(String),
+    /// Whoever asks for something by a command: for as long as the command writes.
+    Operator,
 }
 
 impl Role {
@@ -50,6 +56,7 @@ impl Role {
         match self {
             Self::Controller => Ok(CONTROLLER.to_owned()),
             Self::Speaker(node) => Ok(format!("{SPEAKER_PREFIX}{}", component(node)?)),
+            Self::Operator => Ok(OPERATOR.to_owned()),
         }
     }
 }
@@ -72,6 +79,8 @@ pub enum StateFile {
     Speaker,
     /// The VirtualIPs that the writer's node carries.
     Owned,
+    /// The Node of this name, with what an operator asks of it.
+    Node(String),
 }
 
 impl StateFile {
@@ -90,6 +99,7 @@ impl StateFile {
             }
             Self::Speaker => PathBuf::from("speaker.yaml"),
             Self::Owned => PathBuf::from("virtualips.yaml"),
+            Self::Node(name) => Path::new(NODES).join(format!("{}.yaml", component(name)?)),
         })
     }
 }

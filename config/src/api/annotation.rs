@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
 
-//! Annotations that FerroLB reads on a Service.
+//! Annotations that FerroLB reads: on a Service, unless it says otherwise.
 
 /// Names the pool that the Service's addresses must come from.
 pub const ADDRESS_POOL: &str = "ferrolb.io/address-pool";
@@ -18,6 +18,8 @@ pub const SHARING_NAMESPACES: &str = "ferrolb.io/sharing-namespaces";
 pub const ANNOUNCE_WITHOUT_ENDPOINTS: &str = "ferrolb.io/announce-without-endpoints";
 /// On a Node: the speaker there hands its addresses over and takes no new ones, until the annotation is removed.
 pub const DRAIN: &str = "ferrolb.io/drain";
+/// On a VirtualIP: who carries it is asked to hand it over, see [`MoveRequest`](crate::MoveRequest).
+pub const MOVE: &str = "ferrolb.io/move";
 
 /// The names under which MetalLB reads the same wishes.
 pub mod metallb {

@@ -150,7 +150,32 @@ fn a_node_says_why_it_must_not_carry_addresses() {
             "taints: [{key: node.kubernetes.io/out-of-service, effect: NoExecute}]",
             Some(Away::OutOfService),
         ),
+        (
+            "labels: {}",
+            "taints: [{key: node.cloudprovider.kubernetes.io/shutdown, effect: NoSchedule}]",
+            Some(Away::ShutDown),
+        ),
+        (
+            "labels: {}",
+            "taints: [{key: ToBeDeletedByClusterAutoscaler, effect: NoSchedule}]",
+            Some(Away::BeingRemoved),
+        ),
+        (
+            "labels: {}",
+            "taints: [{key: karpenter.sh/disrupted, effect: NoSchedule}]",
+            Some(Away::BeingRemoved),
+        ),
+        (
+            "labels: {}",
+            "taints: [{key: DeletionCandidateOfClusterAutoscaler, effect: PreferNoSchedule}]",
+            None,
+        ),
         ("labels: {}", "unschedulable: true", None),
+        (
+            "labels: {}",
+            "unschedulable: true, taints: [{key: node.kubernetes.io/unschedulable, effect: NoSchedule}]",
+            None,
+        ),
     ] {
         let text =
             format!("apiVersion: v1\nkind: Node\nmetadata: {{name: n1, {metadata}}}\nspec: {{{spec}}}\n");
@@ -160,7 +185,18 @@ fn a_node_says_why_it_must_not_carry_addresses() {
     let node =
         snapshot(&format!("apiVersion: v1\nkind: Node\nmetadata: {{name: n1}}\n{status}\n")).nodes["n1"]
             .clone();
-    assert_eq!((node.addresses.len(), node.ready), (1, Some(false)));
+    assert_eq!((node.addresses.len(), node.ready, node.away), (1, Some(false), None));
+}
+
+#[test]
+fn l2_011_a_node_without_a_network_carries_no_address_until_it_has_one() {
+    for (unavailable, away) in [("True", Some(Away::NetworkUnavailable)), ("False", None), ("Unknown", None)]
+    {
+        let status =
+            format!("status: {{conditions: [{{type: NetworkUnavailable, status: \"{unavailable}\"}}]}}");
+        let text = format!("apiVersion: v1\nkind: Node\nmetadata: {{name: n1}}\n{status}\n");
+        assert_eq!(snapshot(&text).nodes["n1"].away, away, "{unavailable}");
+    }
 }
 
 const POOL: &str =

@@ -11,15 +11,15 @@ use std::sync::Arc;
 /// An object that is not the same one in both views. An object is never changed, so the same pointer is the same
 /// object, and under the same name.
 #[derive(Debug)]
-pub(super) struct Difference<'a, K, V> {
-    pub(super) name: &'a K,
-    pub(super) before: Option<&'a Arc<V>>,
-    pub(super) now: Option<&'a Arc<V>>,
+pub(crate) struct Difference<'a, K, V> {
+    pub(crate) name: &'a K,
+    pub(crate) before: Option<&'a Arc<V>>,
+    pub(crate) now: Option<&'a Arc<V>>,
 }
 
 impl<K, V> Difference<'_, K, V> {
     /// Whether it only was read anew, and `alike` says that nothing follows from what differs.
-    pub(super) fn is_void(&self, alike: impl FnOnce(&V, &V) -> bool) -> bool {
+    pub(crate) fn is_void(&self, alike: impl FnOnce(&V, &V) -> bool) -> bool {
         match (self.before, self.now) {
             (Some(before), Some(now)) => alike(before, now),
             _ => false,
@@ -28,7 +28,7 @@ impl<K, V> Difference<'_, K, V> {
 }
 
 /// What differs, in the order of the names.
-pub(super) fn differences<'a, K: Ord, V>(
+pub(crate) fn differences<'a, K: Ord, V>(
     before: &'a BTreeMap<K, Arc<V>>,
     now: &'a BTreeMap<K, Arc<V>>,
 ) -> impl Iterator<Item = Difference<'a, K, V>> {
@@ -36,7 +36,7 @@ pub(super) fn differences<'a, K: Ord, V>(
 }
 
 /// Whether nothing differs.
-pub(super) fn is_alike<K: Ord, V: PartialEq>(
+pub(crate) fn is_alike<K: Ord, V: PartialEq>(
     before: &BTreeMap<K, Arc<V>>,
     now: &BTreeMap<K, Arc<V>>,
 ) -> bool {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ferrolb_config::reason::{Reason, Refusal};
-use ferrolb_config::snapshot::{self, Advertisement, Away, NodeInfo};
+use ferrolb_config::snapshot::{self, Advertisement, NodeInfo};
 use ferrolb_config::{ObjectRef, Objects};
 
 use super::difference::is_alike;
@@ -83,7 +83,7 @@ impl Ground {
                 ),
             ),
             Some(NodeInfo { away: Some(away), .. }) => {
-                Obstacle::new(Reason::NodeNotSelected, format!("Node {node} {}", why_away(*away)))
+                Obstacle::new(away.reason(), format!("Node {node} {away}"))
             }
             Some(_) => Obstacle::new(
                 Reason::NodeNotSelected,
@@ -118,12 +118,4 @@ pub(super) fn name_all(advertisements: &[&Advertisement]) -> String {
 
 fn is_of_ranges(refusal: &Refusal) -> bool {
     refusal.field.as_deref().is_some_and(|field| field.starts_with("spec.loadBalancerSourceRanges"))
-}
-
-fn why_away(away: Away) -> &'static str {
-    match away {
-        Away::Excluded => "is labelled node.kubernetes.io/exclude-from-external-load-balancers",
-        Away::Draining => "is annotated ferrolb.io/drain",
-        Away::OutOfService => "has a taint that says that it is off",
-    }
 }

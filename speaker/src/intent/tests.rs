@@ -197,8 +197,9 @@ fn l2_012_a_node_that_is_labelled_out_drained_or_off_is_no_candidate_and_one_not
     let rest = rest.concat();
     let vip = |node| on(node, &[&nodes, &rest]).vips[&address("192.0.2.1")].clone();
     assert_eq!(candidates(&vip("n1")), ["n1", "n2", "n3", "n7"]);
-    for node in ["n4", "n5", "n6"] {
-        assert_eq!(reason(&vip(node)), Some(Reason::NodeNotSelected), "{node}");
+    let why = [("n4", Reason::NodeExcluded), ("n5", Reason::NodeDrained), ("n6", Reason::NodeOutOfService)];
+    for (node, away) in why {
+        assert_eq!(reason(&vip(node)), Some(away), "{node}");
     }
 }
 

@@ -42,6 +42,10 @@ fn statements(scene: &Scene<'_>) -> Vec<Statement> {
         let message = String::new();
         Statement { type_: "Ready", holds: true, reason: "Running".to_owned(), message }
     }];
+    statements.extend(scene.away.map(|away| {
+        let message = format!("Node {} takes no address: it {away}", scene.node);
+        Statement::fails("AcceptsAddresses", &away.reason().to_string(), message)
+    }));
     statements.extend(configuration(scene));
     statements.extend(data_path(scene));
     statements.extend(segments(scene));

@@ -79,6 +79,7 @@ struct Setting {
     names: Names,
     recorded: BTreeMap<IpAddr, Arc<VipIntent>>,
     freshness: Freshness,
+    away: Option<Away>,
     layer2: Observed,
     data_path: datapath::Observed,
     links: Links,
@@ -99,6 +100,7 @@ impl Setting {
             names: names(),
             recorded: ADDRESSES.into_iter().map(|text| (ip(text), Arc::clone(&vip))).collect(),
             freshness: Freshness::default(),
+            away: None,
             layer2,
             data_path: datapath::Observed::default(),
             links: Links::default(),
@@ -114,6 +116,7 @@ impl Setting {
             names: &self.names,
             recorded: &self.recorded,
             freshness: &self.freshness,
+            away: self.away,
             refusals: Refused::default(),
             unserved: Unserved::default(),
             layer2: &self.layer2,
@@ -261,4 +264,22 @@ fn a_brief_report_says_how_many_refusals_it_leaves_out_and_counts_nothing() {
     let report = Reporter::new(at(0)).report(&scene, at(5));
     assert_eq!((report.speaker.refusals.len(), report.speaker.refusals_left_out), (1, 150));
     assert!(report.speaker.counters.is_empty());
+}
+
+#[test]
+fn a_node_that_must_carry_nothing_says_why_and_what_ends_that() {
+    let mut setting = Setting::new(segment_of(NODE, 7, 0));
+    let condition = |setting: &Setting| {
+        let report = Reporter::new(at(0)).report(&setting.scene(), at(5));
+        let mut conditions = report.speaker.conditions.into_iter();
+        conditions.find(|it| it.type_ == "AcceptsAddresses").map(|it| (it.status, it.reason, it.message))
+    };
+    assert_eq!(condition(&setting), None);
+    setting.away = Some(Away::Draining);
+    let (status, reason, message) = condition(&setting).expect("it is drained");
+    assert_eq!((status.as_str(), reason.as_str()), ("False", "NodeDrained"));
+    assert!(
+        message.starts_with("Node n1 takes no address: it is drained") && message.contains("undrain"),
+        "{message}"
+    );
 }

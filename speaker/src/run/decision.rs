@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use ferrolb_config::snapshot::{Away, NodeInfo};
 use ferrolb_config::{Freshness, Objects};
 
 use crate::intent::{Follower, Intent};
@@ -55,6 +56,12 @@ impl Decision {
             names: Names::new(&options.cluster, nodes, groups),
             intent: Arc::clone(self.intent()),
             freshness: objects.freshness.clone(),
+            away: away(options, objects),
         }
     }
+}
+
+/// Why this node must carry no address, if it must not.
+pub(super) fn away(options: &Options, objects: &Objects) -> Option<Away> {
+    objects.nodes.get(&options.node_name).and_then(|node| NodeInfo::from(node.as_ref()).away)
 }

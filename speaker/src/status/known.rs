@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use ferrolb_config::Freshness;
+use ferrolb_config::snapshot::Away;
 
 use crate::intent::Intent;
 use crate::names::Names;
@@ -16,4 +17,6 @@ pub(crate) struct Known {
     pub(crate) names: Names,
     pub(crate) intent: Arc<Intent>,
     pub(crate) freshness: Freshness,
+    /// Why this node must carry no address, if it must not.
+    pub(crate) away: Option<Away>,
 }

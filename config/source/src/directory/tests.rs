@@ -4,7 +4,9 @@
 use ferrolb_config::ServiceName;
 use ferrolb_config::api::{
     AddressMode, Layer2Owner, Speaker, SpeakerSpec, SpeakerStatus, VirtualIP, VirtualIPSpec, VirtualIPStatus,
+    annotation,
 };
+use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -396,4 +398,40 @@ async fn a_disk_that_takes_nothing_is_no_reason_to_follow_nothing() {
     assert_eq!(services(&objects.borrow()), ["web"]);
     folders.write("web.yaml", DNS);
     until(&mut objects, anything, |objects| services(objects) == ["dns"]).await;
+}
+
+#[tokio::test]
+async fn what_operators_ask_for_stands_on_the_objects_and_nothing_else_of_theirs_counts() {
+    let folders = Folders::new();
+    folders.write("n1.yaml", "apiVersion: v1\nkind: Node\nmetadata: {name: n1}\n");
+    folders.write(
+        "vip.yaml",
+        "apiVersion: ferrolb.io/v1beta1\nkind: VirtualIP\nmetadata: {name: 192.0.2.10}\n\
+         spec: {address: 192.0.2.10, pool: lan, consumers: []}\n",
+    );
+    let mut objects = folders.watch().await;
+    let annotations = |pairs: &[(&str, &str)]| {
+        Some(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect())
+    };
+    let mut node = Node::default();
+    node.metadata.name = Some("n1".to_owned());
+    node.metadata.annotations = annotations(&[(annotation::DRAIN, "true"), ("ferrolb.io/move", "x")]);
+    let mut record = objects.borrow().virtual_ips["192.0.2.10"].as_ref().clone();
+    record.metadata.annotations = annotations(&[(annotation::MOVE, "please")]);
+    record.spec.pool = "other".to_owned();
+    let writer = StateWriter::open(&folders.state(), &Role::Operator).unwrap();
+    let record_file = StateFile::VirtualIp("192.0.2.10".to_owned());
+    writer.put(&record_file, &[record]).unwrap();
+    writer.put(&StateFile::Node("n1".to_owned()), &[&node]).unwrap();
+    let asked = |now: &Objects| {
+        let drained = now.nodes["n1"].metadata.annotations.clone().unwrap_or_default();
+        let moves = now.virtual_ips["192.0.2.10"].metadata.annotations.clone().unwrap_or_default();
+        (drained.into_keys().collect::<Vec<_>>(), moves.into_values().collect::<Vec<_>>())
+    };
+    let pool_stays = |now: &Objects| now.virtual_ips["192.0.2.10"].spec.pool == "lan";
+    let both = (vec![annotation::DRAIN.to_owned()], vec!["please".to_owned()]);
+    until(&mut objects, pool_stays, |now| asked(now) == both).await;
+    writer.delete(&StateFile::Node("n1".to_owned())).unwrap();
+    writer.delete(&record_file).unwrap();
+    until(&mut objects, pool_stays, |now| asked(now) == Default::default()).await;
 }

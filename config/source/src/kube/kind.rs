@@ -52,9 +52,10 @@ impl Kind {
             (Self::EndpointSlice, Interest::Controller) => None,
             (Self::Speaker, Interest::Speaker { node }) => Some((kind, Scope::Named(node.clone()))),
             (Self::EndpointSlice | Self::Node | Self::Namespace, Interest::Onlooker) => None,
-            (_, Interest::Controller | Interest::Speaker { .. } | Interest::Onlooker) => {
-                Some((kind, Scope::All))
-            }
+            (
+                _,
+                Interest::Controller | Interest::Speaker { .. } | Interest::Onlooker | Interest::Operator,
+            ) => Some((kind, Scope::All)),
         };
         let ours = Self::ALL.into_iter().filter_map(scope);
         let theirs = options.metallb_namespace.iter();

@@ -94,7 +94,9 @@ impl Prune for VirtualIP {
     fn prune(&mut self, reader: Reader) {
         self.metadata.managed_fields = None;
         if reader == Reader::Speaker {
+            let wish = self.metadata.annotations.as_mut().and_then(|all| all.remove_entry(annotation::MOVE));
             name_only(&mut self.metadata);
+            self.metadata.annotations = wish.map(|wish| BTreeMap::from([wish]));
             self.spec.sharing_key = None;
             for consumer in &mut self.spec.consumers {
                 // Who shares with whom was judged by the controller; the Services themselves say what they are.

@@ -10,8 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::kube::client::Body;
-use ferrolb_config::Object;
-use ferrolb_config::api::{AddressPool, FloatingIP, L2Advertisement, Layer2Owner, Speaker, VirtualIP};
+use ferrolb_config::api::{
+    AddressPool, FloatingIP, L2Advertisement, Layer2Owner, Speaker, VirtualIP, annotation,
+};
+use ferrolb_config::{MoveRequest, Object};
 use http::{Method, Request};
 use k8s_openapi::api::core::v1::{Service, ServiceStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
@@ -36,6 +38,8 @@ use crate::lease::Fence;
 pub const FIELD_MANAGER: &str = "ferrolb-controller";
 /// The speakers' name in managed fields; for the owner of an address, with the segment behind a slash.
 const SPEAKER_MANAGER: &str = "ferrolb-speaker";
+/// The name in managed fields of people who ask for something by a command.
+const OPERATOR_MANAGER: &str = "ferrolb";
 /// How long a write may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// How many characters a field manager's name may have.
@@ -203,6 +207,37 @@ impl ClusterWriter {
         let body = body::speaker_status(object)?;
         let path = format!("{}/status", path(Kind::Speaker, None, node));
         self.apply(Kind::Speaker, path, SPEAKER_MANAGER, &body).await
+    }
+
+    /// Asks the owners of an address to hand it over, or takes that back (`None`). Whoever asks last is heard.
+    ///
+    /// # Errors
+    /// As [`WriteError`] says.
+    pub async fn ask_to_move(&self, name: &str, request: Option<&MoveRequest>) -> Result<(), WriteError> {
+        let text = request.map(MoveRequest::to_text).transpose();
+        let text = text.map_err(|error| WriteError::Invalid(error.to_string()))?;
+        self.annotate(Kind::VirtualIP, name, annotation::MOVE, text.as_deref()).await
+    }
+
+    /// Says that a Node is drained, or is so no more.
+    ///
+    /// # Errors
+    /// As [`WriteError`] says.
+    pub async fn drain_node(&self, name: &str, drained: bool) -> Result<(), WriteError> {
+        self.annotate(Kind::Node, name, annotation::DRAIN, drained.then_some("true")).await
+    }
+
+    async fn annotate(
+        &self,
+        kind: Kind,
+        name: &str,
+        key: &str,
+        value: Option<&str>,
+    ) -> Result<(), WriteError> {
+        let request =
+            Outgoing::new(kind, Method::PATCH, path(kind, None, name), body::annotation(key, value));
+        let request = Outgoing { content: MERGE_PATCH, manager: OPERATOR_MANAGER, ..request };
+        self.send_and_absorb(request).await.map(drop)
     }
 
     /// Comes back when every write that has returned shows in the view's receivers.

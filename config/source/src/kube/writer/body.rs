@@ -37,6 +37,11 @@ pub(super) fn external_ips(version: &str, external_ips: &[String]) -> Value {
     merge_with_version(version, json!({"spec": {"externalIPs": list}}))
 }
 
+/// A merge patch of one annotation; `None` removes it.
+pub(super) fn annotation(key: &str, value: Option<&str>) -> Value {
+    json!({"metadata": {"annotations": {key: value}}})
+}
+
 /// A merge patch that is refused unless the object has that resourceVersion.
 pub(super) fn merge_with_version(version: &str, mut patch: Value) -> Value {
     if let Value::Object(fields) = &mut patch {
