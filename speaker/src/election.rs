@@ -13,7 +13,7 @@ use crate::intent::{Intent, InterfaceRule};
 use crate::layer2::{Interfaces, Wanted, WantedVip};
 
 /// What the segments should carry, of what the data path has come to serve.
-pub(crate) fn wanted(intent: &Intent, data_path: &Observed, cluster: &str) -> Wanted {
+pub fn wanted(intent: &Intent, data_path: &Observed, cluster: &str) -> Wanted {
     let mut ids: BTreeMap<&str, NodeId> = BTreeMap::new();
     // Thousands of addresses share a few sets of nodes.
     let mut sets: BTreeMap<*const _, Arc<[NodeId]>> = BTreeMap::new();

@@ -4,7 +4,7 @@
 //! The per-node agent: which node carries which address, and how traffic finds its way in.
 
 pub mod datapath;
-mod election;
+pub mod election;
 mod group;
 pub mod intent;
 pub mod kernel;

@@ -16,10 +16,10 @@ use crate::cluster::quickstart;
 use crate::patience::{SLOWLY, SOON, eventually};
 
 #[test]
-fn the_death_of_the_carrying_node_is_survived() {
+fn l2_014_l2_015_the_death_of_the_carrying_node_is_survived_again_and_again() {
     within(|| {
         let ferrolb = quickstart(3)?;
-        for phase in [0.2, 0.8] {
+        for phase in [0.2, 0.5, 0.8] {
             let trial = trial::crash(&ferrolb, phase)?;
             assert!(
                 trial.outage < SOON && trial.lost < trial.probes,
@@ -34,7 +34,7 @@ fn the_death_of_the_carrying_node_is_survived() {
 }
 
 #[test]
-fn of_two_nodes_the_survivor_serves_and_goes_on_serving_alone() {
+fn l2_014_of_two_nodes_the_survivor_serves_and_goes_on_serving_alone() {
     within(|| {
         let ferrolb = quickstart(2)?;
         let owner = ferrolb.lab().node_at(trial::settled_owner(&ferrolb)?)?.clone();
@@ -53,7 +53,7 @@ fn of_two_nodes_the_survivor_serves_and_goes_on_serving_alone() {
 }
 
 #[test]
-fn both_families_of_a_service_are_carried_by_one_node_and_move_together() {
+fn l2_010_l2_073_both_families_of_a_service_are_carried_by_one_node_and_move_together() {
     within(|| {
         let ferrolb = quickstart(3)?;
         let (installation, lab) = (&ferrolb.installation, ferrolb.lab());

@@ -258,7 +258,7 @@ fn resolved_ipv6(client: &Namespace) -> String {
 }
 
 #[test]
-fn neighbour_solicitations_for_the_address_are_answered() {
+fn l2_073_neighbour_solicitations_for_the_address_are_answered() {
     let lab = Two::start();
     let entry = resolved_ipv6(&lab.client);
     assert!(entry.contains("lladdr 02:00:00:00:00:0"), "{entry}");

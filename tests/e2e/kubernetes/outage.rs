@@ -31,7 +31,7 @@ fn answerer(installation: &Installation, address: IpAddr) -> Result<Place> {
 }
 
 #[test]
-fn failover_works_without_the_api_server_also_where_speakers_were_restarted_meanwhile() {
+fn l2_020_failover_works_without_the_api_server_also_where_speakers_were_restarted_meanwhile() {
     within(|| {
         let _turn = alone();
         let mut installation = serving(3, ProxyMode::NFTables)?;

@@ -62,7 +62,7 @@ fn a_node_that_may_not_carry_the_address_keeps_silent() {
 }
 
 #[test]
-fn a_node_that_may_not_carry_the_address_reaches_it_over_the_wire_with_its_pods() {
+fn l2_072_a_node_that_may_not_carry_the_address_reaches_it_over_the_wire_with_its_pods() {
     rights::within(|| {
         let rig = Rig::build()?;
         let mut elsewhere = service(Source::Kept, &[]);

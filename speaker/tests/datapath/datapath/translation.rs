@@ -66,7 +66,7 @@ fn udp_is_translated_for_both_families_and_policies() {
 }
 
 #[test]
-fn the_node_itself_reaches_its_virtual_ips() {
+fn l2_072_the_node_itself_reaches_its_virtual_ips() {
     rights::within(|| {
         let rig = Rig::build()?;
         let _running = rig.start(&service(Source::Masqueraded, &[1, 2]))?;
@@ -80,7 +80,7 @@ fn the_node_itself_reaches_its_virtual_ips() {
 }
 
 #[test]
-fn a_pod_reaches_itself_through_the_virtual_ip() {
+fn l2_072_a_pod_reaches_itself_through_the_virtual_ip() {
     rights::within(|| {
         let rig = Rig::build()?;
         for source in [Source::Kept, Source::Masqueraded] {
