@@ -3,13 +3,16 @@
 
 //! `ferrolb`: the one program. Its daemons hand out addresses and carry them; its other commands answer questions.
 
+mod allocate;
 mod arguments;
 mod cleanup;
+mod columns;
 mod daemon;
 mod definitions;
 mod demo;
 mod finding;
 mod logging;
+mod manifests;
 mod migrate;
 mod origin;
 mod planned;
@@ -53,6 +56,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Move(wish) => return planned::move_address(wish, &mut io::stdout().lock()),
         Command::Drain(wish) => return planned::drain(wish, &mut io::stdout().lock()),
         Command::Undrain(wish) => planned::undrain(wish, &mut io::stdout().lock())?,
+        Command::Allocate(what) => return allocate::now(&what, &mut io::stdout().lock()),
         Command::Demo(play) => return demo::demo(&play),
         Command::Crds => definitions::write(&mut io::stdout().lock())?,
         Command::Cleanup => cleanup::now(&mut io::stdout().lock())?,

@@ -4,7 +4,6 @@
 //! `ferrolb status`: who carries which address, since when, and why.
 
 mod collect;
-mod columns;
 pub mod report;
 mod table;
 #[cfg(test)]

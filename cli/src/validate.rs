@@ -3,18 +3,17 @@
 
 //! `ferrolb validate`: every mistake in manifests, before they are used.
 
-use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use ferrolb_config::manifest::Manifest;
 use ferrolb_config::validate;
 use serde::Serialize;
 
 use crate::arguments::{ValidateArguments, ValidateFormat};
 use crate::finding::{Finding, Weight};
+use crate::manifests::read;
 
 /// The shape of `ferrolb validate -o json`. Fields may be added; none is renamed or removed.
 #[derive(Serialize, Debug)]
@@ -52,49 +51,16 @@ pub fn answer(question: &ValidateArguments, out: &mut dyn Write) -> anyhow::Resu
 }
 
 fn examine(paths: &[PathBuf]) -> anyhow::Result<Answer> {
-    let mut files = Vec::new();
-    for path in paths {
-        files.extend(manifests_at(path)?);
-    }
-    let mut manifests = Vec::new();
-    for file in &files {
-        let text = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
-        manifests.push(Manifest::parse(file, &text));
-    }
+    let manifests = read(paths)?;
     let findings: Vec<Finding> = validate(&manifests).iter().map(Finding::from).collect();
     let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
     Ok(Answer {
-        files: files.len(),
+        files: manifests.len(),
         objects: manifests.iter().map(|manifest| manifest.documents.len()).sum(),
         errors: count(Weight::Error),
         warnings: count(Weight::Warning),
         findings,
     })
-}
-
-/// The manifests that `path` means: itself, or those of the folder that it is, as `--source` reads it.
-fn manifests_at(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let reading = || format!("reading the folder {}", path.display());
-    let mut files = Vec::new();
-    for entry in fs::read_dir(path).with_context(reading)? {
-        let file = entry.with_context(reading)?.path();
-        let hidden = file.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        let manifest =
-            file.extension().is_some_and(|suffix| suffix == "yaml" || suffix == "yml" || suffix == "json");
-        if manifest && !hidden && file.is_file() {
-            files.push(file);
-        }
-    }
-    anyhow::ensure!(
-        !files.is_empty(),
-        "no manifest (*.yaml, *.yml, *.json) is in the folder {}",
-        path.display()
-    );
-    files.sort_unstable();
-    Ok(files)
 }
 
 fn summary(answer: &Answer) -> String {

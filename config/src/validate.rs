@@ -3,6 +3,7 @@
 
 //! Every mistake in a set of manifests, before anything is used.
 
+mod floating;
 mod relation;
 
 use std::collections::BTreeMap;
@@ -35,7 +36,8 @@ pub fn validate(manifests: &[Manifest]) -> Vec<Refusal> {
     }
     defaults::complete(&mut objects);
     let snapshot = Snapshot::build(&objects);
-    let related = relation::faults(&objects, &snapshot);
+    let related =
+        relation::faults(&objects, &snapshot).into_iter().chain(floating::faults(&objects, &snapshot));
     refused.extend(snapshot.refused.into_iter().chain(related).map(|refusal| {
         let document = refusal.object.as_ref().and_then(|object| places.get(object));
         let location = document.map(|document| match &refusal.field {

@@ -18,6 +18,6 @@ mod write;
 pub use course::{Course, Outcome, carry_out};
 pub use order::{Haste, Step, steps};
 pub use reach::{Reach, UnderWay};
-pub(crate) use render::{PATIENCE, in_sight as addresses_in_sight, may_depart, shown};
+pub(crate) use render::{PATIENCE, floating_addresses, in_sight as addresses_in_sight, may_depart, shown};
 pub use target::{Target, Written};
 pub use write::Write;

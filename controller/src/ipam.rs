@@ -27,6 +27,7 @@ mod tenancy;
 mod unread;
 
 use place::Place;
+pub(crate) use place::bound_not_allowed;
 
 pub use allocator::{Allocation, Given, Verdict, allocate};
 pub use claim::{Backends, Claim, Families, Named, Request, Sharing, Standing};

@@ -11,8 +11,10 @@ pub mod ipam;
 pub mod migrate;
 pub mod plan;
 mod run;
+mod settle;
 mod uninstall;
 
 pub use plan::{Plan, plan};
 pub use run::{ClusterOptions, in_cluster, run};
+pub use settle::settle;
 pub use uninstall::{LetGo, let_go};

@@ -7,6 +7,7 @@
 //! the same plan.
 
 mod external;
+mod floating;
 mod group;
 mod readiness;
 mod usage;
@@ -14,18 +15,20 @@ mod usage;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
 
-use ferrolb_config::api::{AddressMode, Consumer, FamilyUsage, Purpose, VirtualIPSpec};
+use ferrolb_config::api::{AddressMode, Consumer, ConsumerKind, FamilyUsage, Purpose, VirtualIPSpec};
 use ferrolb_config::reason::Refusal;
 use ferrolb_config::snapshot::Snapshot;
 use ferrolb_config::{ServiceName, address};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+pub use floating::FloatingPlan;
 pub use readiness::Readiness;
 pub(crate) use readiness::sentence;
 
 use crate::ipam::{self, Allocation, Claim, Holding, Retained, Standing, Unread, Verdict};
 use external::Lists;
+use floating::Floating;
 
 /// What should be.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,6 +37,8 @@ pub struct Plan {
     pub virtual_ips: BTreeMap<IpAddr, VirtualIPSpec>,
     /// What the status of each Service should say. A Service that is not here is none of ours, and never was.
     pub services: BTreeMap<ServiceName, ServicePlan>,
+    /// What the status of each FloatingIP should say.
+    pub floating_ips: BTreeMap<ServiceName, FloatingPlan>,
     /// What the status of each pool should say.
     pub pools: BTreeMap<String, PoolPlan>,
     /// What the status of each L2Advertisement should say.
@@ -90,20 +95,30 @@ pub fn plan(snapshot: &Snapshot, now: Timestamp) -> Plan {
     let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
     let unread = Unread::new(&snapshot.refused);
     let lists = Lists::new(snapshot);
-    let mut claims: Vec<_> = snapshot.load_balancers.values().map(Claim::of_service).collect();
+    let floating = Floating::new(snapshot);
+    let services = snapshot.load_balancers.values().map(Claim::of_service);
+    let mut claims: Vec<_> =
+        services.chain(snapshot.floating_ips.values().map(Claim::of_floating_ip)).collect();
     for claim in &mut claims {
         lists.freeze(claim);
+        floating.freeze(claim);
     }
     let Allocation { holdings, retained, verdicts } =
         ipam::allocate(&claims, &ipam::Given::new(snapshot, &unread, now));
     let mut virtual_ips: BTreeMap<_, _> =
         holdings.iter().map(|(address, holding)| (*address, record(*address, holding))).collect();
     group::assign(&mut virtual_ips, &snapshot.virtual_ips);
+    floating.complete(&mut virtual_ips);
 
     // Collected first: a map is made at one go of what is in order, and the older Services mostly are.
     let (mut settled, mut external_ips) = (Vec::with_capacity(verdicts.len()), BTreeMap::new());
+    let mut floating_ips = BTreeMap::new();
     for (claim, mut verdict) in verdicts {
         let name = claim.consumer;
+        if claim.kind == ConsumerKind::FloatingIP {
+            floating_ips.insert(name.clone(), FloatingPlan::of(claim, verdict));
+            continue;
+        }
         if claim.purpose == Purpose::ExternalIP && claim.standing != Standing::Leaving {
             let list = lists.settle(name, &mut verdict);
             external_ips.extend(list.map(|list| (name.clone(), list)));
@@ -120,7 +135,7 @@ pub fn plan(snapshot: &Snapshot, now: Timestamp) -> Plan {
     let pools = usage::pools(snapshot, &virtual_ips);
     let l2_advertisements =
         readiness::of_kind("L2Advertisement", snapshot.advertisements.keys(), &snapshot.refused);
-    Plan { virtual_ips, services, pools, l2_advertisements, external_ips, next_deadline }
+    Plan { virtual_ips, services, floating_ips, pools, l2_advertisements, external_ips, next_deadline }
 }
 
 fn record(address: IpAddr, holding: &Holding<'_>) -> VirtualIPSpec {
@@ -156,7 +171,7 @@ fn service_plan(purpose: Purpose, verdict: Verdict) -> ServicePlan {
     }
 }
 
-/// Recorded consumers that no longer hold anything and make no claim: they changed their type or class, or are gone.
+/// Recorded Services that no longer hold anything and make no claim: they changed their type or class, or are gone.
 fn released(snapshot: &Snapshot, virtual_ips: &BTreeMap<IpAddr, VirtualIPSpec>) -> BTreeSet<ServiceName> {
     if snapshot.virtual_ips.is_empty() {
         return BTreeSet::new();
@@ -165,11 +180,9 @@ fn released(snapshot: &Snapshot, virtual_ips: &BTreeMap<IpAddr, VirtualIPSpec>) 
         snapshot.load_balancers.keys().map(|name| (name.namespace.as_str(), name.name.as_str())).collect();
     let others = |consumers: &mut dyn Iterator<Item = &Consumer>| -> BTreeSet<_> {
         consumers
+            .filter(|consumer| consumer.kind == ConsumerKind::Service)
             .filter(|consumer| !claimants.contains(&(consumer.namespace.as_str(), consumer.name.as_str())))
-            .map(|consumer| ServiceName {
-                namespace: consumer.namespace.clone(),
-                name: consumer.name.clone(),
-            })
+            .map(Consumer::object_name)
             .collect()
     };
     let before = others(&mut snapshot.virtual_ips.values().flat_map(|object| &object.spec.consumers));

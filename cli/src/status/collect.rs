@@ -9,18 +9,20 @@ use std::sync::Arc;
 
 use ferrolb_config::address::virtual_ip_name;
 use ferrolb_config::api::{
-    Layer2Owner, SILENT_AFTER, Speaker, SpeakerInterface, UnservedService, VirtualIPSpec,
+    AddressMode, ConsumerKind, Layer2Owner, SILENT_AFTER, Speaker, SpeakerInterface, UnservedService,
+    VirtualIPSpec,
 };
 use ferrolb_config::condition::READY;
 use ferrolb_config::reason::Refusal;
+use ferrolb_config::snapshot::{FloatingForm, FloatingIP};
 use ferrolb_config::{Objects, ServiceName, Snapshot};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 
 use super::report::{
-    AddressStatus, Carrier, NodeRefusal, Problem, ServiceStatus, SpeakerReport, StatusReport, Unserved,
-    VERSION,
+    AddressStatus, Carrier, FloatingIPReport, NodeRefusal, Problem, ServiceStatus, SpeakerReport,
+    StatusReport, Unserved, VERSION,
 };
 use crate::finding::Finding;
 
@@ -32,6 +34,7 @@ pub fn collect(objects: &Objects, snapshot: &Snapshot, now: Timestamp) -> Status
         read_at: Time(now),
         addresses: addresses(objects, snapshot, &speakers),
         services: services(objects, snapshot),
+        floating_ips: floating_ips(objects, snapshot),
         refused: snapshot.refused.iter().map(Finding::from).collect(),
         speakers,
     }
@@ -56,10 +59,13 @@ fn address_status(
         let why = speaker.status.as_ref()?.refusals.get(&address)?;
         Some(NodeRefusal { node: node.clone(), why: why.clone() })
     });
+    let floating_ip = spec.consumers.iter().find(|user| user.kind == ConsumerKind::FloatingIP);
     let ports = spec.consumers.iter().flat_map(|user| &user.ports);
     AddressStatus {
         pool: spec.pool.clone(),
-        services: spec.consumers.iter().map(|user| format!("{}/{}", user.namespace, user.name)).collect(),
+        services: spec.consumers.iter().filter_map(|user| Some(user.service()?.to_string())).collect(),
+        floating_ip: floating_ip.map(|user| user.object_name().to_string()),
+        mode: Some(spec.mode).filter(|mode| *mode != AddressMode::ReplyOnly),
         ports: ports.map(|port| format!("{}/{}", port.port, port.protocol)).collect(),
         group: spec.group.clone().filter(|group| *group != address),
         carriers: owners.iter().map(|owner| carrier(owner, !alive(&owner.node))).collect(),
@@ -102,16 +108,39 @@ fn carrier(owner: &Layer2Owner, stale: bool) -> Carrier {
     }
 }
 
-fn services(objects: &Objects, snapshot: &Snapshot) -> Vec<ServiceStatus> {
-    let mut given: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
+/// The addresses of every consumer of one kind.
+fn given(snapshot: &Snapshot, kind: ConsumerKind) -> BTreeMap<ServiceName, Vec<String>> {
+    let mut given: BTreeMap<_, Vec<String>> = BTreeMap::new();
     for (address, vip) in &snapshot.virtual_ips {
-        for user in &vip.spec.consumers {
-            given.entry((&user.namespace, &user.name)).or_default().push(address.to_string());
+        for user in vip.spec.consumers.iter().filter(|user| user.kind == kind) {
+            given.entry(user.object_name()).or_default().push(address.to_string());
         }
     }
+    given
+}
+
+fn floating_ips(objects: &Objects, snapshot: &Snapshot) -> Vec<FloatingIPReport> {
+    let mut given = given(snapshot, ConsumerKind::FloatingIP);
+    let report = |(name, floating_ip): (&ServiceName, &FloatingIP)| {
+        let addresses = given.remove(name).unwrap_or_default();
+        let status = objects.floating_ips.get(name).and_then(|object| object.status.as_ref());
+        let failed = status.and_then(|status| status.conditions.iter().find(|one| one.status == "False"));
+        let pending = floating_ip.refusal.as_ref().map(refused).or_else(|| failed.map(problem));
+        FloatingIPReport {
+            namespace: name.namespace.clone(),
+            name: name.name.clone(),
+            mode: floating_ip.in_force().map(FloatingForm::mode),
+            pending: pending.or_else(|| addresses.is_empty().then(no_decision)),
+            addresses,
+        }
+    };
+    snapshot.floating_ips.iter().map(report).collect()
+}
+
+fn services(objects: &Objects, snapshot: &Snapshot) -> Vec<ServiceStatus> {
+    let given = given(snapshot, ConsumerKind::Service);
     let status = |name: &ServiceName, refusal: Option<&Refusal>| {
-        let addresses =
-            given.get(&(name.namespace.as_str(), name.name.as_str())).cloned().unwrap_or_default();
+        let addresses = given.get(name).cloned().unwrap_or_default();
         let pending = refusal
             .map(refused)
             .or_else(|| objects.services.get(name).and_then(|service| failed_condition(service)))

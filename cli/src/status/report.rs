@@ -4,6 +4,7 @@
 //! The shape of `ferrolb status -o json|yaml`. Fields may be added; none is renamed or removed within
 //! [`VERSION`].
 
+use ferrolb_config::api::AddressMode;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +25,9 @@ pub struct StatusReport {
     pub addresses: Vec<AddressStatus>,
     /// The Services of type LoadBalancer, by namespace and name.
     pub services: Vec<ServiceStatus>,
+    /// The FloatingIPs, by namespace and name.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub floating_ips: Vec<FloatingIPReport>,
     /// The speakers, by node name.
     pub speakers: Vec<SpeakerReport>,
     /// Objects that are not used as they stand.
@@ -40,6 +44,12 @@ pub struct AddressStatus {
     pub pool: String,
     /// The Services that use it, as `namespace/name`, the oldest first.
     pub services: Vec<String>,
+    /// The FloatingIP that uses it, as `namespace/name`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub floating_ip: Option<String>,
+    /// How its node holds it, where that is not `ReplyOnly`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub mode: Option<AddressMode>,
     /// The ports in use, as `80/TCP`.
     pub ports: Vec<String>,
     /// What is elected together with it, where that is more than this address.
@@ -108,6 +118,24 @@ pub struct ServiceStatus {
     pub name: String,
     /// The addresses that it was given.
     pub addresses: Vec<String>,
+    /// What it asked for and did not get.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pending: Option<Problem>,
+}
+
+/// One FloatingIP.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct FloatingIPReport {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The addresses that it was given.
+    pub addresses: Vec<String>,
+    /// How it asks for them to be held; unset while its spec is refused and never was accepted.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub mode: Option<AddressMode>,
     /// What it asked for and did not get.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub pending: Option<Problem>,

@@ -7,8 +7,8 @@ use std::io::{self, Write};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::columns::Columns;
 use super::report::{AddressStatus, Carrier, SpeakerReport, StatusReport};
+use crate::columns::Columns;
 
 /// How much the tables tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,9 @@ pub fn write(report: &StatusReport, width: Width, out: &mut dyn Write) -> io::Re
     } else {
         addresses.write(out)?;
     }
-    for columns in [pending(report), unserved(report), speakers(report, width), problems(report)] {
+    for columns in
+        [pending(report), floating(report), unserved(report), speakers(report, width), problems(report)]
+    {
         if !columns.is_empty() {
             writeln!(out)?;
             columns.write(out)?;
@@ -51,7 +53,7 @@ fn addresses(report: &StatusReport, width: Width) -> Columns {
     let mut columns = Columns::new(titles);
     for vip in &report.addresses {
         let mut row = |carrier: [String; 4], interface: &str, why: String| {
-            let mut cells = vec![vip.address.clone(), vip.services.join(","), vip.pool.clone()];
+            let mut cells = vec![vip.address.clone(), users(vip), vip.pool.clone()];
             cells.extend(carrier);
             if width == Width::Wide {
                 let group = vip.group.clone().unwrap_or_default();
@@ -68,6 +70,13 @@ fn addresses(report: &StatusReport, width: Width) -> Columns {
         }
     }
     columns
+}
+
+/// Who uses an address.
+fn users(vip: &AddressStatus) -> String {
+    let mode = vip.mode.map(|mode| format!(" ({mode})")).unwrap_or_default();
+    let floating_ip = vip.floating_ip.iter().map(|name| format!("FloatingIP {name}{mode}"));
+    vip.services.iter().cloned().chain(floating_ip).collect::<Vec<_>>().join(",")
 }
 
 fn carried(carrier: &Carrier, now: &Time) -> [String; 4] {
@@ -100,6 +109,21 @@ fn pending(report: &StatusReport) -> Columns {
             columns.push(vec![
                 format!("{}/{}", service.namespace, service.name),
                 service.addresses.join(","),
+                problem.reason.clone(),
+                problem.message.clone(),
+            ]);
+        }
+    }
+    columns
+}
+
+fn floating(report: &StatusReport) -> Columns {
+    let mut columns = Columns::new(vec!["PENDING FLOATINGIP", "HAS", "REASON", "MESSAGE"]);
+    for floating_ip in &report.floating_ips {
+        if let Some(problem) = &floating_ip.pending {
+            columns.push(vec![
+                format!("{}/{}", floating_ip.namespace, floating_ip.name),
+                floating_ip.addresses.join(","),
                 problem.reason.clone(),
                 problem.message.clone(),
             ]);

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use ferrolb_config::api::UnservedService;
+use ferrolb_config::api::{AddressMode, ConsumerKind, UnservedService};
 use ferrolb_config::snapshot::Scope;
 use ferrolb_config::{Objects, ServiceName, Snapshot};
 use k8s_openapi::jiff::Timestamp;
@@ -109,6 +109,32 @@ fn a_port_that_several_nodes_cannot_serve_is_told_once_with_their_names() {
     assert_eq!(unserved.nodes, ["n1", "n3"]);
     let table = text(&report, StatusFormat::Table);
     assert!(table.contains("default/web  198.51.100.2  UnsupportedProtocol  port 7 is SCTP\n"), "{table}");
+}
+
+#[test]
+fn a_floating_ip_is_shown_with_its_carrier_its_mode_and_what_it_lacks() {
+    let mut objects = Objects::default();
+    for (name, status) in [("api", json!({})), ("spare", json!({}))] {
+        let key = ServiceName { namespace: "edge".into(), name: name.into() };
+        let object = json!({
+            "apiVersion": "ferrolb.io/v1beta1", "kind": "FloatingIP",
+            "metadata": { "namespace": "edge", "name": name }, "spec": { "mode": "Bound" }, "status": status,
+        });
+        objects.floating_ips.insert(key, read(object));
+    }
+    virtual_ip(&mut objects, "198.51.100.2", "198.51.100.2", "api", Some(("n1", 7)));
+    let record = Arc::make_mut(objects.virtual_ips.get_mut("198.51.100.2").unwrap());
+    record.spec.mode = AddressMode::Bound;
+    (record.spec.consumers[0].kind, record.spec.consumers[0].namespace) =
+        (ConsumerKind::FloatingIP, "edge".to_owned());
+    speaker(&mut objects, "n1", "2026-11-21T11:59:55Z", true, json!({}));
+    let report = collect(&objects, &Snapshot::build(&objects), now());
+    let [api, spare] = report.floating_ips.as_slice() else { panic!("{report:?}") };
+    assert_eq!((api.addresses.as_slice(), &api.pending), (&["198.51.100.2".to_owned()][..], &None));
+    assert_eq!((api.mode, spare.addresses.len()), (Some(AddressMode::Bound), 0));
+    let table = text(&report, StatusFormat::Table);
+    assert!(table.contains("198.51.100.2  FloatingIP edge/api (Bound)  lan   n1"), "{table}");
+    assert!(table.contains("edge/spare          -    NoDecisionYet"), "{table}");
 }
 
 #[test]

@@ -17,6 +17,7 @@ fn help_names_every_command_and_each_command_shows_an_example() {
         "run",
         "status",
         "validate",
+        "allocate",
         "demo",
         "crds",
         "cleanup",
@@ -49,7 +50,7 @@ fn the_definitions_are_a_stream_of_documents_one_for_each_kind() {
         ended.answer.matches("---\n").count(),
         ended.answer.matches("kind: CustomResourceDefinition\n").count()
     );
-    for kind in ["addresspools", "l2advertisements", "virtualips", "speakers"] {
+    for kind in ["addresspools", "floatingips", "l2advertisements", "virtualips", "speakers"] {
         assert!(ended.answer.contains(&format!("name: {kind}.ferrolb.io\n")), "{kind}");
     }
 }

@@ -29,7 +29,7 @@ use thiserror::Error;
 const LOCK: &str = ".lock";
 
 /// The mode of files that everybody may read, as `ferrolb status` does.
-const FOR_ALL: u32 = 0o644;
+pub(crate) const FOR_ALL: u32 = 0o644;
 
 /// The folders of the tree above, for those who read it.
 pub(crate) const CONTROLLER: &str = "controller";
@@ -105,7 +105,7 @@ impl StateFile {
 }
 
 /// A name that may stand in a path: it comes from an object, and an object may come from anybody.
-fn component(name: &str) -> Result<&str, StateError> {
+pub(crate) fn component(name: &str) -> Result<&str, StateError> {
     let harmless = !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\0']);
     if harmless { Ok(name) } else { Err(StateError::Name(name.to_owned())) }
 }
@@ -282,7 +282,7 @@ pub(crate) fn replace(path: &Path, content: &[u8], mode: u32) -> Result<(), Stat
 }
 
 /// A rename or removal is on the disk once its folder is.
-fn flush_parent(path: &Path) -> Result<(), StateError> {
+pub(crate) fn flush_parent(path: &Path) -> Result<(), StateError> {
     let parent = parent(path);
     File::open(parent).and_then(|folder| folder.sync_all()).map_err(io_error("flush", parent))
 }
@@ -312,7 +312,7 @@ fn remove_half_written(folder: &Path) -> Result<(), StateError> {
     Ok(())
 }
 
-fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StateError {
+pub(crate) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StateError {
     let path = path.to_owned();
     move |error| StateError::Io { action, path, error }
 }

@@ -189,7 +189,7 @@ fn annotation_path(name: &str) -> String {
     format!("metadata.annotations[{name}]")
 }
 
-fn names<'a>(advice: &str, known: impl Iterator<Item = &'a String>) -> String {
+pub(super) fn names<'a>(advice: &str, known: impl Iterator<Item = &'a String>) -> String {
     let known: Vec<&str> = known.map(String::as_str).take(8).collect();
     if known.is_empty() {
         "Add the pool.".to_owned()

@@ -3,14 +3,14 @@
 
 //! The order of the writes.
 //!
-//! The accepted configuration comes first, and how full the pools are last. An address is recorded for a Service before
-//! the Service shows it, and stays recorded until the Service shows it no more. Where Services hand addresses on to each
-//! other in a circle, one of them first shows less.
+//! The accepted configuration comes first, and how full the pools are last. An address is recorded for a Service or a
+//! FloatingIP before that shows it, and stays recorded until it shows it no more. Where they hand addresses on to each other
+//! in a circle, one of them first shows less.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
-use ferrolb_config::api::VirtualIPSpec;
+use ferrolb_config::api::{ConsumerKind, ConsumerName, VirtualIPSpec};
 use ferrolb_config::{Objects, ServiceName, address};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -43,9 +43,10 @@ pub enum Haste {
 pub fn steps(plan: &Plan, objects: &Objects, target: Target<'_>, now: &Time) -> Vec<Step> {
     let unread = Unread::new(&objects.refused);
     let services = render::services(plan, objects, target, &unread, now);
+    let floating_ips = render::floating_ips(plan, objects, target, &unread, now);
     let external_ips = render::lists_of_external_ips(plan, objects, target);
     let records = render::records(plan, objects, target);
-    let mut draft = Draft::new(plan, objects, services, external_ips, records);
+    let mut draft = Draft::new(plan, objects, writes_by_node(services, floating_ips, external_ips, records));
     // What is accepted comes first: an address must not be given from ranges that a restart would judge anew.
     let configuration = render::configuration(plan, objects, target, &unread, now);
     let step = |haste| move |write| Step { write, after: Vec::new(), haste };
@@ -59,10 +60,37 @@ pub fn steps(plan: &Plan, objects: &Objects, target: Target<'_>, now: &Time) -> 
 /// A write that waits for its turn.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Node {
-    // Services first: they finish what was begun.
+    // Those who show addresses first: they finish what was begun.
     Service(ServiceName),
+    FloatingIP(ServiceName),
     ExternalIPs(ServiceName),
     Address(IpAddr),
+}
+
+impl Node {
+    /// The writes of what shows the addresses of a consumer.
+    fn showing(consumer: &ConsumerName) -> Vec<Self> {
+        let name = || consumer.name.clone();
+        match consumer.kind {
+            ConsumerKind::Service => vec![Self::Service(name()), Self::ExternalIPs(name())],
+            ConsumerKind::FloatingIP => vec![Self::FloatingIP(name())],
+        }
+    }
+}
+
+type ByName = BTreeMap<ServiceName, Write>;
+
+fn writes_by_node(
+    services: ByName,
+    floating_ips: ByName,
+    external_ips: ByName,
+    records: BTreeMap<IpAddr, Write>,
+) -> BTreeMap<Node, Write> {
+    let services = services.into_iter().map(|(name, write)| (Node::Service(name), write));
+    let floating_ips = floating_ips.into_iter().map(|(name, write)| (Node::FloatingIP(name), write));
+    let external_ips = external_ips.into_iter().map(|(name, write)| (Node::ExternalIPs(name), write));
+    let records = records.into_iter().map(|(ip, write)| (Node::Address(ip), write));
+    services.chain(floating_ips).chain(external_ips).chain(records).collect()
 }
 
 struct Draft<'a> {
@@ -78,17 +106,7 @@ struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    fn new(
-        plan: &'a Plan,
-        objects: &'a Objects,
-        services: BTreeMap<ServiceName, Write>,
-        external_ips: BTreeMap<ServiceName, Write>,
-        records: BTreeMap<IpAddr, Write>,
-    ) -> Self {
-        let mut writes: BTreeMap<_, _> =
-            services.into_iter().map(|(name, write)| (Node::Service(name), write)).collect();
-        writes.extend(external_ips.into_iter().map(|(name, write)| (Node::ExternalIPs(name), write)));
-        writes.extend(records.into_iter().map(|(ip, write)| (Node::Address(ip), write)));
+    fn new(plan: &'a Plan, objects: &'a Objects, writes: BTreeMap<Node, Write>) -> Self {
         let mut draft = Self {
             plan,
             objects,
@@ -108,21 +126,30 @@ impl<'a> Draft<'a> {
             let now = now.map(|object| holders(&object.spec)).unwrap_or_default();
             let then = plan.virtual_ips.get(&ip).map(holders).unwrap_or_default();
             for joining in then.difference(&now) {
-                draft.wait(Node::Service(joining.clone()), Node::Address(ip));
-                draft.wait(Node::ExternalIPs(joining.clone()), Node::Address(ip));
+                for status in Node::showing(joining) {
+                    draft.wait(status, Node::Address(ip));
+                }
             }
             for leaving in now.difference(&then) {
                 if draft.shows(leaving, ip) {
-                    draft.wait(Node::Address(ip), Node::Service(leaving.clone()));
-                    draft.wait(Node::Address(ip), Node::ExternalIPs(leaving.clone()));
+                    for status in Node::showing(leaving) {
+                        draft.wait(Node::Address(ip), status);
+                    }
                 }
             }
         }
         draft
     }
 
-    fn shows(&self, name: &ServiceName, ip: IpAddr) -> bool {
-        self.objects.services.get(name).is_some_and(|service| render::in_sight(service).contains(&ip))
+    fn shows(&self, consumer: &ConsumerName, ip: IpAddr) -> bool {
+        let ConsumerName { kind, name } = consumer;
+        let shown = match kind {
+            ConsumerKind::Service => self.objects.services.get(name).map(|object| render::in_sight(object)),
+            ConsumerKind::FloatingIP => {
+                self.objects.floating_ips.get(name).map(|object| render::floating_addresses(object))
+            }
+        };
+        shown.is_some_and(|shown| shown.contains(&ip))
     }
 
     /// Lets `later` wait for `earlier`, if both are to be written.
@@ -148,7 +175,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// A Service in a circle of moves, and the write that takes it out: it shows only what it keeps.
+    /// A consumer in a circle of moves, and the write that takes it out: it shows only what it keeps.
     fn circle(&self) -> Option<(Node, Write)> {
         self.writes.keys().find_map(|node| {
             self.waited_for.get(node)?;
@@ -161,6 +188,13 @@ impl<'a> Draft<'a> {
                     };
                     let kept = render::shown(service).intersection(&kept).copied().collect();
                     render::only_addresses(service, &kept)
+                }
+                Node::FloatingIP(name) => {
+                    let object = self.objects.floating_ips.get(name)?;
+                    let planned = self.plan.floating_ips.get(name).map(|plan| plan.addresses.as_slice());
+                    let planned = planned.unwrap_or_default().iter().copied().collect();
+                    let kept = render::floating_addresses(object).intersection(&planned).copied().collect();
+                    render::only_floating_addresses(object, &kept)
                 }
                 Node::ExternalIPs(name) => {
                     let service = self.objects.services.get(name)?;
@@ -196,7 +230,7 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// The Services that may show the address of a record; nobody may show one that was released.
-fn holders(spec: &VirtualIPSpec) -> BTreeSet<ServiceName> {
+/// Who may show the address of a record; nobody may show one that was released.
+fn holders(spec: &VirtualIPSpec) -> BTreeSet<ConsumerName> {
     if spec.released_at.is_some() { BTreeSet::new() } else { consumers(spec) }
 }

@@ -11,7 +11,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
-use ferrolb_config::api::VirtualIPSpec;
+use ferrolb_config::api::{Consumer, ConsumerKind, ConsumerName, VirtualIPSpec};
 use ferrolb_config::{ObjectRef, Objects, ServiceName, address};
 
 use super::{Write, render};
@@ -19,7 +19,7 @@ use super::{Write, render};
 /// One thing that writes change or are decided upon.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Thing {
-    Service(ServiceName),
+    Consumer(ConsumerName),
     Address(IpAddr),
     Other(ObjectRef),
 }
@@ -44,16 +44,21 @@ impl Reach {
                 Self::of_record(write, &object.spec, consumers(&object.spec).into_iter())
             }
             Write::PutServiceStatus(object) | Write::PutExternalIPs(object) => {
-                let name = render::service_name(object);
+                let name = render::name_of(&object.metadata);
                 let base = name.as_ref().and_then(|name| objects.services.get(name));
                 let mut addresses = render::in_sight(object);
                 addresses.extend(base.into_iter().flat_map(|base| render::in_sight(base)));
-                Self {
-                    changes: name.map_or_else(|| Thing::Other(write.object()), Thing::Service),
-                    relies_on: addresses.into_iter().map(Thing::Address).collect(),
-                }
+                Self::of_status(write, ConsumerKind::Service, name, addresses)
+            }
+            Write::PutFloatingIPStatus(object) => {
+                let name = render::name_of(&object.metadata);
+                let base = name.as_ref().and_then(|name| objects.floating_ips.get(name));
+                let mut addresses = render::floating_addresses(object);
+                addresses.extend(base.into_iter().flat_map(|base| render::floating_addresses(base)));
+                Self::of_status(write, ConsumerKind::FloatingIP, name, addresses)
             }
             Write::DeleteServiceStatus(_)
+            | Write::DeleteFloatingIPStatus(_)
             | Write::PutVirtualIPStatus(_)
             | Write::PutSpeakerStatus(_)
             | Write::PutPoolStatus(_)
@@ -65,21 +70,30 @@ impl Reach {
         }
     }
 
-    fn of_record(write: &Write, spec: &VirtualIPSpec, consumers: impl Iterator<Item = ServiceName>) -> Self {
+    fn of_status(
+        write: &Write,
+        kind: ConsumerKind,
+        name: Option<ServiceName>,
+        addresses: BTreeSet<IpAddr>,
+    ) -> Self {
+        let consumer = |name| Thing::Consumer(ConsumerName { kind, name });
+        Self {
+            changes: name.map_or_else(|| Thing::Other(write.object()), consumer),
+            relies_on: addresses.into_iter().map(Thing::Address).collect(),
+        }
+    }
+
+    fn of_record(write: &Write, spec: &VirtualIPSpec, consumers: impl Iterator<Item = ConsumerName>) -> Self {
         let address = address::parse_virtual_ip_name(&write.object().name)
             .or_else(|| spec.address.parse().ok())
             .map_or_else(|| Thing::Other(write.object()), Thing::Address);
-        Self { changes: address, relies_on: consumers.map(Thing::Service).collect() }
+        Self { changes: address, relies_on: consumers.map(Thing::Consumer).collect() }
     }
 }
 
-/// The Services that a record is for.
-pub(super) fn consumers(spec: &VirtualIPSpec) -> BTreeSet<ServiceName> {
-    let name = |consumer: &ferrolb_config::api::Consumer| ServiceName {
-        namespace: consumer.namespace.clone(),
-        name: consumer.name.clone(),
-    };
-    spec.consumers.iter().map(name).collect()
+/// Whom a record is for.
+pub(super) fn consumers(spec: &VirtualIPSpec) -> BTreeSet<ConsumerName> {
+    spec.consumers.iter().map(Consumer::identity).collect()
 }
 
 /// The reaches of all writes under way.

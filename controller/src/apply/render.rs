@@ -6,6 +6,7 @@
 mod configuration;
 mod departed;
 mod external;
+mod floating;
 mod records;
 mod services;
 
@@ -14,6 +15,8 @@ pub(super) use departed::departed;
 pub(crate) use departed::{PATIENCE, may_depart};
 pub(crate) use external::in_sight;
 pub(super) use external::{external_ips, lists_of_external_ips, put_external_ips};
+pub(crate) use floating::floating_addresses;
+pub(super) use floating::{floating_ips, only_floating_addresses};
 pub(super) use records::records;
 pub(crate) use services::shown;
-pub(super) use services::{has_our_condition, only_addresses, service_name, services};
+pub(super) use services::{has_our_condition, name_of, only_addresses, services};

@@ -23,6 +23,8 @@ pub enum Target<'a> {
 pub struct Written {
     /// Services.
     pub services: BTreeSet<ServiceName>,
+    /// FloatingIPs.
+    pub floating_ips: BTreeSet<ServiceName>,
     /// AddressPools.
     pub pools: BTreeSet<String>,
     /// L2Advertisements.
@@ -38,9 +40,13 @@ impl Written {
             | Write::PutExternalIPs(_)
             | Write::PutVirtualIPStatus(_)
             | Write::PutSpeakerStatus(_) => {}
-            Write::PutServiceStatus(object) => self.services.extend(render::service_name(object)),
+            Write::PutServiceStatus(object) => self.services.extend(render::name_of(&object.metadata)),
             Write::DeleteServiceStatus(name) => {
                 self.services.remove(name);
+            }
+            Write::PutFloatingIPStatus(object) => self.floating_ips.extend(render::name_of(&object.metadata)),
+            Write::DeleteFloatingIPStatus(name) => {
+                self.floating_ips.remove(name);
             }
             Write::PutPoolStatus(object) => self.pools.extend(object.metadata.name.clone()),
             Write::DeletePoolStatus(name) => {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use ferrolb_config::api::{AddressPool, L2Advertisement, Speaker, VirtualIP};
+use ferrolb_config::api::{AddressPool, FloatingIP, L2Advertisement, Speaker, VirtualIP};
 use ferrolb_config::{ObjectRef, Objects, ServiceName};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -28,6 +28,10 @@ pub enum Write {
     PutExternalIPs(Box<Service>),
     /// Removes the status of a Service that is not ours any more, where statuses are files.
     DeleteServiceStatus(ServiceName),
+    /// Writes the status of a FloatingIP.
+    PutFloatingIPStatus(Box<FloatingIP>),
+    /// Removes the status of a FloatingIP that is gone, where statuses are files.
+    DeleteFloatingIPStatus(ServiceName),
     /// Writes the status of an address whose owner is gone.
     PutVirtualIPStatus(Box<VirtualIP>),
     /// Writes the status of a speaker that is gone.
@@ -56,6 +60,8 @@ impl Write {
             Self::PutServiceStatus(object) | Self::PutExternalIPs(object) => {
                 named("Service", &object.metadata)
             }
+            Self::PutFloatingIPStatus(object) => named("FloatingIP", &object.metadata),
+            Self::DeleteFloatingIPStatus(name) => ObjectRef::namespaced("FloatingIP", name),
             Self::PutVirtualIPStatus(object) => named("VirtualIP", &object.metadata),
             Self::PutSpeakerStatus(object) => named("Speaker", &object.metadata),
             Self::DeleteServiceStatus(name) => ObjectRef::namespaced("Service", name),
@@ -73,11 +79,13 @@ impl Write {
             Self::PutVirtualIP(object) => &object.metadata,
             Self::DeleteVirtualIP(object) => &object.metadata,
             Self::PutServiceStatus(object) | Self::PutExternalIPs(object) => &object.metadata,
+            Self::PutFloatingIPStatus(object) => &object.metadata,
             Self::PutVirtualIPStatus(object) => &object.metadata,
             Self::PutSpeakerStatus(object) => &object.metadata,
             Self::PutPoolStatus(object) => &object.metadata,
             Self::PutL2AdvertisementStatus(object) => &object.metadata,
             Self::DeleteServiceStatus(_)
+            | Self::DeleteFloatingIPStatus(_)
             | Self::DeletePoolStatus(_)
             | Self::DeleteL2AdvertisementStatus(_) => return None,
         };
@@ -95,7 +103,7 @@ impl Write {
                 written.metadata.name.as_ref().is_none_or(|name| !objects.virtual_ips.contains_key(name))
             }
             Self::PutServiceStatus(written) => {
-                let shown = render::service_name(written).and_then(|name| objects.services.get(&name));
+                let shown = render::name_of(&written.metadata).and_then(|name| objects.services.get(&name));
                 shown.is_none_or(|object| object.status == written.status)
             }
             Self::PutPoolStatus(written) => {
@@ -107,12 +115,17 @@ impl Write {
                     written.metadata.name.as_ref().and_then(|name| objects.l2_advertisements.get(name));
                 shown.is_none_or(|object| object.status == written.status)
             }
+            Self::PutFloatingIPStatus(written) => {
+                let shown =
+                    render::name_of(&written.metadata).and_then(|name| objects.floating_ips.get(&name));
+                shown.is_none_or(|object| object.status == written.status)
+            }
             Self::DeleteServiceStatus(name) => {
                 let shown = objects.services.get(name).and_then(|object| object.status.as_ref());
                 shown.is_none_or(|status| !render::has_our_condition(status))
             }
             Self::PutExternalIPs(written) => {
-                let shown = render::service_name(written).and_then(|name| objects.services.get(&name));
+                let shown = render::name_of(&written.metadata).and_then(|name| objects.services.get(&name));
                 shown.is_none_or(|object| render::external_ips(object) == render::external_ips(written))
             }
             Self::PutVirtualIPStatus(written) => {
@@ -124,7 +137,9 @@ impl Write {
                 shown.is_none_or(|object| object.status == written.status)
             }
             // The status of what is gone shows nowhere.
-            Self::DeletePoolStatus(_) | Self::DeleteL2AdvertisementStatus(_) => true,
+            Self::DeleteFloatingIPStatus(_)
+            | Self::DeletePoolStatus(_)
+            | Self::DeleteL2AdvertisementStatus(_) => true,
         }
     }
 }

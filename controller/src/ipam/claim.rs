@@ -7,9 +7,12 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ferrolb_config::address::Family;
-use ferrolb_config::api::{Purpose, annotation};
+use ferrolb_config::api::{AddressMode, Consumer, ConsumerKind, ConsumerName, Purpose, annotation};
 use ferrolb_config::reason::{Reason, Refusal};
-use ferrolb_config::snapshot::{Consent, FamilyPolicy, LoadBalancer, Protocol, TrafficPolicy};
+use ferrolb_config::snapshot::{
+    Carriage, Consent, FamilyPolicy, FloatingForm, FloatingIP, FloatingTarget, LoadBalancer, Pool, Protocol,
+    TrafficPolicy,
+};
 use ferrolb_config::{ObjectRef, ServiceName};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use sha2::{Digest, Sha256};
@@ -17,6 +20,8 @@ use sha2::{Digest, Sha256};
 /// What one consumer asks for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Claim<'a> {
+    /// What kind of object asks.
+    pub kind: ConsumerKind,
     /// Who asks.
     pub consumer: &'a ServiceName,
     /// The consumer's uid, a hint for the record.
@@ -33,8 +38,10 @@ pub struct Claim<'a> {
     pub consent: &'a Consent,
     /// The consumer's labels; pools choose by them.
     pub labels: &'a BTreeMap<String, String>,
-    /// What it wants the addresses for.
+    /// What it wants the addresses for; of Services only.
     pub purpose: Purpose,
+    /// How a node is to hold the addresses.
+    pub mode: AddressMode,
     /// The ports it uses on its addresses, ascending.
     pub ports: Vec<(Protocol, u16)>,
     /// A digest of the pods behind it, where they matter to sharers.
@@ -201,6 +208,7 @@ impl<'a> Claim<'a> {
             (None, None) => Standing::Open,
         };
         Self {
+            kind: ConsumerKind::Service,
             consumer: &service.name,
             uid: service.uid.as_deref(),
             created: service.created.as_ref(),
@@ -211,6 +219,7 @@ impl<'a> Claim<'a> {
             consent: &service.consent,
             labels: &service.labels,
             purpose: service.purpose,
+            mode: AddressMode::ReplyOnly,
             ports,
             shown: match service.purpose {
                 Purpose::LoadBalancer => &service.status_addresses,
@@ -221,15 +230,108 @@ impl<'a> Claim<'a> {
         }
     }
 
+    /// Reads the claim of a FloatingIP: of what it asks for, or of what was last accepted.
+    pub fn of_floating_ip(floating_ip: &'a FloatingIP) -> Self {
+        let form = floating_ip.in_force();
+        let pool = form.and_then(|form| form.pool.as_deref());
+        let named = form.and_then(|form| Named::new(&form.requested));
+        let request = match (named, pool) {
+            (Some(addresses), pool) => Request::Named { addresses, pool },
+            (None, Some(pool)) => Request::Pool(pool),
+            (None, None) => Request::Any,
+        };
+        let said = form.map(|form| form.families.as_slice()).unwrap_or_default();
+        let families = match (named, said) {
+            (Some(Named::Pair(..)), _) | (None, [_, _, ..]) => Families::Both,
+            (None, [family]) => Families::One(*family),
+            (Some(Named::One(address)), _) => Families::One(Family::of(address)),
+            (None, []) => Families::Either,
+        };
+        let mut ports: Vec<_> = match form.map(|form| &form.carriage) {
+            Some(Carriage::ReplyOnly(FloatingTarget::Ports(ports))) => {
+                ports.iter().map(|port| (port.protocol, port.port)).collect()
+            }
+            Some(Carriage::ReplyOnly(FloatingTarget::Service(_)) | Carriage::Bound) | None => Vec::new(),
+        };
+        ports.sort_unstable();
+        let standing = match &floating_ip.refusal {
+            _ if floating_ip.deleting => Standing::Leaving,
+            Some(refusal) => Standing::Frozen(refusal.clone()),
+            None => Standing::Open,
+        };
+        Self {
+            kind: ConsumerKind::FloatingIP,
+            consumer: &floating_ip.name,
+            uid: floating_ip.uid.as_deref(),
+            created: floating_ip.created.as_ref(),
+            families,
+            request,
+            sharing: None,
+            consent: &Consent::OwnNamespace,
+            labels: &floating_ip.labels,
+            purpose: Purpose::LoadBalancer,
+            mode: form.map(FloatingForm::mode).unwrap_or_default(),
+            ports,
+            backends: None,
+            shown: &floating_ip.status_addresses,
+            shown_by: None,
+            standing,
+        }
+    }
+
     /// The claim's place among equals: the older first, then by name.
-    pub fn seniority(&self) -> (bool, Option<&'a Time>, &'a ServiceName) {
-        (self.created.is_none(), self.created, self.consumer)
+    pub fn seniority(&self) -> (bool, Option<&'a Time>, &'a ServiceName, ConsumerKind) {
+        (self.created.is_none(), self.created, self.consumer, self.kind)
+    }
+
+    /// What the claim is known by where others are looked up.
+    pub(super) fn key(&self) -> Key<'a> {
+        (self.kind, &self.consumer.namespace, &self.consumer.name)
+    }
+
+    /// Who asks, by kind and name.
+    pub(super) fn consumer_name(&self) -> ConsumerName {
+        ConsumerName { kind: self.kind, name: self.consumer.clone() }
     }
 
     /// The object that refusals of this claim are about.
     pub fn object(&self) -> ObjectRef {
-        ObjectRef::namespaced("Service", self.consumer)
+        ObjectRef::namespaced(self.kind.as_str(), self.consumer)
     }
+
+    /// Whether a pool lets nodes hold its addresses as the claim asks for.
+    pub(super) fn is_held_as_allowed_by(&self, pool: &Pool) -> bool {
+        self.mode == AddressMode::ReplyOnly || pool.allow_bound
+    }
+
+    /// Where the consumer names a pool.
+    pub(super) fn pool_field(&self) -> String {
+        match (self.kind, self.purpose) {
+            (ConsumerKind::FloatingIP, _) => "spec.pool".to_owned(),
+            (ConsumerKind::Service, Purpose::LoadBalancer) => annotated(annotation::ADDRESS_POOL),
+            (ConsumerKind::Service, Purpose::ExternalIP) => annotated(annotation::EXTERNAL_IPS_FROM),
+        }
+    }
+
+    /// Where the consumer asks for certain addresses.
+    pub(super) fn addresses_field(&self) -> String {
+        match self.kind {
+            ConsumerKind::FloatingIP => "spec.addresses".to_owned(),
+            ConsumerKind::Service => annotated(annotation::ADDRESSES),
+        }
+    }
+}
+
+/// A consumer by kind, namespace and name.
+pub(super) type Key<'a> = (ConsumerKind, &'a str, &'a str);
+
+/// The key of a recorded consumer.
+pub(super) fn key_of(consumer: &Consumer) -> Key<'_> {
+    (consumer.kind, &consumer.namespace, &consumer.name)
+}
+
+fn annotated(name: &str) -> String {
+    format!("metadata.annotations[{name}]")
 }
 
 /// The pods in few octets, so that a record can tell whether they are still the same.
@@ -273,7 +375,7 @@ fn contradiction(service: &LoadBalancer, families: Families, named: Option<Named
         );
     }
     let refuse = |message: String, remedy: &str| {
-        let field = format!("metadata.annotations[{}]", annotation::ADDRESSES);
+        let field = annotated(annotation::ADDRESSES);
         Some(Refusal::error(Reason::NoSuchFamily, object(), message).field(field).remedy(remedy))
     };
     let named = named?;

@@ -7,13 +7,12 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use ferrolb_config::ServiceName;
 use ferrolb_config::address::Family;
-use ferrolb_config::api::{Consumer, VirtualIPSpec};
+use ferrolb_config::api::{Consumer, ConsumerKind, VirtualIPSpec};
 use ferrolb_config::snapshot::Pool;
 
 use super::allocator::{Case, Held};
-use super::claim::{Claim, Families, Request, Standing};
+use super::claim::{Claim, Families, Request, Standing, key_of};
 use super::ground::Ground;
 use super::retained::{self, Retained};
 use super::tenancy::Tenant;
@@ -32,26 +31,21 @@ enum Right {
 /// Seats everyone who may keep what it has. `cases` are in the order of seniority.
 pub(super) fn keep<'a>(cases: &mut [Case<'a>], given: &Given<'a>, place: &mut Place<'a>) {
     let (unread, Place { ground, tenancy }) = (given.unread, place);
-    let by_name: HashMap<_, _> = cases
-        .iter()
-        .enumerate()
-        .map(|(index, case)| {
-            ((case.claim.consumer.namespace.as_str(), case.claim.consumer.name.as_str()), index)
-        })
-        .collect();
+    let by_name: HashMap<_, _> =
+        cases.iter().enumerate().map(|(index, case)| (case.claim.key(), index)).collect();
     let (mut seats, mut closed) = (Vec::new(), Vec::new());
     for (address, object) in given.records {
         let record = &object.spec;
         let held = in_force(*address, record, unread, ground);
         let mut members = Vec::new();
         for consumer in &record.consumers {
-            let index = by_name.get(&(consumer.namespace.as_str(), consumer.name.as_str()));
+            let index = by_name.get(&key_of(consumer));
             match index.and_then(|index| Some((*index, cases.get_mut(*index)?))) {
                 Some((index, case)) => {
                     case.recorded = true;
                     members.push(Member::Case(index, consumer));
                 }
-                None if unread.may_hide_service(&name_of(consumer)) => members.push(Member::Unread(consumer)),
+                None if unread.may_hide_consumer(consumer) => members.push(Member::Unread(consumer)),
                 None => {}
             }
         }
@@ -111,18 +105,16 @@ pub(super) fn give_back<'a>(cases: &mut [Case<'a>], given: &Given<'a>, place: &m
     if kept.is_empty() {
         return;
     }
-    let mut waiting: HashMap<(&str, &str), &mut Case<'a>> = cases
+    let mut waiting: HashMap<_, &mut Case<'a>> = cases
         .iter_mut()
         .filter(|case| case.claim.standing == Standing::Open)
-        .map(|case| ((case.claim.consumer.namespace.as_str(), case.claim.consumer.name.as_str()), case))
+        .map(|case| (case.claim.key(), case))
         .collect();
     for (address, retained) in kept {
         let held = Held { address, pool: retained.pool, protected: false };
         let mut is_back = false;
         for consumer in retained.consumers {
-            let Some(case) = waiting.get_mut(&(consumer.namespace.as_str(), consumer.name.as_str())) else {
-                continue;
-            };
+            let Some(case) = waiting.get_mut(&key_of(consumer)) else { continue };
             let wants = right(case.claim, held, &place.ground, given.unread) == Some(Right::Firm);
             // Half of a pair may be back already, if the controller died in between.
             let is_of_one_pool = case.firm.iter().all(|other| other.pool == held.pool);
@@ -148,7 +140,8 @@ pub(super) fn adopt<'a>(cases: &mut [Case<'a>], given: &Given<'a>, place: &mut P
                 pool.accepting.is_ok() && is_admitted(claim, pool, &place.ground, given.unread)
             });
             let Some(pool) = pool else {
-                case.foreign = true;
+                // Nobody but us writes the status of a FloatingIP.
+                case.foreign = claim.kind == ConsumerKind::Service;
                 continue;
             };
             let held = Held { address: *address, pool: &pool.name, protected: false };
@@ -166,6 +159,9 @@ pub(super) fn adopt<'a>(cases: &mut [Case<'a>], given: &Given<'a>, place: &mut P
 /// for that.
 fn is_admitted(claim: &Claim<'_>, pool: &Pool, ground: &Ground<'_>, unread: &Unread) -> bool {
     let namespace = &claim.consumer.namespace;
+    if !claim.is_held_as_allowed_by(pool) {
+        return false;
+    }
     ground.admits(pool, namespace, claim.labels)
         || (!ground.knows_namespace(namespace) && unread.may_hide_namespace(namespace))
 }
@@ -173,10 +169,6 @@ fn is_admitted(claim: &Claim<'_>, pool: &Pool, ground: &Ground<'_>, unread: &Unr
 enum Member<'a> {
     Case(usize, &'a Consumer),
     Unread(&'a Consumer),
-}
-
-fn name_of(consumer: &Consumer) -> ServiceName {
-    ServiceName { namespace: consumer.namespace.clone(), name: consumer.name.clone() }
 }
 
 /// Whether the configuration still has a place for a recorded address. Only a valid configuration takes it away: not a

@@ -6,8 +6,9 @@
 use std::net::IpAddr;
 use std::rc::Rc;
 
+use ferrolb_config::ObjectRef;
 use ferrolb_config::address::Family;
-use ferrolb_config::api::{Purpose, annotation};
+use ferrolb_config::api::{AddressMode, ConsumerKind, annotation};
 use ferrolb_config::reason::{Reason, Refusal};
 use ferrolb_config::snapshot::Pool;
 
@@ -118,12 +119,12 @@ impl<'a> Place<'a> {
 
     /// The refusal of a claim that `pool` does not serve.
     fn not_for(&self, claim: &Claim<'_>, pool: &Pool) -> Option<Refusal> {
-        if self.ground.admits(pool, &claim.consumer.namespace, claim.labels) {
-            return None;
+        if !self.ground.admits(pool, &claim.consumer.namespace, claim.labels) {
+            let message = format!("AddressPool {} does not serve this {}", pool.name, claim.kind.as_str());
+            let refusal = Refusal::error(Reason::PoolNotAllowed, claim.object(), message);
+            return Some(refusal.remedy("Use another pool, or change the pool's serviceAllocation."));
         }
-        let message = format!("AddressPool {} does not serve this Service", pool.name);
-        let refusal = Refusal::error(Reason::PoolNotAllowed, claim.object(), message);
-        Some(refusal.remedy("Use another pool, or change the pool's serviceAllocation."))
+        (!claim.is_held_as_allowed_by(pool)).then(|| bound_not_allowed(claim.object(), &pool.name))
     }
 
     /// The refusal of a claim that names a pool that does not exist or does not serve it.
@@ -131,13 +132,7 @@ impl<'a> Place<'a> {
         let (Request::Pool(name) | Request::Named { pool: Some(name), .. }) = claim.request else {
             return None;
         };
-        let field = format!(
-            "metadata.annotations[{}]",
-            match claim.purpose {
-                Purpose::LoadBalancer => annotation::ADDRESS_POOL,
-                Purpose::ExternalIP => annotation::EXTERNAL_IPS_FROM,
-            }
-        );
+        let field = claim.pool_field();
         if let Some(pool) = self.ground.named(name) {
             return self.not_for(claim, pool).map(|refusal| refusal.field(field));
         }
@@ -187,8 +182,10 @@ impl<'a> Place<'a> {
     /// How many of the candidates of a claim, from the first on, need not be asked for an address of `family`.
     fn dry(&mut self, claim: &Claim<'_>, family: Family) -> usize {
         match (claim.request, &claim.sharing) {
-            (Request::Any, None) => self.ground.dry(&claim.consumer.namespace, family),
-            // A pool without a free address may have one to share.
+            (Request::Any, None) if claim.mode == AddressMode::ReplyOnly => {
+                self.ground.dry(&claim.consumer.namespace, family)
+            }
+            // A pool without a free address may have one to share, and not every pool lets its addresses be bound.
             _ => 0,
         }
     }
@@ -207,7 +204,7 @@ impl<'a> Place<'a> {
     /// Gives addresses back.
     pub(super) fn release(&mut self, held: &[Held<'a>], claim: &Claim<'_>) {
         for held in held {
-            self.tenancy.leave(held.address, claim.consumer);
+            self.tenancy.leave(held.address, claim);
             if !self.tenancy.is_held(held.address) {
                 self.ground.freed(held.address);
             }
@@ -219,6 +216,13 @@ impl<'a> Place<'a> {
         let pools = match claim.request {
             Request::Pool(name) => self.ground.id(name).into_iter().collect(),
             _ => self.ground.automatic(&claim.consumer.namespace, claim.labels),
+        };
+        let pools = if claim.mode == AddressMode::Bound {
+            let allows =
+                |id: &PoolId| self.ground.get(*id).is_some_and(|pool| claim.is_held_as_allowed_by(pool));
+            pools.iter().copied().filter(allows).collect()
+        } else {
+            pools
         };
         let home = self
             .tenancy
@@ -271,16 +275,15 @@ impl<'a> Place<'a> {
     fn nothing_found(&self, claim: &Claim<'_>, pools: &[PoolId]) -> Refusal {
         let Some(first) = pools.first().and_then(|id| self.ground.get(*id)) else {
             if self.ground.has_automatic() {
-                let message = "no AddressPool that gives addresses automatically serves this Service";
-                return Refusal::error(Reason::PoolNotAllowed, claim.object(), message).remedy(
-                    "Create an AddressPool without serviceAllocation, or change that of an existing one.",
-                );
+                return self.nobody_serves(claim);
             }
             let message = "there is no AddressPool that gives addresses automatically";
-            return Refusal::error(Reason::NotFound, claim.object(), message).remedy(format!(
-                "Create an AddressPool, or name one with autoAssign: false by the annotation {}.",
-                annotation::ADDRESS_POOL
-            ));
+            let by = match claim.kind {
+                ConsumerKind::Service => format!("the annotation {}", annotation::ADDRESS_POOL),
+                ConsumerKind::FloatingIP => claim.pool_field(),
+            };
+            return Refusal::error(Reason::NotFound, claim.object(), message)
+                .remedy(format!("Create an AddressPool, or name one with autoAssign: false by {by}."));
         };
         if let (None, Err(broken)) = (self.open(pools).next(), &first.accepting) {
             return not_ready(claim, &first.name, broken);
@@ -309,10 +312,29 @@ impl<'a> Place<'a> {
                 .remedy("Add a range to the pool, or delete a Service that needs no address.")
         } else {
             let message = format!("AddressPool {names} has no {wanted}");
-            Refusal::error(Reason::NoSuchFamily, claim.object(), message).remedy(
-                "Add a range of that family to a pool, or change spec.ipFamilyPolicy or spec.ipFamilies.",
-            )
+            let fields = match claim.kind {
+                ConsumerKind::Service => "spec.ipFamilyPolicy or spec.ipFamilies",
+                ConsumerKind::FloatingIP => "spec.ipFamilies",
+            };
+            Refusal::error(Reason::NoSuchFamily, claim.object(), message)
+                .remedy(format!("Add a range of that family to a pool, or change {fields}."))
         }
+    }
+
+    /// Pools give addresses automatically, and none of them to this claim.
+    fn nobody_serves(&self, claim: &Claim<'_>) -> Refusal {
+        let kind = claim.kind.as_str();
+        if claim.mode == AddressMode::Bound {
+            let message = format!(
+                "no AddressPool that gives addresses automatically and serves this {kind} has allowBound: true"
+            );
+            return Refusal::error(Reason::BoundNotAllowed, claim.object(), message).remedy(
+                "Set allowBound on a pool, name another pool by spec.pool, or write mode ReplyOnly.",
+            );
+        }
+        let message = format!("no AddressPool that gives addresses automatically serves this {kind}");
+        Refusal::error(Reason::PoolNotAllowed, claim.object(), message)
+            .remedy("Create an AddressPool without serviceAllocation, or change that of an existing one.")
     }
 
     fn take(&mut self, claim: &'a Claim<'a>, new: Vec<Held<'a>>) -> Result<Vec<Held<'a>>, Box<Refusal>> {
@@ -327,15 +349,24 @@ impl<'a> Place<'a> {
 }
 
 fn not_in_pool(claim: &Claim<'_>, message: String) -> Refusal {
-    let field = format!("metadata.annotations[{}]", annotation::ADDRESSES);
-    Refusal::error(Reason::AddressNotInPool, claim.object(), message).field(field)
+    Refusal::error(Reason::AddressNotInPool, claim.object(), message).field(claim.addresses_field())
+}
+
+/// The refusal of an object that wants its addresses on interfaces, by a pool that does not allow it.
+pub(crate) fn bound_not_allowed(object: ObjectRef, pool: &str) -> Refusal {
+    let message = format!("AddressPool {pool} does not let nodes put its addresses on their interfaces");
+    Refusal::error(Reason::BoundNotAllowed, object, message)
+        .field("spec.mode")
+        .remedy("Set allowBound on the pool, use another pool, or write mode ReplyOnly with a target.")
 }
 
 fn other_pool(claim: &Claim<'_>, address: IpAddr, pool: &str, wanted: &str) -> Refusal {
-    not_in_pool(claim, format!("{address} is of AddressPool {pool}, not of {wanted}")).remedy(format!(
-        "Remove the annotation {}, or ask for an address of {wanted}.",
-        annotation::ADDRESS_POOL
-    ))
+    let field = match claim.kind {
+        ConsumerKind::Service => format!("the annotation {}", annotation::ADDRESS_POOL),
+        ConsumerKind::FloatingIP => claim.pool_field(),
+    };
+    not_in_pool(claim, format!("{address} is of AddressPool {pool}, not of {wanted}"))
+        .remedy(format!("Remove {field}, or ask for an address of {wanted}."))
 }
 
 fn not_ready(claim: &Claim<'_>, pool: &str, broken: &Refusal) -> Refusal {

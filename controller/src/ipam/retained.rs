@@ -39,11 +39,8 @@ impl<'a> Retained<'a> {
 
     /// Those it is kept for, in words.
     pub fn names(&self) -> String {
-        let names: Vec<_> = self
-            .consumers
-            .iter()
-            .map(|consumer| format!("{}/{}", consumer.namespace, consumer.name))
-            .collect();
+        let names: Vec<_> =
+            self.consumers.iter().map(|consumer| consumer.identity().object().to_string()).collect();
         names.join(", ")
     }
 

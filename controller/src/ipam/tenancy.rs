@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ferrolb_config::ServiceName;
-use ferrolb_config::api::{Consumer, ConsumerKind, ConsumerPort, annotation};
+use ferrolb_config::api::{Consumer, ConsumerKind, ConsumerName, ConsumerPort, annotation};
 use ferrolb_config::reason::{Reason, Refusal};
 use ferrolb_config::snapshot::Protocol;
 use jiff::Timestamp;
 
-use super::claim::{Claim, Sharing};
+use super::claim::{Claim, Sharing, key_of};
 use super::quota::Quotas;
 use super::retained::Retained;
 use super::sharers::Sharers;
@@ -35,7 +35,7 @@ impl Tenant<'_> {
         match self {
             Self::Unread(consumer) => consumer.clone(),
             Self::Claimant(claim) => Consumer {
-                kind: ConsumerKind::Service,
+                kind: claim.kind,
                 namespace: claim.consumer.namespace.clone(),
                 name: claim.consumer.name.clone(),
                 uid: claim.uid.map(str::to_owned),
@@ -53,13 +53,11 @@ impl Tenant<'_> {
         }
     }
 
-    /// Its namespace and name.
-    pub fn name(self) -> ServiceName {
+    /// Its kind, namespace and name.
+    pub fn name(self) -> ConsumerName {
         match self {
-            Self::Claimant(claim) => claim.consumer.clone(),
-            Self::Unread(consumer) => {
-                ServiceName { namespace: consumer.namespace.clone(), name: consumer.name.clone() }
-            }
+            Self::Claimant(claim) => claim.consumer_name(),
+            Self::Unread(consumer) => consumer.identity(),
         }
     }
 
@@ -70,10 +68,10 @@ impl Tenant<'_> {
         }
     }
 
-    fn is(self, consumer: &ServiceName) -> bool {
+    fn is(self, claim: &Claim<'_>) -> bool {
         match self {
-            Self::Claimant(claim) => claim.consumer == consumer,
-            Self::Unread(other) => other.namespace == consumer.namespace && other.name == consumer.name,
+            Self::Claimant(other) => other.key() == claim.key(),
+            Self::Unread(other) => key_of(other) == claim.key(),
         }
     }
 }
@@ -110,7 +108,7 @@ impl<'a> Holding<'a> {
             return Some(Conflict::Held(first.name()));
         }
         if theirs.backends != ours.backends {
-            return Some(Conflict::Backends(first.name()));
+            return Some(Conflict::Backends(first.name().name));
         }
         claim.ports.iter().find_map(|port| {
             let by = self.ports.get(port)?;
@@ -127,7 +125,7 @@ impl<'a> Holding<'a> {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Conflict {
     /// Somebody holds it who does not share with the claim.
-    Held(ServiceName),
+    Held(ConsumerName),
     /// A sharer already uses one of the claim's ports.
     Port(ServiceName, Protocol, u16),
     /// externalTrafficPolicy Local, and the sharers have other pods.
@@ -149,11 +147,14 @@ impl Conflict {
         match self {
             Self::Held(by) => refuse(
                 Reason::AddressInUse,
-                format!("{address} is in use by Service {by}"),
-                format!(
-                    "Ask for another address, or give both Services the same {} and different ports.",
-                    annotation::SHARING_KEY
-                ),
+                format!("{address} is in use by {}", by.object()),
+                match (by.kind, claim.kind) {
+                    (ConsumerKind::Service, ConsumerKind::Service) => format!(
+                        "Ask for another address, or give both Services the same {} and different ports.",
+                        annotation::SHARING_KEY
+                    ),
+                    _ => "Ask for another address: that of a FloatingIP is not shared.".to_owned(),
+                },
             ),
             Self::Port(by, protocol, port) => refuse(
                 Reason::SharingConflict,
@@ -177,7 +178,7 @@ impl Conflict {
             ),
             Self::Retained(names, until) => refuse(
                 Reason::AddressRetained,
-                format!("{address} is kept for Service {names} until {until}"),
+                format!("{address} is kept for {names} until {until}"),
                 "Ask for another address, or delete its VirtualIP to free it now.".to_owned(),
             ),
         }
@@ -338,13 +339,13 @@ impl<'a> Tenancy<'a> {
         self.retained.insert(address, retained);
     }
 
-    /// Takes `address` from `consumer`. Whoever shares it stays.
-    pub(super) fn leave(&mut self, address: IpAddr, consumer: &ServiceName) {
+    /// Takes `address` from the consumer of `claim`. Whoever shares it stays.
+    pub(super) fn leave(&mut self, address: IpAddr, claim: &Claim<'_>) {
         let Some(holding) = self.holdings.get_mut(&address) else { return };
-        let Some(place) = holding.tenants.iter().position(|tenant| tenant.is(consumer)) else { return };
+        let Some(place) = holding.tenants.iter().position(|tenant| tenant.is(claim)) else { return };
         let gone = holding.tenants.remove(place);
         if let Tenant::Claimant(claim) = gone {
-            holding.ports.retain(|_, by| *by != consumer);
+            holding.ports.retain(|_, by| *by != claim.consumer);
             let others: Vec<_> = holding.claimants().collect();
             self.sharers.leave(address, claim, &others);
             let namespace = claim.consumer.namespace.as_str();

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use ferrolb_config::api::Consumer;
 use ferrolb_config::compat;
 use ferrolb_config::reason::{Refusal, Severity};
 use ferrolb_config::{ObjectRef, ServiceName};
@@ -61,11 +62,19 @@ impl Unread {
         self.may_hide(&ObjectRef::cluster("L2Advertisement", name))
     }
 
+    /// Whether an absent consumer may stand in a document that could not be read.
+    pub fn may_hide_consumer(&self, consumer: &Consumer) -> bool {
+        self.may_hide(&consumer.identity().object())
+    }
+
+    /// Whether the absent FloatingIP `name` may stand in a document that could not be read.
+    pub fn may_hide_floating_ip(&self, name: &ServiceName) -> bool {
+        self.may_hide(&ObjectRef::namespaced("FloatingIP", name))
+    }
+
     /// Whether the absent Service `name` may stand in a document that could not be read.
     pub fn may_hide_service(&self, name: &ServiceName) -> bool {
-        self.anything
-            || self.objects.contains(&ObjectRef::namespaced("Service", name))
-            || self.objects.contains(&ObjectRef::every("Service"))
+        self.may_hide(&ObjectRef::namespaced("Service", name))
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
 
-//! What is elected together.
+//! What is elected together, of the addresses of Services.
 //!
 //! All addresses of one Service are carried by one node, so addresses that a Service holds together are one group, and
 //! so are those that are linked over sharers. A group is named after one of its Services. As all addresses of a Service
@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ferrolb_config::api::{Consumer, VirtualIP, VirtualIPSpec};
+use ferrolb_config::api::{Consumer, ConsumerKind, VirtualIP, VirtualIPSpec};
 
 type Name<'a> = (&'a str, &'a str);
 
@@ -35,7 +35,7 @@ fn groups(
     let mut links = Links((0..virtual_ips.len()).collect());
     let mut first_of: HashMap<Name<'_>, usize> = HashMap::new();
     for (place, spec) in virtual_ips.values().enumerate() {
-        for consumer in &spec.consumers {
+        for consumer in spec.consumers.iter().filter(|consumer| consumer.kind == ConsumerKind::Service) {
             let first = *first_of.entry(name_of(consumer)).or_insert(place);
             links.link(first, place);
         }

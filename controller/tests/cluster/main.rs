@@ -7,6 +7,7 @@
 
 mod crash;
 mod crowd;
+mod floating;
 mod ha;
 mod life;
 mod losses;

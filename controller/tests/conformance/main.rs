@@ -15,6 +15,7 @@ mod crash;
 mod direct;
 mod external;
 mod families;
+mod floating;
 mod journal;
 mod life_cycle;
 mod pools;

@@ -7,10 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ferrolb_config::api::{AddressPoolSpec, PoolQuota};
+use ferrolb_config::Snapshot;
+use ferrolb_config::api::{
+    AddressMode, AddressPoolSpec, ConsumerKind, ConsumerName, FloatingTarget, IPFamily, PoolQuota,
+    VirtualIPSpec,
+};
 use ferrolb_config::reason::Reason;
 use ferrolb_config::snapshot::TrafficPolicy;
-use ferrolb_config::{ServiceName, Snapshot};
 use ferrolb_controller::ipam::{Claim, Given, Unread, allocate};
 use ferrolb_controller::plan::ServicePlan;
 use proptest::prelude::*;
@@ -22,10 +25,13 @@ use crate::world::{Edit, Serve, World, service_name, tcp, udp};
 enum Change {
     Service(usize, Wish),
     DeleteService(usize),
+    FloatingIP(usize, FloatingWish),
+    DeleteFloatingIP(usize),
     Pool(usize, usize),
     DeletePool(usize),
     AutoAssign(usize, bool),
     AvoidBuggy(usize, bool),
+    AllowBound(usize, bool),
     Terms(usize, Terms),
     Wait,
 }
@@ -51,6 +57,18 @@ enum Wish {
     Ports(usize),
     Local(Option<usize>),
     Type(bool),
+}
+
+#[derive(Clone, Debug)]
+enum FloatingWish {
+    Plain,
+    Ask(usize),
+    AskPool(usize),
+    Withdraw,
+    Families(usize),
+    Group(bool),
+    Bound(bool),
+    Broken(bool),
 }
 
 /// Small ranges, so that addresses are scarce; some overlap each other, one is upside down.
@@ -96,10 +114,26 @@ fn wish() -> impl Strategy<Value = Wish> {
     ]
 }
 
+fn floating_wish() -> impl Strategy<Value = FloatingWish> {
+    prop_oneof![
+        3 => Just(FloatingWish::Plain),
+        3 => (0..ASKED.len()).prop_map(FloatingWish::Ask),
+        2 => (0..POOLS.len() + 1).prop_map(FloatingWish::AskPool),
+        2 => Just(FloatingWish::Withdraw),
+        2 => (0..4usize).prop_map(FloatingWish::Families),
+        1 => any::<bool>().prop_map(FloatingWish::Group),
+        2 => any::<bool>().prop_map(FloatingWish::Bound),
+        1 => any::<bool>().prop_map(FloatingWish::Broken),
+    ]
+}
+
 fn change() -> impl Strategy<Value = Change> {
     prop_oneof![
         12 => (0..SERVICES, wish()).prop_map(|(index, wish)| Change::Service(index, wish)),
         3 => (0..SERVICES).prop_map(Change::DeleteService),
+        6 => (0..SERVICES, floating_wish()).prop_map(|(index, wish)| Change::FloatingIP(index, wish)),
+        2 => (0..SERVICES).prop_map(Change::DeleteFloatingIP),
+        2 => (0..POOLS.len(), any::<bool>()).prop_map(|(pool, on)| Change::AllowBound(pool, on)),
         4 => (0..POOLS.len(), 0..RANGES.len()).prop_map(|(pool, ranges)| Change::Pool(pool, ranges)),
         1 => (0..POOLS.len()).prop_map(Change::DeletePool),
         1 => (0..POOLS.len(), any::<bool>()).prop_map(|(pool, on)| Change::AutoAssign(pool, on)),
@@ -117,6 +151,16 @@ fn edit(world: &mut World, change: &Change) {
     match change {
         Change::Service(index, wish) => wish_for(world, &name(*index), wish),
         Change::DeleteService(index) => world.delete(&name(*index)),
+        // Of the same names as the Services: they must not be taken for each other.
+        Change::FloatingIP(index, wish) => floating_wish_for(world, &name(*index), wish),
+        Change::DeleteFloatingIP(index) => {
+            drop(world.objects.floating_ips.remove(&service_name(&name(*index))))
+        }
+        Change::AllowBound(pool, on) => {
+            if let Some(pool) = world.objects.pools.get_mut(POOLS[*pool]).map(Arc::make_mut) {
+                pool.spec.allow_bound = *on;
+            }
+        }
         Change::Pool(pool, ranges) => {
             world.pool(POOLS[*pool], RANGES[*ranges]);
         }
@@ -139,6 +183,7 @@ fn edit(world: &mut World, change: &Change) {
                     addresses: pool.spec.addresses.clone(),
                     auto_assign: pool.spec.auto_assign,
                     avoid_buggy_ips: pool.spec.avoid_buggy_ips,
+                    allow_bound: pool.spec.allow_bound,
                     ..AddressPoolSpec::default()
                 };
                 match terms {
@@ -196,15 +241,66 @@ fn wish_for(world: &mut World, name: &str, wish: &Wish) {
     }
 }
 
-/// Every Service of ours, with what it has and whether that is all it asks for.
-fn outcome(world: &World) -> BTreeMap<ServiceName, (BTreeSet<IpAddr>, Option<Reason>)> {
+fn floating_wish_for(world: &mut World, name: &str, wish: &FloatingWish) {
+    let spec = &mut world.floating_ip(name).spec;
+    match wish {
+        FloatingWish::Plain => {}
+        FloatingWish::Ask(index) => spec.addresses = ASKED[*index].split(',').map(str::to_owned).collect(),
+        FloatingWish::AskPool(index) => {
+            spec.pool = Some((*POOLS.get(*index).unwrap_or(&"nowhere")).to_owned())
+        }
+        FloatingWish::Withdraw => (spec.pool, spec.addresses) = (None, Vec::new()),
+        FloatingWish::Families(index) => {
+            let families: [&[IPFamily]; 4] =
+                [&[], &[IPFamily::IPv4], &[IPFamily::IPv6], &[IPFamily::IPv6, IPFamily::IPv4]];
+            spec.ip_families = families[*index].to_vec();
+        }
+        FloatingWish::Group(on) => spec.group = on.then(|| "pair".to_owned()),
+        FloatingWish::Bound(on) => {
+            spec.mode = if *on { AddressMode::Bound } else { AddressMode::ReplyOnly };
+            let service = FloatingTarget { service: Some("web".to_owned()), ports: Vec::new() };
+            spec.target = (!on).then_some(service);
+        }
+        FloatingWish::Broken(on) => {
+            let check = serde_json::json!([{"tcp": {"port": 1}, "rise": if *on { 0 } else { 2 }}]);
+            spec.health_checks = serde_json::from_value(check).unwrap();
+        }
+    }
+}
+
+type Outcome = BTreeMap<ConsumerName, (BTreeSet<IpAddr>, Option<Reason>)>;
+
+/// Every Service of ours and every FloatingIP, with what it has and whether that is all it asks for.
+fn outcome(world: &World) -> Outcome {
     let ours = |plan: &ServicePlan| match plan {
         ServicePlan::Ours { addresses, refusal } => {
             Some((addresses.iter().copied().collect(), refusal.as_ref().map(|refusal| refusal.reason)))
         }
         _ => None,
     };
-    world.plan.services.iter().filter_map(|(name, plan)| Some((name.clone(), ours(plan)?))).collect()
+    let services = world.plan.services.iter().filter_map(|(name, plan)| {
+        Some((ConsumerName { kind: ConsumerKind::Service, name: name.clone() }, ours(plan)?))
+    });
+    let floating_ips = world.plan.floating_ips.iter().map(|(name, plan)| {
+        let reason = plan.refusal.as_ref().map(|refusal| refusal.reason);
+        let name = ConsumerName { kind: ConsumerKind::FloatingIP, name: name.clone() };
+        (name, (plan.addresses.iter().copied().collect(), reason))
+    });
+    services.chain(floating_ips).collect()
+}
+
+/// The consumer that a change edits.
+fn edited(change: &Change) -> Option<ConsumerName> {
+    let (kind, index) = match change {
+        Change::Service(index, _) | Change::DeleteService(index) => (ConsumerKind::Service, index),
+        Change::FloatingIP(index, _) | Change::DeleteFloatingIP(index) => (ConsumerKind::FloatingIP, index),
+        _ => return None,
+    };
+    Some(ConsumerName { kind, name: service_name(&name(*index)) })
+}
+
+fn changes_a_pool(change: &Change) -> bool {
+    edited(change).is_none() && !matches!(change, Change::Wait)
 }
 
 /// What must hold of every settled world.
@@ -223,9 +319,13 @@ fn check(world: &World) {
         let mut keys = BTreeSet::new();
         let mut backends = BTreeSet::new();
         for consumer in &record.consumers {
-            let name = ServiceName { namespace: consumer.namespace.clone(), name: consumer.name.clone() };
+            let name = consumer.identity();
+            assert!(outcome[&name].0.contains(address), "{name:?} does not know of {address}");
+            let Some(name) = consumer.service() else {
+                check_floating(world, &snapshot, *address, record);
+                continue;
+            };
             let service = &snapshot.load_balancers[&name];
-            assert!(outcome[&name].0.contains(address), "{name} does not know of {address}");
             keys.insert(service.sharing_key.clone());
             let local =
                 service.traffic_policy == TrafficPolicy::Local && !service.backend_selector.is_empty();
@@ -245,17 +345,14 @@ fn check(world: &World) {
             record.consumers.iter().all(|consumer| pool.admits(&consumer.namespace, None, &BTreeMap::new()))
         });
         // A Service whose own wish cannot be read keeps what it has.
-        let frozen =
-            record.consumers.iter().any(|consumer| outcome[&service_name(&consumer.name)].1.is_some());
+        let frozen = record.consumers.iter().any(|consumer| outcome[&consumer.identity()].1.is_some());
         assert!(admitted || broken || frozen, "{address} is held by somebody whom its pool does not serve");
         // Groups are an equivalence: all addresses of a Service are in one, and no other one has its name.
         for (other, other_record) in &world.plan.virtual_ips {
-            let linked = record.consumers.iter().any(|one| {
-                other_record
-                    .consumers
-                    .iter()
-                    .any(|two| (&one.namespace, &one.name) == (&two.namespace, &two.name))
-            });
+            let linked = record
+                .consumers
+                .iter()
+                .any(|one| other_record.consumers.iter().any(|two| one.identity() == two.identity()));
             assert!(!linked || record.group == other_record.group, "{address} and {other} are linked");
         }
     }
@@ -263,21 +360,36 @@ fn check(world: &World) {
         for address in addresses {
             let consumers = &world.plan.virtual_ips[address].consumers;
             assert!(
-                consumers.iter().any(|consumer| consumer.name == name.name),
-                "{name} is not on {address}"
+                consumers.iter().any(|consumer| consumer.identity() == *name),
+                "{name:?} is not on {address}"
             );
         }
         let families: BTreeSet<_> = addresses.iter().map(IpAddr::is_ipv4).collect();
-        assert_eq!(families.len(), addresses.len(), "{name} has two addresses of one family");
+        assert_eq!(families.len(), addresses.len(), "{name:?} has two addresses of one family");
     }
     check_nobody_waits_for_a_free_address(&snapshot, world, &outcome);
 }
 
-fn check_nobody_waits_for_a_free_address(
-    snapshot: &Snapshot,
-    world: &World,
-    outcome: &BTreeMap<ServiceName, (BTreeSet<IpAddr>, Option<Reason>)>,
-) {
+/// What must hold of an address that a FloatingIP has.
+fn check_floating(world: &World, snapshot: &Snapshot, address: IpAddr, record: &VirtualIPSpec) {
+    let [user] = record.consumers.as_slice() else { panic!("{address} is shared with a FloatingIP") };
+    let floating_ip = &snapshot.floating_ips[&user.object_name()];
+    if floating_ip.in_force().is_some() {
+        assert_eq!(record.group, Some(floating_ip.group()), "{address}");
+    }
+    let of_service = |other: &VirtualIPSpec| other.consumers.iter().any(|user| user.service().is_some());
+    let mut others = world.plan.virtual_ips.values().filter(|other| of_service(other));
+    assert!(others.all(|other| other.group != record.group), "{address} is elected with a Service's");
+    let pool = snapshot.pools.get(&record.pool);
+    let allows = pool.is_none_or(|pool| pool.allow_bound || pool.accepting.is_err());
+    let is_settled = floating_ip.refusal.is_none();
+    assert!(
+        record.mode == AddressMode::ReplyOnly || allows || !is_settled,
+        "{address} is bound against the pool"
+    );
+}
+
+fn check_nobody_waits_for_a_free_address(snapshot: &Snapshot, world: &World, outcome: &Outcome) {
     let free = |family_is_v4: bool| {
         snapshot
             .pools
@@ -289,7 +401,11 @@ fn check_nobody_waits_for_a_free_address(
             })
     };
     for (name, (addresses, reason)) in outcome {
-        let service = &snapshot.load_balancers[name];
+        let Some(service) =
+            snapshot.load_balancers.get(&name.name).filter(|_| name.kind == ConsumerKind::Service)
+        else {
+            continue;
+        };
         let plain = service.requested.is_empty() && service.pool.is_none() && service.refusal.is_none();
         if plain
             && addresses.is_empty()
@@ -298,7 +414,7 @@ fn check_nobody_waits_for_a_free_address(
         {
             let v4 = service.families[0] == ferrolb_config::address::Family::V4;
             let both = service.family_policy == ferrolb_config::snapshot::FamilyPolicy::RequireDualStack;
-            assert!(both || !free(v4), "{name} waits though an address is free");
+            assert!(both || !free(v4), "{name:?} waits though an address is free");
         }
     }
 }
@@ -340,14 +456,12 @@ proptest! {
             check(&world);
             let now = outcome(&world);
             for (name, (addresses, reason)) in &before {
-                let edited = matches!(change, Change::Service(index, _) | Change::DeleteService(index)
-                    if *name == service_name(&crate::properties::name(*index)));
-                let of_pools =
-                    !matches!(change, Change::Service(..) | Change::DeleteService(_) | Change::Wait);
+                let edited = edited(change).as_ref() == Some(name);
+                let of_pools = changes_a_pool(change);
                 if !edited && !of_pools && reason.is_none() {
                     prop_assert!(
                         now.get(name).is_some_and(|(now, _)| now.is_superset(addresses)),
-                        "{change:?} moved {name} from {addresses:?} to {:?}", now.get(name)
+                        "{change:?} moved {name:?} from {addresses:?} to {:?}", now.get(name)
                     );
                 }
             }
@@ -357,7 +471,7 @@ proptest! {
     #[test]
     fn ipam_092_the_order_of_the_claims_does_not_matter(
         changes in prop::collection::vec(change(), 1..40),
-        keys in prop::collection::vec(any::<u32>(), SERVICES),
+        keys in prop::collection::vec(any::<u32>(), 2 * SERVICES),
     ) {
         let mut world = World::default();
         for change in &changes {
@@ -369,7 +483,9 @@ proptest! {
             edit(&mut world, change);
         }
         let snapshot = Snapshot::build(&world.objects);
-        let claims: Vec<_> = snapshot.load_balancers.values().map(Claim::of_service).collect();
+        let services = snapshot.load_balancers.values().map(Claim::of_service);
+        let floating_ips = snapshot.floating_ips.values().map(Claim::of_floating_ip);
+        let claims: Vec<_> = services.chain(floating_ips).collect();
         let mut shuffled: Vec<_> = claims.iter().cloned().zip(keys).collect();
         shuffled.sort_by_key(|(_, key)| *key);
         let shuffled: Vec<_> = shuffled.into_iter().map(|(claim, _)| claim).collect();

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ferrolb_config::address::virtual_ip_name;
-use ferrolb_config::api::{AddressPool, AddressPoolSpec, ServiceAllocation};
+use ferrolb_config::api::{AddressPool, AddressPoolSpec, ConsumerKind, FloatingIP, ServiceAllocation};
 use ferrolb_config::reason::Reason;
 use ferrolb_config::{Objects, ServiceName, Snapshot};
 use ferrolb_controller::apply::{Target, Write, Written, carry_out, steps};
@@ -186,6 +186,18 @@ impl World {
         Arc::make_mut(service)
     }
 
+    /// Creates a FloatingIP that leads to port 80 of its node, or finds it.
+    pub fn floating_ip(&mut self, name: &str) -> &mut FloatingIP {
+        let name = service_name(name);
+        let floating_ip = self.objects.floating_ips.entry(name.clone()).or_insert_with(|| {
+            let target = serde_json::json!({"target": {"ports": [{"port": 80}]}});
+            let mut floating_ip = FloatingIP::new(&name.name, serde_json::from_value(target).unwrap());
+            floating_ip.metadata.namespace = Some(name.namespace);
+            Arc::new(floating_ip)
+        });
+        Arc::make_mut(floating_ip)
+    }
+
     pub fn delete(&mut self, name: &str) {
         self.objects.services.remove(&service_name(name));
     }
@@ -243,6 +255,13 @@ impl World {
                     object.status = None;
                 }
             }
+            Write::PutFloatingIPStatus(object) => {
+                let name =
+                    format!("{}/{}", object.metadata.namespace.unwrap(), object.metadata.name.unwrap());
+                Arc::make_mut(objects.floating_ips.get_mut(&service_name(&name)).unwrap()).status =
+                    object.status;
+            }
+            Write::DeleteFloatingIPStatus(_) => {}
             Write::PutPoolStatus(object) => {
                 Arc::make_mut(objects.pools.get_mut(&object.metadata.name.unwrap()).unwrap()).status =
                     object.status;
@@ -266,6 +285,13 @@ impl World {
                 shown.entry(address).or_default().push(name.clone());
             }
         }
+        for (name, floating_ip) in &self.objects.floating_ips {
+            for address in floating_ip.status.iter().flat_map(|status| &status.addresses) {
+                let record = &self.objects.virtual_ips[&virtual_ip_name(address.parse().unwrap())];
+                let [user] = record.spec.consumers.as_slice() else { panic!("{address} is shared") };
+                assert_eq!((user.kind, &user.object_name()), (ConsumerKind::FloatingIP, name), "{address}");
+            }
+        }
         for (address, names) in shown {
             let ip: IpAddr = address.parse().unwrap();
             let Some(record) = self.objects.virtual_ips.get(&virtual_ip_name(ip)) else {
@@ -279,11 +305,8 @@ impl World {
                 continue;
             };
             for name in names {
-                let is_recorded = record
-                    .spec
-                    .consumers
-                    .iter()
-                    .any(|consumer| consumer.namespace == name.namespace && consumer.name == name.name);
+                let is_recorded =
+                    record.spec.consumers.iter().any(|consumer| consumer.service().as_ref() == Some(&name));
                 let stale = self.shown_before.contains(&(name.clone(), address.clone()));
                 assert!(is_recorded || stale, "{name} shows {address} and is not recorded for it");
             }

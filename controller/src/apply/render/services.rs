@@ -10,16 +10,15 @@ use ferrolb_config::condition::{self, ADDRESSES_ASSIGNED};
 use ferrolb_config::reason::Refusal;
 use ferrolb_config::{Objects, ServiceName, address};
 use k8s_openapi::api::core::v1::{LoadBalancerIngress, LoadBalancerStatus, Service, ServiceStatus};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta, Time};
 
-use crate::apply::reach::consumers;
 use crate::apply::{Target, Write};
 use crate::ipam::Unread;
 use crate::plan::{Plan, ServicePlan, sentence};
 
-pub(in crate::apply) fn service_name(service: &Service) -> Option<ServiceName> {
-    let namespace = service.metadata.namespace.clone()?;
-    Some(ServiceName { namespace, name: service.metadata.name.clone()? })
+/// The namespace and name of an object that has both.
+pub(in crate::apply) fn name_of(metadata: &ObjectMeta) -> Option<ServiceName> {
+    Some(ServiceName { namespace: metadata.namespace.clone()?, name: metadata.name.clone()? })
 }
 
 /// The addresses that a Service shows.
@@ -44,7 +43,7 @@ pub(in crate::apply) fn services(
     for (name, service) in &plan.services {
         let ServicePlan::Ours { addresses, refusal } = service else { continue };
         let Some(object) = objects.services.get(name) else { continue };
-        let verdict = verdict(addresses, refusal.as_ref(), object.metadata.generation, now);
+        let verdict = service_verdict(addresses, refusal.as_ref(), object, now);
         if !shows(object, addresses, verdict.as_ref()) {
             writes.insert(name.clone(), put_service(object, service_status(object, addresses, verdict)));
         }
@@ -52,9 +51,7 @@ pub(in crate::apply) fn services(
     for (name, service) in &plan.services {
         let ServicePlan::External { addresses, refusal } = service else { continue };
         let Some(object) = objects.services.get(name) else { continue };
-        let Some(verdict) = verdict(addresses, refusal.as_ref(), object.metadata.generation, now) else {
-            continue;
-        };
+        let Some(verdict) = service_verdict(addresses, refusal.as_ref(), object, now) else { continue };
         if !says(object, &verdict) {
             let mut status = object.status.clone().unwrap_or_default();
             condition::set(status.conditions.get_or_insert_default(), verdict);
@@ -96,8 +93,9 @@ fn status_without_ours(name: &ServiceName, object: &Service, objects: &Objects) 
     let mut status = object.status.clone().unwrap_or_default();
     let is_recorded = |entry: &LoadBalancerIngress| {
         let ip = entry.ip.as_ref().and_then(|ip| ip.parse().ok());
-        ip.and_then(|ip| objects.virtual_ips.get(&address::virtual_ip_name(ip)))
-            .is_some_and(|record| consumers(&record.spec).contains(name))
+        ip.and_then(|ip| objects.virtual_ips.get(&address::virtual_ip_name(ip))).is_some_and(|record| {
+            record.spec.consumers.iter().any(|user| user.service().as_ref() == Some(name))
+        })
     };
     if let Some(load_balancer) = &mut status.load_balancer
         && let Some(ingress) = &mut load_balancer.ingress
@@ -156,8 +154,19 @@ fn service_status(object: &Service, addresses: &[IpAddr], verdict: Option<Condit
     new
 }
 
-/// Whether the Service has what it asks for. One on its way out that has nothing and wants nothing needs no verdict.
-fn verdict(
+fn service_verdict(
+    addresses: &[IpAddr],
+    refusal: Option<&Refusal>,
+    object: &Service,
+    now: &Time,
+) -> Option<Condition> {
+    verdict(ADDRESSES_ASSIGNED, addresses, refusal, object.metadata.generation, now)
+}
+
+/// The condition `type_`: whether a consumer has what it asks for. One on its way out that has nothing and wants nothing
+/// needs no verdict.
+pub(super) fn verdict(
+    type_: &str,
     addresses: &[IpAddr],
     refusal: Option<&Refusal>,
     generation: Option<i64>,
@@ -178,7 +187,7 @@ fn verdict(
         observed_generation: generation,
         reason,
         status: status.to_owned(),
-        type_: ADDRESSES_ASSIGNED.to_owned(),
+        type_: type_.to_owned(),
     })
 }
 

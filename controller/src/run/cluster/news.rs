@@ -6,10 +6,10 @@
 //! News come from the difference between an object and what is written to it, not from a memory of what was told: a
 //! controller that starts anew has nothing to tell of what is as it should be.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
-use ferrolb_config::api::Consumer;
+use ferrolb_config::api::{Consumer, ConsumerKind, ConsumerName, FloatingIP};
 use ferrolb_config::condition::{ADDRESSES_ASSIGNED, READY};
 use ferrolb_config::reason::{Reason, Refusal};
 use ferrolb_config::{ObjectRef, Objects, ServiceName};
@@ -17,7 +17,7 @@ use ferrolb_source::events::{Event, Tone};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use crate::apply::{Write, addresses_in_sight};
+use crate::apply::{Write, addresses_in_sight, floating_addresses};
 use crate::plan::sentence;
 
 /// The apiVersion of our kinds.
@@ -32,6 +32,7 @@ const MOST_FOREIGN: usize = 20;
 pub(super) fn of(write: &Write, view: &Objects) -> Vec<Event> {
     match write {
         Write::PutServiceStatus(object) | Write::PutExternalIPs(object) => of_service(write, object, view),
+        Write::PutFloatingIPStatus(object) => of_floating_ip(write, object, view),
         Write::PutPoolStatus(object) => {
             let old = view.pools.get(&write.object().name).and_then(|pool| pool.status.as_ref());
             let old = old.and_then(|status| find(&status.conditions, READY));
@@ -59,15 +60,7 @@ fn of_service(write: &Write, object: &Service, view: &Objects) -> Vec<Event> {
         _ => after.spec.clone_from(&base.spec),
     }
     let (before, now) = (addresses_in_sight(base), addresses_in_sight(&after));
-    let mut events = Vec::new();
-    // What it gives up is told once its record is gone.
-    if before != now && !now.is_empty() {
-        let (reason, note) = match before.is_empty() {
-            true => ("Assigned", format!("It has {}.", list(&now))),
-            false => ("Moved", format!("It moved from {} to {}.", list(&before), list(&now))),
-        };
-        events.push(event(write.object(), view, "v1", Tone::Normal, reason, ALLOCATE, note));
-    }
+    let mut events = Vec::from_iter(given(write, view, "v1", &before, &now));
     let condition = |service: &Service| {
         let conditions = service.status.as_ref()?.conditions.as_deref()?;
         find(conditions, ADDRESSES_ASSIGNED).cloned()
@@ -76,31 +69,57 @@ fn of_service(write: &Write, object: &Service, view: &Objects) -> Vec<Event> {
     events
 }
 
+fn of_floating_ip(write: &Write, object: &FloatingIP, view: &Objects) -> Vec<Event> {
+    let ObjectRef { namespace, name, .. } = write.object();
+    let name = ServiceName { namespace: namespace.unwrap_or_default(), name };
+    let Some(base) = view.floating_ips.get(&name) else { return Vec::new() };
+    let (before, now) = (floating_addresses(base), floating_addresses(object));
+    let condition = |object: &FloatingIP| find(object.status.as_ref()?.conditions.as_slice(), READY).cloned();
+    let judged = verdict(write, view, OURS, condition(base).as_ref(), condition(object).as_ref());
+    given(write, view, OURS, &before, &now).into_iter().chain(judged).collect()
+}
+
+/// Other addresses than before. What is given up is told once its record is gone.
+fn given(
+    write: &Write,
+    view: &Objects,
+    api_version: &str,
+    before: &BTreeSet<IpAddr>,
+    now: &BTreeSet<IpAddr>,
+) -> Option<Event> {
+    if before == now || now.is_empty() {
+        return None;
+    }
+    let (reason, note) = match before.is_empty() {
+        true => ("Assigned", format!("It has {}.", list(now))),
+        false => ("Moved", format!("It moved from {} to {}.", list(before), list(now))),
+    };
+    Some(event(write.object(), view, api_version, Tone::Normal, reason, ALLOCATE, note))
+}
+
 /// Who is no longer recorded for an address after `write`.
-pub(super) fn leavers(write: &Write, view: &Objects) -> Vec<(ServiceName, String)> {
+pub(super) fn leavers(write: &Write, view: &Objects) -> Vec<(ConsumerName, String)> {
     let (name, staying) = match write {
         Write::DeleteVirtualIP(object) => (&object.metadata.name, &[][..]),
         Write::PutVirtualIP(object) => (&object.metadata.name, object.spec.consumers.as_slice()),
         _ => return Vec::new(),
     };
     let Some(base) = name.as_ref().and_then(|name| view.virtual_ips.get(name)) else { return Vec::new() };
-    let named = |consumer: &Consumer| ServiceName {
-        namespace: consumer.namespace.clone(),
-        name: consumer.name.clone(),
-    };
-    let stays = |name: &ServiceName| staying.iter().any(|consumer| named(consumer) == *name);
-    let leavers = base.spec.consumers.iter().map(named).filter(|name| !stays(name));
+    let stays = |name: &ConsumerName| staying.iter().any(|consumer| consumer.identity() == *name);
+    let leavers = base.spec.consumers.iter().map(Consumer::identity).filter(|name| !stays(name));
     leavers.map(|name| (name, base.spec.address.clone())).collect()
 }
 
-/// What is told of those who left, by what is so now: nothing of a Service that is gone, or that has another address.
-pub(super) fn released(leavers: Vec<(ServiceName, String)>, view: &Objects) -> Vec<Event> {
-    let left_with_nothing = |(name, address): (ServiceName, String)| {
-        let service = view.services.get(&name)?;
+/// What is told of those who left, by what is so now: nothing of one that is gone, or that has another address.
+pub(super) fn released(leavers: Vec<(ConsumerName, String)>, view: &Objects) -> Vec<Event> {
+    let left_with_nothing = |(consumer, address): (ConsumerName, String)| {
+        let (api_version, left) = match consumer.kind {
+            ConsumerKind::Service => ("v1", addresses_in_sight(view.services.get(&consumer.name)?)),
+            ConsumerKind::FloatingIP => (OURS, floating_addresses(view.floating_ips.get(&consumer.name)?)),
+        };
         let note = format!("It gave up {address}.");
-        let object = ObjectRef::namespaced("Service", &name);
-        let told = || event(object, view, "v1", Tone::Normal, "Released", ALLOCATE, note);
-        addresses_in_sight(service).is_empty().then(told)
+        let told = || event(consumer.object(), view, api_version, Tone::Normal, "Released", ALLOCATE, note);
+        left.is_empty().then(told)
     };
     leavers.into_iter().filter_map(left_with_nothing).collect()
 }
@@ -246,8 +265,9 @@ mod tests {
         let mut view = Objects::default();
         view.virtual_ips.insert("192.0.2.1".to_owned(), Arc::clone(&record));
         let name = ServiceName { namespace: "default".to_owned(), name: "a".to_owned() };
+        let user = ConsumerName { kind: ConsumerKind::Service, name: name.clone() };
         let left = leavers(&Write::DeleteVirtualIP(Arc::clone(&record)), &view);
-        assert_eq!(left, [(name.clone(), "192.0.2.1".to_owned())]);
+        assert_eq!(left, [(user, "192.0.2.1".to_owned())]);
         assert_eq!(leavers(&Write::PutVirtualIP(Box::new((*record).clone())), &view), []);
         let mut told = |service: Option<Service>| {
             view.services.clear();

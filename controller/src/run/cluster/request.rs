@@ -24,12 +24,14 @@ pub(super) async fn send(writer: &ClusterWriter, write: &Write) -> Result<(), Wr
             let list = object.spec.as_ref().and_then(|spec| spec.external_ips.as_deref()).unwrap_or_default();
             writer.patch_service_external_ips(&object.metadata, list).await.map(drop)
         }
+        Write::PutFloatingIPStatus(object) => writer.patch_status(object.as_ref()).await,
         Write::PutVirtualIPStatus(object) => writer.patch_status(object.as_ref()).await,
         Write::PutSpeakerStatus(object) => writer.patch_status(object.as_ref()).await,
         Write::PutPoolStatus(object) => writer.patch_status(object.as_ref()).await,
         Write::PutL2AdvertisementStatus(object) => writer.patch_status(object.as_ref()).await,
         // In a cluster a status goes with its object.
         Write::DeleteServiceStatus(_)
+        | Write::DeleteFloatingIPStatus(_)
         | Write::DeletePoolStatus(_)
         | Write::DeleteL2AdvertisementStatus(_) => Ok(()),
     }

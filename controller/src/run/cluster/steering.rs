@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use ferrolb_config::Objects;
+use ferrolb_config::api::ConsumerName;
 use ferrolb_config::reason::Reason;
 use ferrolb_config::snapshot::Scope;
-use ferrolb_config::{Objects, ServiceName};
 use ferrolb_source::events::{Event, Recorder};
 use ferrolb_source::kube::{ClusterWriter, WriteError};
 use tokio::sync::watch;
@@ -57,7 +58,7 @@ struct Landed {
     /// What is to be told if it was done.
     news: Vec<Event>,
     /// Who lost an address then.
-    leavers: Vec<(ServiceName, String)>,
+    leavers: Vec<(ConsumerName, String)>,
 }
 
 /// Plans and writes for as long as it is polled. Dropping it starts no further write; requests that are out may still

@@ -3,7 +3,7 @@
 
 //! One pass: snapshot, plan, writes.
 
-use ferrolb_config::api::{AddressPool, L2Advertisement, VirtualIP};
+use ferrolb_config::api::{AddressPool, FloatingIP, L2Advertisement, VirtualIP};
 use ferrolb_config::{Objects, ServiceName, Snapshot};
 use ferrolb_source::{StateError, StateFile, StateWriter};
 use jiff::Timestamp;
@@ -17,6 +17,7 @@ use crate::plan::plan;
 use crate::run::now;
 
 const SERVICES: &str = "services";
+const FLOATING_IPS: &str = "floatingips";
 const POOLS: &str = "addresspools";
 const L2_ADVERTISEMENTS: &str = "l2advertisements";
 /// How many failed writes of one pass are told one by one; a full disk fails them all.
@@ -52,6 +53,9 @@ impl Worker {
             match (resource.as_str(), namespace) {
                 (SERVICES, Some(namespace)) => {
                     written.services.insert(ServiceName { namespace, name });
+                }
+                (FLOATING_IPS, Some(namespace)) => {
+                    written.floating_ips.insert(ServiceName { namespace, name });
                 }
                 (POOLS, None) => {
                     written.pools.insert(name);
@@ -129,11 +133,13 @@ fn put(writer: &StateWriter, write: &Write) -> Result<(), StateError> {
         }
         // Not written to a folder: the spec is the user's, and speakers report in files of their own.
         Write::PutExternalIPs(_) | Write::PutVirtualIPStatus(_) | Write::PutSpeakerStatus(_) => return Ok(()),
-        Write::DeleteServiceStatus(name) => {
-            let namespace = Some(name.namespace.clone());
-            let metadata = ObjectMeta { namespace, name: Some(name.name.clone()), ..ObjectMeta::default() };
-            writer.delete(&status(SERVICES, &metadata))
+        Write::DeleteServiceStatus(name) => writer.delete(&status(SERVICES, &metadata(name))),
+        Write::PutFloatingIPStatus(object) => {
+            let file = status(FLOATING_IPS, &object.metadata);
+            writer
+                .put(&file, &[FloatingIP { metadata: identity(&object.metadata), ..object.as_ref().clone() }])
         }
+        Write::DeleteFloatingIPStatus(name) => writer.delete(&status(FLOATING_IPS, &metadata(name))),
         Write::PutPoolStatus(object) => {
             let file = status(POOLS, &object.metadata);
             writer.put(
@@ -150,6 +156,11 @@ fn put(writer: &StateWriter, write: &Write) -> Result<(), StateError> {
         Write::DeleteL2AdvertisementStatus(name) => writer.delete(&cluster_status(L2_ADVERTISEMENTS, name)),
     };
     written.map(drop)
+}
+
+fn metadata(name: &ServiceName) -> ObjectMeta {
+    let ServiceName { namespace, name } = name.clone();
+    ObjectMeta { namespace: Some(namespace), name: Some(name), ..ObjectMeta::default() }
 }
 
 /// Namespace and name: the rest stands in the manifest, and a status file says nothing about it.

@@ -6,20 +6,26 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use ferrolb_config::ServiceName;
-use ferrolb_config::reason::Reason;
+use ferrolb_config::api::{ConsumerKind, ConsumerName};
+use ferrolb_config::reason::{Reason, Refusal};
 use tracing::{info, warn};
 
 use crate::plan::{Plan, ServicePlan, sentence};
 
-/// What was told last of each Service.
+/// What was told last of each Service and FloatingIP.
 #[derive(Debug, Default)]
-pub(super) struct Told(BTreeMap<ServiceName, Verdict>);
+pub(super) struct Told(BTreeMap<ConsumerName, Verdict>);
 
 #[derive(Debug, Default, PartialEq)]
 struct Verdict {
     addresses: Vec<IpAddr>,
     refusal: Option<(Reason, String)>,
+}
+
+impl Verdict {
+    fn new(addresses: Vec<IpAddr>, refusal: Option<&Refusal>) -> Self {
+        Self { addresses, refusal: refusal.map(|refusal| (refusal.reason, sentence(refusal))) }
+    }
 }
 
 impl Told {
@@ -34,27 +40,32 @@ impl Told {
                 ServicePlan::Foreign { refusal } => (Vec::new(), Some(refusal)),
                 ServicePlan::Released => continue,
             };
-            let refusal = refusal.map(|refusal| (refusal.reason, sentence(refusal)));
-            now.insert(name.clone(), Verdict { addresses, refusal });
+            let consumer = ConsumerName { kind: ConsumerKind::Service, name: name.clone() };
+            now.insert(consumer, Verdict::new(addresses, refusal));
         }
-        for (service, verdict) in &now {
-            let before = self.0.get(service);
+        for (name, plan) in &plan.floating_ips {
+            let consumer = ConsumerName { kind: ConsumerKind::FloatingIP, name: name.clone() };
+            now.insert(consumer, Verdict::new(plan.addresses.clone(), plan.refusal.as_ref()));
+        }
+        for (consumer, verdict) in &now {
+            let before = self.0.get(consumer);
             if before == Some(verdict) {
                 continue;
             }
+            let object = consumer.object();
             if before.map(|before| &before.addresses).unwrap_or(&Vec::new()) != &verdict.addresses {
-                info!(%service, addresses = %list(&verdict.addresses), "addresses assigned");
+                info!(%object, addresses = %list(&verdict.addresses), "addresses assigned");
             }
             match &verdict.refusal {
                 Some((reason, message)) if before.is_none_or(|before| before.refusal != verdict.refusal) => {
-                    warn!(%service, %reason, "{message}");
+                    warn!(%object, %reason, "{message}");
                 }
                 _ => {}
             }
         }
-        for (service, before) in &self.0 {
-            if !now.contains_key(service) && !before.addresses.is_empty() {
-                info!(%service, addresses = %list(&before.addresses), "addresses released");
+        for (consumer, before) in &self.0 {
+            if !now.contains_key(consumer) && !before.addresses.is_empty() {
+                info!(object = %consumer.object(), addresses = %list(&before.addresses), "addresses released");
             }
         }
         self.0 = now;

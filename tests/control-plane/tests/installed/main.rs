@@ -8,6 +8,7 @@
 mod accepted;
 mod columns;
 mod external_ips;
+mod floating;
 mod install;
 mod refused;
 mod rights;
