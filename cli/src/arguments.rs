@@ -122,7 +122,8 @@ Example:
 Example:
   sudo ferrolb cleanup
 
-A speaker that ends keeps its rules for a while, so that connections survive a restart. This removes them now.
+A speaker that ends keeps its rules for a while, so that connections survive a restart. This removes them now, and takes
+addresses of FloatingIPs off the interfaces.
 A speaker that still runs would put them back: end it first.")]
     Cleanup,
 

@@ -6,12 +6,12 @@
 use std::io::Write;
 
 use anyhow::{Context, anyhow};
-use ferrolb_speaker::datapath;
+use ferrolb_speaker::{bound, datapath};
 
 /// Removes it and writes what was there.
 ///
 /// # Errors
-/// The right or the program to change nftables is missing, or `out` cannot be written.
+/// The right to change nftables or addresses is missing, or the program nft, or `out` cannot be written.
 pub fn now(out: &mut dyn Write) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let removed = runtime
@@ -19,7 +19,12 @@ pub fn now(out: &mut dyn Write) -> anyhow::Result<()> {
         .block_on(datapath::cleanup())
         .map_err(|condition| anyhow!("{condition}"))
         .context("removing the nftables table inet ferrolb")?;
+    let bound = bound::cleanup().context("taking addresses off the interfaces")?;
+    for address in &bound {
+        writeln!(out, "Took {address} off its interface.")?;
+    }
     match removed {
+        None if !bound.is_empty() => {}
         None => writeln!(out, "Nothing of FerroLB is in this machine's kernel.")?,
         Some(ports) => {
             writeln!(

@@ -94,6 +94,10 @@ pub enum Reason {
     InterfaceNotFound,
     /// The data path is not in place: nft failed or is missing.
     DataPathNotReady,
+    /// A health check of the FloatingIP does not pass on the node.
+    HealthCheckFailed,
+    /// The address cannot be put on an interface of the node.
+    NotBindable,
     /// kube-proxy says that it is unwell.
     KubeProxyUnhealthy,
     /// Nobody answers where kube-proxy should say how it is.

@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use ferrolb_layer2::NodeId;
 
-use crate::datapath::Observed;
-use crate::intent::{Intent, InterfaceRule};
+use crate::gates::Gates;
+use crate::intent::{Carriage, Intent, InterfaceRule};
 use crate::layer2::{Interfaces, Wanted, WantedVip};
 
-/// What the segments should carry, of what the data path has come to serve.
-pub fn wanted(intent: &Intent, data_path: &Observed, cluster: &str) -> Wanted {
+/// What the segments should carry, of what is in place to be served.
+pub fn wanted(intent: &Intent, gates: &Gates, cluster: &str) -> Wanted {
     let mut ids: BTreeMap<&str, NodeId> = BTreeMap::new();
     // Thousands of addresses share a few sets of nodes.
     let mut sets: BTreeMap<*const _, Arc<[NodeId]>> = BTreeMap::new();
@@ -27,11 +27,12 @@ pub fn wanted(intent: &Intent, data_path: &Observed, cluster: &str) -> Wanted {
             let wanted = WantedVip {
                 group: vip.group.clone(),
                 candidates: Arc::clone(candidates),
-                ready: vip.here.is_ok() && data_path.is_ready(address),
+                ready: vip.here.is_ok() && gates.obstacle(address, vip).is_none(),
                 interfaces: match &vip.interfaces {
                     InterfaceRule::OnLink => Interfaces::OnLink,
                     InterfaceRule::Named(names) => Interfaces::Named(names.iter().cloned().collect()),
                 },
+                bound: vip.carriage == Carriage::Bound,
             };
             (address, wanted)
         })

@@ -9,6 +9,7 @@
 
 mod difference;
 mod endpoints;
+mod floating;
 mod follower;
 mod ground;
 mod ports;
@@ -24,8 +25,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ferrolb_config::ServiceName;
-use ferrolb_config::api::VirtualIPSpec;
+use ferrolb_config::api::{ConsumerKind, VirtualIPSpec};
 use ferrolb_config::reason::{Reason, Refusal};
+use ferrolb_config::snapshot::HealthCheck;
 
 pub(crate) use self::difference::differences;
 pub use self::follower::Follower;
@@ -33,6 +35,7 @@ use self::view::View;
 use self::wish::Wish;
 use crate::datapath::{Backends, DataPath, Frontend, Role};
 use crate::group::Group;
+use crate::health::Checks;
 
 /// What one node should do. Of two intents that differ little, most is the same memory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -58,6 +61,21 @@ pub struct VipIntent {
     pub interfaces: InterfaceRule,
     /// Services on it that no candidate serves.
     pub unserved: Box<[(ServiceName, Obstacle)]>,
+    /// How the node that carries it holds it and where its traffic goes.
+    pub carriage: Carriage,
+    /// What has to answer on this node for it to carry the address.
+    pub checks: Box<[Arc<HealthCheck>]>,
+}
+
+/// How a node holds an address, and who leads its traffic on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carriage {
+    /// It answers for it, and leads the traffic into Services as it does for all of them.
+    Service,
+    /// It answers for it; our own table leads the traffic on, even where kube-proxy leads it into Services.
+    Ours,
+    /// It has the address on an interface; no rule of ours touches its traffic.
+    Bound,
 }
 
 /// Where a virtual IP may be announced.
@@ -95,10 +113,19 @@ impl Intent {
     /// address a moment ago.
     pub fn data_path(&self) -> DataPath {
         let role = |vip: &Arc<VipIntent>| if vip.here.is_ok() { Role::Candidate } else { Role::Elsewhere };
+        let led = || self.vips.iter().filter(|(_, vip)| vip.carriage != Carriage::Bound);
+        let ours = led().filter(|(_, vip)| vip.carriage == Carriage::Ours);
         DataPath {
-            vips: self.vips.iter().map(|(address, vip)| (*address, role(vip))).collect(),
+            vips: led().map(|(address, vip)| (*address, role(vip))).collect(),
             ports: self.ports.clone(),
+            ours: ours.map(|(address, _)| *address).collect(),
         }
+    }
+
+    /// What this node has to ask itself.
+    pub fn checks(&self) -> Checks {
+        let here = self.vips.values().filter(|vip| vip.here.is_ok());
+        here.flat_map(|vip| vip.checks.iter().cloned()).collect()
     }
 }
 
@@ -114,6 +141,9 @@ struct Part {
 
 /// What follows for one address.
 fn part(view: &View<'_>, address: IpAddr, spec: &VirtualIPSpec) -> Part {
+    if let Some(consumer) = spec.consumers.iter().find(|consumer| consumer.kind == ConsumerKind::FloatingIP) {
+        return floating::part(view, address, spec, &consumer.object_name());
+    }
     let consumers: Vec<_> = view.consumers(spec).collect();
     let wishes: Vec<_> = consumers.iter().map(|consumer| Wish::new(view, address, spec, consumer)).collect();
     let (ports, refused) = ports::of(view, address, &wishes);
@@ -144,7 +174,7 @@ fn vip_intent(view: &View<'_>, address: IpAddr, spec: &VirtualIPSpec, wishes: &[
         }))
     };
     VipIntent {
-        group: spec.group.as_deref().map_or_else(|| address.to_string().as_str().into(), Group::from),
+        group: group(address, spec),
         here,
         interfaces: ground.interfaces(
             node,
@@ -154,5 +184,12 @@ fn vip_intent(view: &View<'_>, address: IpAddr, spec: &VirtualIPSpec, wishes: &[
         ),
         candidates: agreed.nodes,
         unserved: unserved.into_iter().collect(),
+        carriage: Carriage::Service,
+        checks: Box::default(),
     }
+}
+
+/// What an address is elected with: alone, unless its record says otherwise.
+fn group(address: IpAddr, spec: &VirtualIPSpec) -> Group {
+    spec.group.as_deref().map_or_else(|| address.to_string().as_str().into(), Group::from)
 }

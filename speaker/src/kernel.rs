@@ -5,6 +5,7 @@
 //!
 //! Only this folder names netlink's types and holds the few `unsafe` calls that no safe wrapper offers.
 
+mod bound_addresses;
 mod filter;
 mod hello_socket;
 mod link_message;
@@ -22,6 +23,7 @@ mod wait;
 #[cfg(test)]
 mod tests;
 
+pub use bound_addresses::{BindError, BoundAddresses, Place};
 pub use hello_socket::{Family, HELLO_PORT, HelloDatagram, HelloSocket};
 pub use link_monitor::{LinkMonitor, LinkMonitorError};
 pub use packet_socket::{Frame, FrameKind, PacketSocket};

@@ -8,6 +8,7 @@
 //! busy API server delays a hello. Inputs: a [`Placement`] and a few commands. Outputs: [`Observed`] and events.
 
 mod driver;
+mod following;
 mod keeping;
 mod observed;
 mod placement;
@@ -30,6 +31,7 @@ pub use observed::{Observed, SegmentEvent, SegmentReport, Traffic};
 pub use placement::{Interfaces, NoInterface, Placement, SegmentPlan, Wanted, WantedVip, place};
 pub use segment::Identity;
 
+use crate::bound::Binder;
 use crate::kernel::Bell;
 
 /// Commands that may wait for the thread.
@@ -57,6 +59,17 @@ impl Layer2 {
     /// # Errors
     /// No thread or no file descriptor is left.
     pub fn start(identity: Identity) -> io::Result<(Self, mpsc::Receiver<SegmentEvent>)> {
+        Self::start_with(identity, None)
+    }
+
+    /// The same; addresses that belong on interfaces are put there by `binder`.
+    ///
+    /// # Errors
+    /// No thread or no file descriptor is left.
+    pub(crate) fn start_with(
+        identity: Identity,
+        binder: Option<Binder>,
+    ) -> io::Result<(Self, mpsc::Receiver<SegmentEvent>)> {
         let bell = Arc::new(Bell::new()?);
         let (placement, new_placement) = watch::channel(Arc::default());
         let (commands, new_commands) = mpsc::channel(COMMANDS);
@@ -68,6 +81,7 @@ impl Layer2 {
             commands: new_commands,
             observed: publish,
             events,
+            binder,
         };
         // Not joined: that the channel of the observed state closes says that the thread has ended.
         thread::Builder::new().name("layer2".into()).spawn(move || Driver::new(identity, channels).run())?;

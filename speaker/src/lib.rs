@@ -3,9 +3,13 @@
 
 //! The per-node agent: which node carries which address, and how traffic finds its way in.
 
+pub mod bound;
 pub mod datapath;
 pub mod election;
+mod gates;
 mod group;
+pub mod health;
+mod http_status;
 pub mod intent;
 pub mod kernel;
 pub mod layer2;
@@ -18,6 +22,7 @@ mod report;
 mod run;
 mod status;
 
+pub use gates::Gates;
 pub use group::Group;
 pub use options::{Options, Source};
 pub use profile::Profile;

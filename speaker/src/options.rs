@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -74,6 +75,12 @@ impl Options {
                 Ok(Setup::KubeProxy { healthz: self.healthz.clone(), guarded })
             }
         }
+    }
+
+    /// Why no address can be put on an interface of this node; `None`: any can.
+    pub(crate) fn no_binding(&self) -> Option<Arc<str>> {
+        let missing = rights::check(&[Capability::NetAdmin]).err()?;
+        Some(missing.to_string().into())
     }
 
     /// The keys that hellos are authenticated with.

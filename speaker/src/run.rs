@@ -4,10 +4,10 @@
 //! One speaker from start to end: what feeds what.
 //!
 //! ```text
-//! Directory ─────────────> intent ─┬─> data path ──> ready ─┐
-//!                                  └────────> wanted <──────┴─> placement (with the interfaces) ─> layer-2 thread
+//! Directory ─────────────> intent ─┬─> data path, health checks ─> gates ─┐
+//!                                  └───────────────> wanted <─────────────┴─> placement (with the interfaces) ─> layer-2 thread
 //! what operators ask (annotations) ─> moves ─> layer-2 thread
-//! layer-2 thread ─> events ─> log;   observed (and all of the above) ─> status, written aside
+//! layer-2 thread ─> bound addresses; events ─> log;   observed (and all of the above) ─> status, written aside
 //! ```
 //!
 //! Everything but the layer-2 thread runs on the caller's runtime; nothing that happens on it delays a hello.
@@ -33,8 +33,11 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{error, info, warn};
 
 use self::decision::{Decision, away};
+use crate::bound::{BinderThread, LIFETIME};
 use crate::datapath::{self, DataPath, Setup};
 use crate::election::wanted;
+use crate::gates::GateKeepers;
+use crate::health::{self, Checks};
 use crate::kernel::priority::{self, Shortcoming};
 use crate::kernel::{LinkMonitor, rights};
 use crate::layer2::{Ended, Identity, Layer2, Refusals, SegmentEvent, Wanted, keep_placed};
@@ -87,6 +90,8 @@ struct Speaker {
     events: mpsc::Receiver<SegmentEvent>,
     monitor: LinkMonitor,
     data_path: datapath::Handle,
+    gates: GateKeepers,
+    bound: BinderThread,
     objects: watch::Receiver<Arc<Objects>>,
     decisions: Decisions,
     want: watch::Receiver<Option<Arc<Wanted>>>,
@@ -100,6 +105,7 @@ struct Speaker {
 /// Where decisions go.
 struct Decisions {
     data_path: watch::Sender<Option<Arc<DataPath>>>,
+    checks: watch::Sender<Arc<Checks>>,
     wanted: watch::Sender<Option<Arc<Wanted>>>,
     known: watch::Sender<Arc<Known>>,
 }
@@ -171,17 +177,26 @@ impl Speaker {
         let id = NodeId::of(&options.cluster, &options.node_name);
         let cluster = ClusterId::of(&options.cluster);
         let identity = Identity { cluster, node: id, keys, timing: profile.profile.timing() };
-        let (layer2, events) = Layer2::start(identity).context("cannot start the layer-2 thread")?;
+        let bound = BinderThread::start().context("cannot start the thread that binds addresses")?;
+        let layer2 = Layer2::start_with(identity, Some(bound.binder()));
+        let (layer2, events) = layer2.context("cannot start the layer-2 thread")?;
         let (data_path_sender, desired) = watch::channel(None);
         let data_path = datapath::start(setup, desired);
         let (wanted_sender, want) = watch::channel(None);
         let (known_sender, known) = watch::channel(Arc::default());
         let (refusals, refused) = watch::channel(Refusals::new());
         let (happened, happens) = watch::channel(Happened::new());
+        let (check_sender, checks) = watch::channel(Arc::default());
+        let gates = GateKeepers {
+            data_path: data_path.observed(),
+            health: health::start(checks),
+            unbindable: bound.unbindable(),
+            no_binding: options.no_binding(),
+        };
         let sources = Sources {
             known,
             layer2: layer2.observed(),
-            data_path: data_path.observed(),
+            gates: gates.clone(),
             links: monitor.links(),
             refusals: refused,
             happened: happens,
@@ -190,7 +205,7 @@ impl Speaker {
         let metrics = Metrics {
             known: sources.known.clone(),
             layer2: sources.layer2.clone(),
-            data_path: sources.data_path.clone(),
+            data_path: data_path.observed(),
             happened: sources.happened.clone(),
         };
         metrics.register(&mut registry);
@@ -205,13 +220,20 @@ impl Speaker {
                 Status::Cluster(Box::new(status::Cluster::new(desk, objects.clone(), writer)))
             }
         };
-        let decisions = Decisions { data_path: data_path_sender, wanted: wanted_sender, known: known_sender };
+        let decisions = Decisions {
+            data_path: data_path_sender,
+            checks: check_sender,
+            wanted: wanted_sender,
+            known: known_sender,
+        };
         Ok(Self {
             options,
             layer2,
             events,
             monitor,
             data_path,
+            gates,
+            bound,
             objects,
             decisions,
             want,
@@ -230,7 +252,6 @@ impl Speaker {
             }
             drain(&self.layer2).await;
         };
-        let ready = self.data_path.observed();
         let known = self.decisions.known.subscribe();
         let mover = Mover {
             node: &self.options.node_name,
@@ -240,7 +261,7 @@ impl Speaker {
             known: known.clone(),
         };
         tokio::select! {
-            ended = decide(&self.options, &self.decisions, &self.readiness, self.objects, ready) => match ended? {},
+            ended = decide(&self.options, &self.decisions, &self.readiness, self.objects, self.gates) => match ended? {},
             ended = keep_placed(&self.layer2, self.want, self.monitor.links(), self.refusals) => match ended? {},
             ended = mover.run() => match ended? {},
             ended = tell(&mut self.events, &known, &self.happened) => match ended? {},
@@ -254,6 +275,12 @@ impl Speaker {
             Ok(Ok(())) => {}
             Ok(Err(error)) => warn!(%error, "no last words to the neighbours"),
             Err(_) => warn!("the layer-2 thread does not end"),
+        }
+        if timeout(LEAVE_AT_MOST, self.bound.finish()).await.is_err() {
+            warn!(
+                "some addresses are still on an interface; the kernel removes them within {} s",
+                LIFETIME.as_secs()
+            );
         }
         while let Ok(event) = self.events.try_recv() {
             log(&event, &known.borrow().names);
@@ -290,7 +317,7 @@ async fn decide(
     decisions: &Decisions,
     readiness: &Readiness,
     mut objects: watch::Receiver<Arc<Objects>>,
-    mut data_path: watch::Receiver<datapath::Observed>,
+    mut gates: GateKeepers,
 ) -> anyhow::Result<Infallible> {
     let mut decision = Decision::new(options);
     loop {
@@ -302,6 +329,7 @@ async fn decide(
         };
         if decision.take(&now) {
             set(&decisions.data_path, Some(Arc::new(decision.intent().data_path())));
+            set(&decisions.checks, Arc::new(decision.intent().checks()));
             decisions.known.send_replace(Arc::new(decision.known(options, &now)));
         } else if !is_told {
             decisions.known.send_replace(Arc::new(decision.known(options, &now)));
@@ -311,7 +339,7 @@ async fn decide(
         let mut busy = begun.elapsed();
         while decision.is_made() {
             let looked = Instant::now();
-            let want = wanted(decision.intent(), &data_path.borrow_and_update(), &options.cluster);
+            let want = wanted(decision.intent(), &gates.look(), &options.cluster);
             set(&decisions.wanted, Some(Arc::new(want)));
             busy += looked.elapsed();
             tokio::select! {
@@ -319,7 +347,7 @@ async fn decide(
                     changed.context("the source of objects has ended")?;
                     break;
                 }
-                changed = data_path.changed() => changed.context("the data path has ended")?,
+                changed = gates.changed() => changed.context("a gate keeper has ended")?,
             }
         }
         if !decision.is_made() {

@@ -12,7 +12,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ferrolb_config::reason::Reason;
 use ferrolb_layer2::NodeId;
 use k8s_openapi::jiff::Timestamp;
 use tokio::sync::watch;
@@ -22,7 +21,7 @@ pub(crate) use directory::Directory;
 pub(crate) use known::Known;
 pub(crate) use unserved::Unserved;
 
-use crate::datapath;
+use crate::gates::{GateKeepers, Gates};
 use crate::kernel::links::Links;
 use crate::kernel::priority::Shortcoming;
 use crate::layer2::{Ended, Observed, Refusals};
@@ -42,7 +41,7 @@ pub(crate) type Happened = BTreeMap<&'static str, u64>;
 pub(crate) struct Sources {
     pub(crate) known: watch::Receiver<Arc<Known>>,
     pub(crate) layer2: watch::Receiver<Arc<Observed>>,
-    pub(crate) data_path: watch::Receiver<datapath::Observed>,
+    pub(crate) gates: GateKeepers,
     pub(crate) links: watch::Receiver<Arc<Links>>,
     pub(crate) refusals: watch::Receiver<Refusals>,
     pub(crate) happened: watch::Receiver<Happened>,
@@ -74,9 +73,9 @@ impl Desk {
     async fn changed(&mut self) -> Result<(), Ended> {
         let sources = &mut self.sources;
         let changed = tokio::select! {
+            changed = sources.gates.changed() => return changed,
             changed = sources.layer2.changed() => changed,
-            changed = sources.data_path.changed() => changed,
-            changed = sources.known.changed() => changed,
+                        changed = sources.known.changed() => changed,
             changed = sources.refusals.changed() => changed,
             changed = sources.links.changed() => changed,
             changed = sources.happened.changed() => changed,
@@ -89,10 +88,10 @@ impl Desk {
         let known = Arc::clone(&sources.known.borrow_and_update());
         let layer2 = Arc::clone(&sources.layer2.borrow_and_update());
         let links = Arc::clone(&sources.links.borrow_and_update());
-        let data_path = sources.data_path.borrow_and_update().clone();
+        let gates = sources.gates.look();
         let happened = sources.happened.borrow_and_update().clone();
         let no_interface = &sources.refusals.borrow_and_update();
-        let refusals = refusals(&known, no_interface, &data_path, length.refusals());
+        let refusals = refusals(&known, no_interface, &gates, length.refusals());
         let unserved = Unserved::of(&known.intent, MOST_UNSERVED);
         let scene = Scene {
             node: &self.about.node,
@@ -104,7 +103,7 @@ impl Desk {
             refusals,
             unserved,
             layer2: &layer2,
-            data_path: &data_path,
+            data_path: &gates.data_path,
             links: &links,
             shortcomings: &self.about.shortcomings,
             default_key: self.about.default_key,
@@ -124,22 +123,21 @@ fn now() -> Timestamp {
 }
 
 /// Why this node cannot carry addresses, the first obstacle of each; `most` are told.
-fn refusals(known: &Known, no_interface: &Refusals, data_path: &datapath::Observed, most: usize) -> Refused {
-    let not_ready = match &data_path.closed {
-        Some(condition) => (condition.reason(), condition.to_string()),
-        None => {
-            let message = "the rules that lead its traffic on are not in the kernel yet".to_owned();
-            (Reason::DataPathNotReady, message)
-        }
-    };
+fn refusals(known: &Known, no_interface: &Refusals, gates: &Gates, most: usize) -> Refused {
     // Of thousands that are refused most are only counted, at each of the many reports while they come.
     let mut refused = Refused::default();
     for (address, vip) in &known.intent.vips {
+        let closed;
         let (reason, message) = match (&vip.here, no_interface.get(address)) {
             (Err(obstacle), _) => (obstacle.reason, &*obstacle.message),
             (Ok(()), Some(refusal)) => (refusal.reason, refusal.message.as_str()),
-            (Ok(()), None) if data_path.is_ready(*address) => continue,
-            (Ok(()), None) => (not_ready.0, not_ready.1.as_str()),
+            (Ok(()), None) => match gates.obstacle(*address, vip) {
+                None => continue,
+                Some(obstacle) => {
+                    closed = obstacle;
+                    (closed.reason, &*closed.message)
+                }
+            },
         };
         if refused.told.len() < most {
             refused.told.insert(*address, format!("{reason}: {message}"));
@@ -154,8 +152,10 @@ fn refusals(known: &Known, no_interface: &Refusals, data_path: &datapath::Observ
 mod tests {
     use std::net::IpAddr;
 
+    use ferrolb_config::reason::Reason;
+
     use super::*;
-    use crate::intent::{Intent, InterfaceRule, Obstacle, VipIntent};
+    use crate::intent::{Carriage, Intent, InterfaceRule, Obstacle, VipIntent};
 
     #[test]
     fn of_many_refusals_the_first_are_told_and_the_others_counted() {
@@ -165,6 +165,8 @@ mod tests {
             here: Err(Obstacle { reason: Reason::NoEndpoints, message: "nobody is there".into() }),
             interfaces: InterfaceRule::OnLink,
             unserved: Box::default(),
+            carriage: Carriage::Service,
+            checks: Box::default(),
         });
         let vips = (0..250).map(|host| (IpAddr::from([192, 0, 2, host]), Arc::clone(&vip))).collect();
         let intent = Arc::new(Intent { vips, ..Intent::default() });

@@ -41,7 +41,8 @@ pub struct NodeInfo {
 /// Why a node must carry no address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Away {
-    /// The label `node.kubernetes.io/exclude-from-external-load-balancers`.
+    /// The label `node.kubernetes.io/exclude-from-external-load-balancers`, and nothing else. It is about load balancers:
+    /// FloatingIPs are not kept away by it.
     Excluded,
     /// The annotation `ferrolb.io/drain`.
     Draining,
@@ -111,9 +112,7 @@ fn away(node: &Node) -> Option<Away> {
     };
     let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_deref()).unwrap_or_default();
     let is_tainted = |key: &str| taints.iter().any(|taint| taint.key == key);
-    if is_labelled(EXCLUDE_LABEL) {
-        Some(Away::Excluded)
-    } else if is_drained() {
+    if is_drained() {
         Some(Away::Draining)
     } else if is_tainted(OUT_OF_SERVICE_TAINT) {
         Some(Away::OutOfService)
@@ -123,6 +122,9 @@ fn away(node: &Node) -> Option<Away> {
         Some(Away::BeingRemoved)
     } else if condition(node, NETWORK_UNAVAILABLE) == Some(true) {
         Some(Away::NetworkUnavailable)
+    } else if is_labelled(EXCLUDE_LABEL) {
+        // The last: it is the one that does not keep FloatingIPs away.
+        Some(Away::Excluded)
     } else {
         None
     }

@@ -128,6 +128,16 @@ impl Election {
         self.groups.get(self.by_address.get(&address)?)?.tenure()
     }
 
+    /// Whether this node owns the group.
+    pub(crate) fn holds(&self, group: GroupId) -> bool {
+        self.groups.get(&group).is_some_and(|group| group.tenure().is_some())
+    }
+
+    /// Which peer owns the group, if one does.
+    pub(crate) fn rival(&self, group: GroupId) -> Option<NodeId> {
+        self.groups.get(&group)?.rival.map(|key| key.node)
+    }
+
     /// Whether claims wait for proof.
     pub(crate) fn waits_for_proof(&self) -> bool {
         !self.unproven.is_empty()

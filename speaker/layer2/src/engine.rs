@@ -26,7 +26,7 @@ use crate::{
     announce::{Announcer, Budget},
     election::{Election, Situation},
     hello::Recipient,
-    identity::{MacAddr, NodeId},
+    identity::{GroupId, MacAddr, NodeId},
     input::{GroupIntent, Input, LinkState, SegmentConfig},
     membership::Membership,
     news::News,
@@ -184,6 +184,16 @@ impl Segment {
             State::Stalled { .. } => Phase::Stalled,
             State::Left => Phase::Left,
         }
+    }
+
+    /// Whether this node owns the group. While it listens after a stall, another may have taken it.
+    pub fn owns(&self, group: GroupId) -> bool {
+        self.election.holds(group)
+    }
+
+    /// Who owns the group, as far as is known; this node included.
+    pub fn owner(&self, group: GroupId) -> Option<NodeId> {
+        if self.owns(group) { Some(self.me.node) } else { self.election.rival(group) }
     }
 
     /// The segment as it is at `now`.

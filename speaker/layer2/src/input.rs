@@ -96,4 +96,7 @@ pub struct GroupIntent {
     pub candidates: Vec<NodeId>,
     /// This node may carry it now, and its data path is in place.
     pub ready: bool,
+    /// The owner has it on its interface: there, unlike in a data path, it does not live on when the owner's speaker dies,
+    /// so that clients are told to move at once.
+    pub bound: bool,
 }

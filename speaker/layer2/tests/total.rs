@@ -192,6 +192,7 @@ fn play(segment: &mut Segment, now: &mut Instant, step: Step) {
                 addresses: vec![vip(id), vip(id + 6)],
                 candidates: (0..4).filter(|n| candidates & (1 << n) != 0).map(node).collect(),
                 ready,
+                bound: id % 2 == 0,
             };
             segment.handle(*now, Input::Groups(groups.into_iter().map(intent).collect()));
         }

@@ -73,8 +73,8 @@ impl Stale {
 
     fn holds(&self, flow: &Flow) -> bool {
         let frontend = &flow.frontend;
-        self.begun_before.get(frontend).is_some_and(|endpoints| !endpoints.contains(&flow.answers))
-            || self.endpoint_gone.get(frontend).is_some_and(|endpoints| endpoints.contains(&flow.answers))
+        self.begun_before.get(frontend).is_some_and(|endpoints| !goes_to(endpoints, flow.answers))
+            || self.endpoint_gone.get(frontend).is_some_and(|endpoints| goes_to(endpoints, flow.answers))
     }
 
     /// The parts of the connection table that can hold such flows.
@@ -122,6 +122,12 @@ impl Stale {
         let status = child.wait().await.map_err(failed)?;
         if status.success() { Ok(found) } else { Err(failed(status)) }
     }
+}
+
+/// Whether `answers` is one of the endpoints. This node itself answers by any address of its own.
+fn goes_to(endpoints: &BTreeSet<SocketAddr>, answers: SocketAddr) -> bool {
+    let here = |endpoint: &SocketAddr| endpoint.ip().is_unspecified() && endpoint.port() == answers.port();
+    endpoints.contains(&answers) || endpoints.iter().any(here)
 }
 
 async fn delete(flow: &Flow) -> Result<(), Condition> {

@@ -15,8 +15,8 @@ pub(crate) struct FixedChain {
     pub(crate) rules: Vec<String>,
 }
 
-/// The chains that every state of the table has, those that others jump to first. Where kube-proxy translates there is
-/// the guard alone: what reaches it was translated by nobody.
+/// The chains that every state of the table has, those that others jump to first. Where kube-proxy translates, ours do so
+/// for FloatingIPs alone, and pings are left to it; what reaches the guard was translated by nobody.
 ///
 /// Ours come 5 before the usual priorities: two tables' translations at one hook do not chain, the first wins,
 /// and the order of registration must not decide who that is.
@@ -27,18 +27,11 @@ pub(crate) struct FixedChain {
 /// are dropped if they would leave by the interface they came from, while those of this node's pods may go there.
 pub(crate) fn fixed_chains(mode: Mode) -> Vec<FixedChain> {
     let mut chains = guard();
-    if mode == Mode::NFTables {
-        chains.extend(translation());
-    }
+    chains.extend(translation(mode));
     chains
 }
 
-/// Base chains that only [`Mode::NFTables`] fills; another mode empties those that it finds.
-pub(crate) fn translating_chains() -> impl Iterator<Item = &'static str> {
-    translation().into_iter().map(|chain| chain.name)
-}
-
-fn translation() -> Vec<FixedChain> {
+fn translation(mode: Mode) -> Vec<FixedChain> {
     let per_family = |rule: &dyn Fn(Family) -> String| Family::BOTH.map(rule).to_vec();
     let translate = per_family(&|family| {
         format!("{} daddr . meta l4proto . th dport vmap @ports{}", family.header(), family.digit())
@@ -62,7 +55,10 @@ fn translation() -> Vec<FixedChain> {
         base(
             "prerouting",
             "type nat hook prerouting priority dstnat - 5; policy accept;",
-            [translate.clone(), ping].concat(),
+            match mode {
+                Mode::NFTables => [translate.clone(), ping].concat(),
+                Mode::KubeProxy => translate.clone(),
+            },
         ),
         base("output", "type nat hook output priority -105; policy accept;", translate),
         base(

@@ -8,13 +8,18 @@ use std::collections::BTreeSet;
 
 use super::condition::Condition;
 use super::found;
-use super::model::DataPath;
+use super::model::{Backends, DataPath};
 use super::nft;
 use super::ruleset::{Family, TABLE};
 
 /// Whether the kernel forwards packets of the families that are translated.
 pub(crate) fn forwarding(data_path: &DataPath) -> BTreeSet<Condition> {
-    let translates = |family| data_path.ports.keys().any(|frontend| Family::of(frontend.address) == family);
+    let leaves =
+        |backends: &Backends| backends.endpoints.iter().any(|endpoint| !endpoint.ip().is_unspecified());
+    let translates = |family| {
+        let mut ports = data_path.ports.iter();
+        ports.any(|(frontend, backends)| Family::of(frontend.address) == family && leaves(backends))
+    };
     let switches = [
         (Family::V4, "/proc/sys/net/ipv4/ip_forward", "net.ipv4.ip_forward"),
         (Family::V6, "/proc/sys/net/ipv6/conf/all/forwarding", "net.ipv6.conf.all.forwarding"),

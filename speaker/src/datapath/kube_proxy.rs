@@ -2,7 +2,7 @@
 // Copyright The FerroLB Authors
 
 //! The data path of a cluster: kube-proxy, or what the CNI plugin has in its place, translates. We ask it how it is, and
-//! refuse what it left untranslated.
+//! refuse what it left untranslated. Of FloatingIPs it knows nothing: those our own table leads on, whatever its health.
 //!
 //! An address is ready while kube-proxy does not say that it is unwell. Its rules outlive it in the kernel, and other
 //! translators do not answer at its port, so silence closes nothing and is told. The guard closes nothing either: without
@@ -14,6 +14,7 @@
 mod health;
 mod newcomers;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use tokio::sync::{oneshot, watch};
@@ -27,7 +28,7 @@ use newcomers::Newcomers;
 use super::condition::Condition;
 use super::driver::{Exit, Handle, Observed, start_table};
 use super::mode::Mode;
-use super::model::DataPath;
+use super::model::{Backends, DataPath, Frontend};
 
 /// Starts to follow kube-proxy's health, and to keep the guard if that is allowed.
 pub(super) fn start(
@@ -98,9 +99,10 @@ impl Gate {
     fn guard(&mut self, desired: &DataPath) -> Option<Instant> {
         let (roles, wakes) = self.newcomers.roles(desired, Instant::now());
         self.wish.send_if_modified(|wish| {
-            let changed = wish.as_ref().is_none_or(|wish| wish.vips != roles);
+            let now = DataPath { vips: roles, ports: desired.ports.clone(), ours: desired.ours.clone() };
+            let changed = wish.as_ref().is_none_or(|wish| **wish != now);
             if changed {
-                *wish = Some(Arc::new(DataPath { vips: roles, ..DataPath::default() }));
+                *wish = Some(Arc::new(now));
             }
             changed
         });
@@ -121,11 +123,33 @@ fn judge(desired: Option<Arc<DataPath>>, guard: Option<&Observed>, health: &Heal
         Health::Unwell(why) => (false, Some(Condition::KubeProxyUnhealthy(why.clone()))),
         Health::Silent(why) => (true, Some(Condition::KubeProxySilent(why.clone()))),
     };
+    let guarded = guard.and_then(|guard| guard.serving.as_deref());
     Observed {
-        serving: desired.filter(|_| open),
+        serving: desired.map(|desired| served(desired, open, guarded)),
         closed: complaint.clone().filter(|_| !open),
         conditions: unguarded.chain(complaint).collect(),
     }
+}
+
+/// What of `desired` is served: by kube-proxy if it is `well`, and of our own addresses what our table leads on.
+fn served(desired: Arc<DataPath>, well: bool, table: Option<&DataPath>) -> Arc<DataPath> {
+    let ports = |data_path: &DataPath, address: IpAddr| -> Vec<(Frontend, Arc<Backends>)> {
+        let of_address = data_path.ports.iter().filter(|(frontend, _)| frontend.address == address);
+        of_address.map(|(frontend, backends)| (*frontend, Arc::clone(backends))).collect()
+    };
+    let is_served = |address: IpAddr| match table {
+        _ if !desired.ours.contains(&address) => well,
+        Some(table) => table.vips.contains_key(&address) && ports(table, address) == ports(&desired, address),
+        None => false,
+    };
+    if desired.vips.keys().all(|address| is_served(*address)) {
+        return desired;
+    }
+    let vips = desired.vips.iter().filter(|(address, _)| is_served(**address));
+    Arc::new(DataPath {
+        vips: vips.map(|(address, role)| (*address, *role)).collect(),
+        ..DataPath::clone(&desired)
+    })
 }
 
 async fn until(moment: Option<Instant>) {
@@ -144,7 +168,7 @@ async fn changed<T>(receiver: Option<&mut watch::Receiver<T>>) -> Result<(), wat
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::Role;
+    use super::super::model::{Clients, Protocol, Role, Source};
     use super::*;
 
     fn desired() -> Option<Arc<DataPath>> {
@@ -160,6 +184,32 @@ mod tests {
         assert!(ready(Health::Silent("refused".to_owned())));
         assert!(!ready(Health::Unwell("503".to_owned())));
         assert!(!ready(Health::Unknown));
+    }
+
+    #[test]
+    fn a_floating_ip_waits_for_our_table_and_not_for_kube_proxy() {
+        let address: IpAddr = "192.0.2.9".parse().unwrap();
+        let frontend = Frontend { address, protocol: Protocol::Tcp, port: 443.try_into().unwrap() };
+        let backends = Backends {
+            service: "default/api".to_owned(),
+            source: Source::Kept,
+            endpoints: ["0.0.0.0:6443".parse().unwrap()].into(),
+            affinity: false,
+            clients: Clients::Anyone,
+        };
+        let mut both = DataPath::clone(&desired().unwrap());
+        both.vips.insert(address, Role::Candidate);
+        both.ports.insert(frontend, Arc::new(backends));
+        both.ours.insert(address);
+        let both = Arc::new(both);
+        let ready = |guard: Option<&Observed>, health| judge(Some(Arc::clone(&both)), guard, &health).ready();
+        let leading = Observed { serving: Some(Arc::clone(&both)), ..Observed::default() };
+        let unwell = Health::Unwell("503".to_owned());
+        assert_eq!(ready(Some(&leading), unwell), [address].into());
+        assert_eq!(ready(Some(&leading), Health::Well).len(), 2);
+        for not_leading in [Some(&Observed::default()), None] {
+            assert!(!ready(not_leading, Health::Well).contains(&address));
+        }
     }
 
     #[test]

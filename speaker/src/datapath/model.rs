@@ -19,6 +19,8 @@ pub struct DataPath {
     /// The ports that are translated. A port of a virtual IP that is missing here is refused or dropped,
     /// as the address' [`Role`] says.
     pub ports: BTreeMap<Frontend, Arc<Backends>>,
+    /// The virtual IPs that our own table leads on even where kube-proxy leads to Services: it knows nothing of them.
+    pub ours: BTreeSet<IpAddr>,
 }
 
 impl DataPath {
@@ -88,7 +90,8 @@ pub struct Backends {
     /// What the backend sees as the client's address.
     pub source: Source,
     /// The endpoints to choose from. Those of the other address family are left out, since a packet cannot
-    /// change its family. None of this family: the port is treated as unused.
+    /// change its family. None of this family: the port is treated as unused. The unspecified address is this node
+    /// itself (RFC 1122, 3.2.1.3), by whichever address of its own the packet came to.
     pub endpoints: BTreeSet<SocketAddr>,
     /// `sessionAffinity: ClientIP`: a client address keeps its endpoint while the endpoints stay the same, on
     /// whichever node its packets arrive. The time-out in `sessionAffinityConfig` has no meaning here.

@@ -185,7 +185,8 @@ pub(crate) fn ruleset(desired: &DataPath) -> Ruleset {
         rules.chains.insert(chain.clone(), port_chain(frontend, backends, &endpoints));
         let Frontend { address, protocol, port } = frontend;
         rules.insert(Kind::Ports, family, format!("{address} . {protocol} . {port}"), Some(chain));
-        for endpoint in endpoints {
+        // What stays on this node needs no way back.
+        for endpoint in endpoints.into_iter().filter(|endpoint| !endpoint.ip().is_unspecified()) {
             let (ip, port) = (endpoint.ip(), endpoint.port());
             match backends.source {
                 Source::Kept => rules.insert(Kind::Hairpin, family, format!("{ip} . {ip}"), None),
@@ -252,7 +253,12 @@ fn port_chain(frontend: &Frontend, backends: &Backends, endpoints: &[SocketAddr]
             }
             left => format!("numgen random mod {left} 0 "),
         };
-        format!("{choice}meta l4proto {} dnat {header} to {endpoint}", frontend.protocol)
+        let verdict = if endpoint.ip().is_unspecified() {
+            format!("redirect to :{}", endpoint.port())
+        } else {
+            format!("dnat {header} to {endpoint}")
+        };
+        format!("{choice}meta l4proto {} {verdict}", frontend.protocol)
     }));
     let digest = format!("{:016x}", rules.iter().fold(FNV_OFFSET, |hash, rule| fnv1a(hash, rule)));
     if let Some(last) = rules.last_mut() {

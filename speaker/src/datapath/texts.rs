@@ -33,6 +33,7 @@ fn with(ports: &[(Frontend, Backends)]) -> DataPath {
     DataPath {
         vips: ports.iter().map(|(frontend, _)| (frontend.address, Role::Candidate)).collect(),
         ports: ports.iter().map(|(port, backends)| (*port, Arc::new(backends.clone()))).collect(),
+        ..DataPath::default()
     }
 }
 
@@ -114,34 +115,37 @@ fn the_first_text_declares_everything() {
 }
 
 #[test]
-fn beside_kube_proxy_there_is_the_guard_alone() {
-    let text = transaction::take_over(Mode::KubeProxy, &Leftovers::default(), &Ruleset::default());
-    let rules: Vec<&str> =
-        text.lines().filter(|line| line.contains("rule") || line.contains("hook")).collect();
-    assert_snapshot!(rules.join("\n"), @r#"
-    add rule inet ferrolb refuse ct state invalid drop
-    add rule inet ferrolb refuse meta l4proto tcp reject with tcp reset
-    add rule inet ferrolb refuse reject
-    add chain inet ferrolb guard { type filter hook prerouting priority filter - 5; policy accept; }
-    add rule inet ferrolb guard ip daddr @candidates4 fib daddr type != local goto refuse
-    add rule inet ferrolb guard ip daddr @elsewhere4 fib daddr . iif oif exists drop
-    add rule inet ferrolb guard ip6 daddr @candidates6 fib daddr type != local goto refuse
-    add rule inet ferrolb guard ip6 daddr @elsewhere6 fib daddr . iif oif exists drop
+fn beside_kube_proxy_pings_are_left_to_it() {
+    let rules = |mode| {
+        let text = transaction::take_over(mode, &Leftovers::default(), &Ruleset::default());
+        text.lines().filter(|line| line.starts_with("add rule")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (all, beside) = (rules(Mode::NFTables), rules(Mode::KubeProxy));
+    let more: Vec<&String> = all.iter().filter(|rule| !beside.contains(rule)).collect();
+    assert_snapshot!(more.iter().map(|rule| rule.as_str()).collect::<Vec<_>>().join("\n"), @r#"
+    add rule inet ferrolb prerouting ip daddr @candidates4 icmp type echo-request redirect
+    add rule inet ferrolb prerouting ip6 daddr @candidates6 icmpv6 type echo-request redirect
     "#);
+    assert_eq!(beside.len(), all.len() - more.len());
 }
 
 #[test]
-fn what_a_process_that_translated_left_is_emptied_beside_kube_proxy() {
-    let left = left_by(&web(&["10.0.0.1:8080"]), false);
-    let text = transaction::take_over(Mode::KubeProxy, &left, &Ruleset::default());
-    let flushed: Vec<&str> = text.lines().filter(|line| line.starts_with("flush chain")).collect();
-    assert_snapshot!(flushed.join("\n"), @r#"
-    flush chain inet ferrolb refuse
-    flush chain inet ferrolb guard
-    flush chain inet ferrolb prerouting
-    flush chain inet ferrolb output
-    flush chain inet ferrolb postrouting
-    flush chain inet ferrolb port/tcp/80/192.0.2.1
+fn what_stays_on_this_node_is_redirected_and_not_masqueraded() {
+    let local = with(&[
+        (frontend("192.0.2.1", Protocol::Tcp, 443), backends(Source::Kept, &["0.0.0.0:6443"])),
+        (frontend("2001:db8::1", Protocol::Udp, 53), backends(Source::Kept, &["[::]:5353"])),
+    ]);
+    assert_snapshot!(transaction::update(&Ruleset::default(), &ruleset(&local)), @r#"
+    add chain inet ferrolb port/tcp/443/192.0.2.1
+    flush chain inet ferrolb port/tcp/443/192.0.2.1
+    add rule inet ferrolb port/tcp/443/192.0.2.1 meta l4proto tcp redirect to :6443 comment "default/web 1db1d51098385b31"
+    add chain inet ferrolb port/udp/53/2001-db8-0-0-0-0-0-1
+    flush chain inet ferrolb port/udp/53/2001-db8-0-0-0-0-0-1
+    add rule inet ferrolb port/udp/53/2001-db8-0-0-0-0-0-1 meta l4proto udp redirect to :5353 comment "default/web d151e98197144264"
+    add element inet ferrolb ports4 { 192.0.2.1 . tcp . 443 : goto port/tcp/443/192.0.2.1 }
+    add element inet ferrolb ports6 { 2001:db8::1 . udp . 53 : goto port/udp/53/2001-db8-0-0-0-0-0-1 }
+    add element inet ferrolb candidates4 { 192.0.2.1 }
+    add element inet ferrolb candidates6 { 2001:db8::1 }
     "#);
 }
 

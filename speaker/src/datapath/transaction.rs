@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::fixed::{fixed_chains, translating_chains};
+use super::fixed::fixed_chains;
 use super::found::Leftovers;
 use super::mode::Mode;
 use super::ruleset::{Container, Elements, Ruleset, TABLE};
@@ -28,12 +28,6 @@ pub(crate) fn take_over(mode: Mode, leftovers: &Leftovers, desired: &Ruleset) ->
             None => text.line(format_args!("add chain {TABLE} {}", chain.name)),
         }
         text.fill_chain(chain.name, &chain.rules);
-    }
-    if mode != Mode::NFTables {
-        // Left by a process of the other mode. A base chain that goes takes the translations of its connections along.
-        for name in translating_chains().filter(|name| leftovers.base_chains.contains(*name)) {
-            text.line(format_args!("flush chain {TABLE} {name}"));
-        }
     }
     for (name, chain) in &desired.chains {
         if leftovers.chains.get(name).is_none_or(|digest| digest.as_ref() != Some(&chain.digest)) {

@@ -10,16 +10,16 @@ use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
-use ferrolb_config::Objects;
 use ferrolb_config::address::virtual_ip_name;
-use ferrolb_config::api::VirtualIPSpec;
+use ferrolb_config::api::{FloatingIP, VirtualIPSpec};
 use ferrolb_config::snapshot::address_in_use;
+use ferrolb_config::{Objects, ServiceName};
 
 use super::difference::differences;
 use super::ground::Ground;
 use super::uses::{Consumers, Slices};
 use super::view::View;
-use super::{Intent, Part, VipIntent, part, sharing};
+use super::{Intent, Part, VipIntent, floating, part, sharing};
 use crate::datapath::{Backends, Frontend, Mode, Protocol};
 use crate::group::Group;
 
@@ -73,6 +73,7 @@ impl Follower {
         let before = before.unwrap_or_default();
         let mut touched = BTreeSet::new();
         self.take_virtual_ips(&before, objects, &mut touched);
+        self.take_floating_ips(&before, objects, &mut touched);
         self.take_services(&before, objects, &mut touched);
         self.take_ground(&before, objects, is_first, &mut touched);
         drop(before);
@@ -106,11 +107,26 @@ impl Follower {
         }
     }
 
+    /// Nothing follows from the addresses and conditions in their status.
+    fn take_floating_ips(&self, before: &Objects, now: &Objects, touched: &mut BTreeSet<IpAddr>) {
+        let accepted =
+            |object: &FloatingIP| object.status.as_ref().and_then(|status| status.accepted.clone());
+        let same = |before: &FloatingIP, now: &FloatingIP| {
+            before.spec == now.spec && accepted(before) == accepted(now)
+        };
+        for difference in differences(&before.floating_ips, &now.floating_ips) {
+            if !difference.is_void(same) {
+                let ServiceName { namespace, name } = difference.name;
+                touched.extend(self.consumers.addresses_of(namespace, name));
+            }
+        }
+    }
+
     fn take_services(&mut self, before: &Objects, now: &Objects, touched: &mut BTreeSet<IpAddr>) {
+        let mut changed: BTreeSet<(&str, &str)> = BTreeSet::new();
         for difference in differences(&before.services, &now.services) {
             if !difference.is_void(PartialEq::eq) {
-                touched
-                    .extend(self.consumers.addresses_of(&difference.name.namespace, &difference.name.name));
+                changed.insert((&difference.name.namespace, &difference.name.name));
             }
         }
         for difference in differences(&before.endpoint_slices, &now.endpoint_slices) {
@@ -119,9 +135,17 @@ impl Follower {
                 difference.now.and_then(|slice| self.slices.add(slice)),
             ];
             if !difference.is_void(PartialEq::eq) {
-                for (namespace, name) in services.into_iter().flatten() {
-                    touched.extend(self.consumers.addresses_of(namespace, name));
-                }
+                changed.extend(services.into_iter().flatten());
+            }
+        }
+        for (namespace, name) in &changed {
+            touched.extend(self.consumers.addresses_of(namespace, name));
+        }
+        // A FloatingIP of which the spec changed is touched already, so those of now are all that there are.
+        for (fip, object) in now.floating_ips.iter().filter(|_| !changed.is_empty()) {
+            let mut services = floating::services_of(object).into_iter();
+            if services.any(|service| changed.contains(&(fip.namespace.as_str(), service))) {
+                touched.extend(self.consumers.addresses_of(&fip.namespace, &fip.name));
             }
         }
     }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ferrolb_config::reason::{Reason, Refusal};
-use ferrolb_config::snapshot::{self, Advertisement, NodeInfo};
+use ferrolb_config::snapshot::{self, Advertisement, Away, NodeInfo};
 use ferrolb_config::{ObjectRef, Objects};
 
 use super::difference::is_alike;
@@ -71,6 +71,13 @@ impl Ground {
             Arc::new(names.collect())
         });
         Arc::clone(set)
+    }
+
+    /// Whether one of `advertisements` selects the node for an address of a FloatingIP, and nothing but the label that is
+    /// for load balancers keeps it away.
+    pub(super) fn may_float_to(&self, node: &NodeInfo, advertisements: &[&Advertisement]) -> bool {
+        matches!(node.away, None | Some(Away::Excluded))
+            && advertisements.iter().any(|advertisement| advertisement.selects_node(node))
     }
 
     /// Why `node` is not among those that `advertisements` select.

@@ -15,7 +15,8 @@ use ferrolb_config::snapshot::service_of;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 
 /// The addresses that record a Service as their user, by a digest of its name: of two Services with one digest each is
-/// said to use the addresses of both, so that now and then one too many is decided anew.
+/// said to use the addresses of both, so that now and then one too many is decided anew. A FloatingIP counts as a Service of
+/// its name.
 #[derive(Debug, Default)]
 pub(super) struct Consumers(BTreeSet<(u64, IpAddr)>);
 

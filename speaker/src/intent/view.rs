@@ -52,6 +52,11 @@ impl View<'_> {
         Some(Consumer { service, endpoints, unreadable_ranges })
     }
 
+    /// The endpoints of a Service, whatever its type.
+    pub(super) fn endpoints(&self, name: &ServiceName) -> Vec<Endpoint> {
+        Endpoint::gather(self.slices.of(&name.namespace, &name.name), &mut Vec::new())
+    }
+
     /// Whether `service` may draw from `pool`.
     pub(super) fn may_draw(&self, service: &LoadBalancer, pool: &Pool) -> bool {
         let name = &service.name.namespace;

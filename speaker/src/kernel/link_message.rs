@@ -2,7 +2,7 @@
 // Copyright The FerroLB Authors
 
 //! What rtnetlink's messages (RFC 3549) mean for the table of interfaces: pure.
-#![expect(clippy::disallowed_types, reason = "one of the two files that speak rtnetlink")]
+#![expect(clippy::disallowed_types, reason = "one of the three files that speak rtnetlink")]
 
 use std::net::IpAddr;
 

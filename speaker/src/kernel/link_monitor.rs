@@ -5,7 +5,7 @@
 //!
 //! One dump at the start, then the kernel's multicast messages; nothing is polled. When the kernel had to drop
 //! messages (overrun), or the connection breaks, the table is dumped anew.
-#![expect(clippy::disallowed_types, reason = "one of the two files that speak rtnetlink")]
+#![expect(clippy::disallowed_types, reason = "one of the three files that speak rtnetlink")]
 
 use std::sync::Arc;
 use std::time::Duration;

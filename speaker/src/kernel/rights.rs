@@ -31,7 +31,7 @@ impl Capability {
     const fn what_for(self) -> &'static str {
         match self {
             Self::NetRaw => "CAP_NET_RAW (raw sockets, to answer ARP and neighbour discovery)",
-            Self::NetAdmin => "CAP_NET_ADMIN (nftables rules, to lead traffic to the Services)",
+            Self::NetAdmin => "CAP_NET_ADMIN (nftables rules and addresses, to lead traffic on)",
         }
     }
 }

@@ -3,5 +3,6 @@
 
 //! This folder against a real kernel, in namespaces.
 
+mod bound_addresses;
 mod link_monitor;
 mod sockets;

@@ -10,7 +10,7 @@
 //! Under a flood of frames it spends at most half of its time on them: a thread that sleeps now and then is woken for
 //! a hello at once, one that never does has to queue for the processor like any other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,12 +19,14 @@ use ferrolb_layer2::{Event, GroupId, Input, NodeId};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info, warn};
 
+use super::following::{Following, LOOK_EVERY, Side};
 use super::observed::{Observed, SegmentEvent};
 use super::placement::{Placement, SegmentPlan};
 use super::segment::{Identity, SegmentDriver};
+use crate::bound::{Binder, CONFIRM_EVERY};
 use crate::kernel::links::LinkIndex;
 use crate::kernel::priority::{self, Shortcoming};
-use crate::kernel::{Bell, wait};
+use crate::kernel::{Bell, Place, wait};
 
 /// The state is published at most so often when something happened …
 const PUBLISH_AFTER: Duration = Duration::from_millis(100);
@@ -53,6 +55,8 @@ pub(super) struct Channels {
     pub(super) commands: mpsc::Receiver<Command>,
     pub(super) observed: watch::Sender<Arc<Observed>>,
     pub(super) events: mpsc::Sender<SegmentEvent>,
+    /// Who puts owned addresses on interfaces; `None`: nobody does.
+    pub(super) binder: Option<Binder>,
 }
 
 /// Everything that the thread owns.
@@ -66,6 +70,13 @@ pub(super) struct Driver {
     /// During a flood: frames are left waiting until then.
     frames_at: Option<Instant>,
     publish_at: Instant,
+    /// What was last said to be owned and to belong on interfaces, and when that is said again.
+    held: BTreeSet<Place>,
+    confirm_at: Instant,
+    /// Groups on more than one segment.
+    spanning: BTreeSet<GroupId>,
+    following: Following,
+    follow_at: Instant,
     events_dropped: u64,
     shortcomings: Vec<Shortcoming>,
     draining: Option<Vec<oneshot::Sender<()>>>,
@@ -87,6 +98,11 @@ impl Driver {
             reopen_at: None,
             frames_at: None,
             publish_at: Instant::now(),
+            held: BTreeSet::new(),
+            confirm_at: Instant::now(),
+            spanning: BTreeSet::new(),
+            following: Following::default(),
+            follow_at: Instant::now(),
             events_dropped: 0,
             shortcomings: Vec::new(),
             draining: None,
@@ -104,10 +120,12 @@ impl Driver {
         let mut buffer = [0; BUFFER_BYTES];
         loop {
             self.round(&mut buffer);
+            self.follow_leaders();
             if let Flow::End = self.take_wishes() {
                 break;
             }
             self.tell();
+            self.confirm_held();
             let frames = self.frames_at.is_none();
             let fds = self.segments.values().flat_map(|segment| segment.fds(frames));
             let fds = fds.chain(std::iter::once(self.channels.bell.as_fd()));
@@ -138,7 +156,46 @@ impl Driver {
 
     fn next_deadline(&self) -> Instant {
         let engines = self.segments.values().filter_map(SegmentDriver::deadline);
-        engines.chain(self.reopen_at).chain(self.frames_at).fold(self.publish_at, Instant::min)
+        let confirm = (!self.held.is_empty()).then_some(self.confirm_at);
+        let follow = (!self.spanning.is_empty()).then_some(self.follow_at);
+        let own = [self.reopen_at, self.frames_at, confirm, follow].into_iter().flatten();
+        engines.chain(own).fold(self.publish_at, Instant::min)
+    }
+
+    /// Hands over what another node leads on another segment.
+    fn follow_leaders(&mut self) {
+        let now = Instant::now();
+        if self.spanning.is_empty() || self.follow_at > now {
+            return;
+        }
+        self.follow_at = after(LOOK_EVERY);
+        let spans = |group: GroupId| self.spanning.contains(&group);
+        let sides: Vec<Side> = self.segments.values().flat_map(|segment| segment.sides(spans)).collect();
+        for stray in self.following.strays(self.identity.node, &sides, now) {
+            if let Some(segment) = self.segments.get_mut(&stray.segment) {
+                segment.handle(Input::HandOver { group: stray.group, to: Some(stray.to) });
+            }
+        }
+    }
+
+    fn find_spanning(&mut self) {
+        let mut seen = BTreeSet::new();
+        let groups = self.segments.values().flat_map(SegmentDriver::groups);
+        self.spanning = groups.filter(|group| !seen.insert(*group)).collect();
+    }
+
+    /// Says what is owned and belongs on interfaces: changes at once, and otherwise often enough to be believed.
+    fn confirm_held(&mut self) {
+        let Some(binder) = &self.channels.binder else { return };
+        let held: BTreeSet<Place> = self.segments.values().flat_map(SegmentDriver::held).collect();
+        let now = Instant::now();
+        if held == self.held && (held.is_empty() || self.confirm_at > now) {
+            return;
+        }
+        let certain = self.segments.values().all(SegmentDriver::is_certain);
+        binder.hold(held.clone(), certain);
+        self.held = held;
+        self.confirm_at = after(CONFIRM_EVERY);
     }
 
     fn take_wishes(&mut self) -> Flow {
@@ -175,6 +232,7 @@ impl Driver {
         for segment in self.segments.values_mut() {
             segment.handle(Input::Leave);
         }
+        self.confirm_held();
         self.tell();
         self.publish();
         Flow::End
@@ -204,11 +262,12 @@ impl Driver {
                 None => self.open(*index, plan),
             }
         }
+        self.find_spanning();
         self.publish_soon();
     }
 
     fn open(&mut self, index: LinkIndex, plan: &SegmentPlan) {
-        match SegmentDriver::open(&self.identity, index, plan) {
+        match SegmentDriver::open(&self.identity, self.channels.binder.as_ref(), index, plan) {
             Ok(mut segment) => {
                 info!(segment = plan.name, groups = plan.groups.len(), "the segment carries addresses");
                 if self.draining.is_some() {

@@ -4,7 +4,7 @@
 //! Which interface carries which virtual IP: pure, from what is wanted and the interfaces that are there.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -34,6 +34,8 @@ pub struct WantedVip {
     pub ready: bool,
     /// Where it may be announced.
     pub interfaces: Interfaces,
+    /// The owner has it on the interface.
+    pub bound: bool,
 }
 
 /// Every virtual IP that is announced by layer 2 from some node.
@@ -48,6 +50,8 @@ pub struct SegmentPlan {
     pub link: LinkState,
     /// The groups that it carries, in the order of their ids.
     pub groups: Vec<GroupIntent>,
+    /// Those of their addresses that the owner has on the interface.
+    pub bound: BTreeMap<IpAddr, GroupId>,
 }
 
 /// Why no interface of this node carries an address.
@@ -85,12 +89,20 @@ pub fn place(wanted: &Wanted, links: &Links) -> Placement {
             }
         }
     }
+    // A group that this node cannot carry on one segment leaves it on all.
+    let is_down = |index: &LinkIndex| links.get(*index).is_none_or(|link| !link.up);
+    let down = groups.iter().filter(|(index, _)| is_down(index));
+    let cut_off: BTreeSet<GroupId> = down.flat_map(|(_, groups)| groups.keys().copied()).collect();
+    for group in groups.values_mut().flat_map(BTreeMap::values_mut) {
+        group.ready &= !cut_off.contains(&group.id);
+    }
     for (index, groups) in groups {
         let Some((link, state)) = links.get(index).and_then(|link| Some((link, state_of(link)?))) else {
             continue;
         };
-        let groups = groups.into_values().collect();
-        placement.segments.insert(index, SegmentPlan { name: link.name.clone(), link: state, groups });
+        let groups: Vec<GroupIntent> = groups.into_values().collect();
+        let bound = bound_addresses(&groups, wanted);
+        placement.segments.insert(index, SegmentPlan { name: link.name.clone(), link: state, groups, bound });
     }
     placement
 }
@@ -103,12 +115,20 @@ fn add(groups: &mut BTreeMap<GroupId, GroupIntent>, address: IpAddr, vip: &Wante
         addresses: Vec::new(),
         candidates: vip.candidates.to_vec(),
         ready: true,
+        bound: false,
     });
+    group.bound |= vip.bound;
     group.addresses.push(address);
     if *group.candidates != *vip.candidates {
         group.candidates.retain(|node| vip.candidates.contains(node));
     }
     group.ready &= vip.ready;
+}
+
+fn bound_addresses(groups: &[GroupIntent], wanted: &Wanted) -> BTreeMap<IpAddr, GroupId> {
+    let bound = groups.iter().filter(|group| group.bound);
+    let addresses = bound.flat_map(|group| group.addresses.iter().map(|address| (*address, group.id)));
+    addresses.filter(|(address, _)| wanted.get(address).is_some_and(|vip| vip.bound)).collect()
 }
 
 fn state_of(link: &Link) -> Option<LinkState> {
@@ -210,6 +230,7 @@ mod tests {
             candidates: [NodeId([1; 16]), NodeId([2; 16])].into(),
             ready: true,
             interfaces,
+            bound: false,
         }
     }
 
@@ -225,6 +246,36 @@ mod tests {
             .unwrap_or_default();
         addresses.sort_unstable();
         addresses
+    }
+
+    #[test]
+    fn a_group_leaves_all_segments_with_the_link_of_one() {
+        let mut inside = link(3, "eth1", &["198.51.100.1/24"]);
+        let outside = link(2, "eth0", &["192.0.2.1/24"]);
+        let wanted: Wanted = [("192.0.2.9", "gateway"), ("198.51.100.9", "gateway"), ("192.0.2.8", "web")]
+            .map(|(address, group)| (ip(address), vip(group, Interfaces::OnLink)))
+            .into();
+        let ready = |links: &[&Link]| -> Vec<bool> {
+            let placement = place(&wanted, &links.iter().copied().cloned().collect());
+            let groups = placement.segments.values().flat_map(|plan| plan.groups.clone());
+            let mut ready: Vec<_> = groups.map(|group| (group.addresses, group.ready)).collect();
+            ready.sort();
+            ready.into_iter().map(|(_, ready)| ready).collect()
+        };
+        assert_eq!(ready(&[&outside, &inside]), [true, true, true]);
+        inside.up = false;
+        assert_eq!(ready(&[&outside, &inside]), [true, false, false], "web, then both of the gateway");
+    }
+
+    #[test]
+    fn what_belongs_on_the_interface_is_named_with_its_group() {
+        let bound =
+            |address: &str, bound| (ip(address), WantedVip { bound, ..vip("edge", Interfaces::OnLink) });
+        let wanted: Wanted = [bound("192.0.2.8", true), bound("192.0.2.9", false)].into();
+        let placement = place(&wanted, &[link(2, "eth0", &["192.0.2.1/24"])].into_iter().collect());
+        let plan = &placement.segments[&2];
+        assert_eq!(plan.bound, [(ip("192.0.2.8"), Group::from("edge").id())].into());
+        assert!(plan.groups[0].bound);
     }
 
     #[test]

@@ -3,19 +3,23 @@
 
 //! One segment: an engine, and the sockets through which it hears and speaks.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ferrolb_layer2::{
-    ClusterId, Event, GroupIntent, Incarnation, Input, KeyRing, LinkState, NodeId, Output, Segment,
-    SegmentConfig, Timing,
+    ClusterId, Event, GroupId, GroupIntent, Incarnation, Input, KeyRing, LinkState, NodeId, Output, Phase,
+    Segment, SegmentConfig, Timing,
 };
 
+use super::following::Side;
 use super::observed::SegmentReport;
 use super::placement::SegmentPlan;
 use super::sockets::Sockets;
+use crate::bound::Binder;
+use crate::kernel::Place;
 use crate::kernel::links::LinkIndex;
 
 /// Hellos read from one socket in one round. More than a segment of a thousand nodes sends in 100 ms, so that only a
@@ -23,6 +27,8 @@ use crate::kernel::links::LinkIndex;
 const HELLOS_PER_ROUND: usize = 2048;
 /// Frames read from one socket in one round, so that a flood of ARP never keeps the hellos waiting.
 const FRAMES_PER_ROUND: usize = 64;
+/// What is claimed is announced once it is on the interface, but at most so much later: less than peers tolerate.
+const BIND_PATIENCE: Duration = Duration::from_millis(20);
 
 /// Who this node is on every segment.
 #[derive(Debug, Clone)]
@@ -39,9 +45,12 @@ pub struct Identity {
 
 /// A segment's engine and sockets.
 pub(super) struct SegmentDriver {
+    index: LinkIndex,
     name: String,
     link: LinkState,
     groups: Vec<GroupIntent>,
+    bound: BTreeMap<IpAddr, GroupId>,
+    binder: Option<Binder>,
     engine: Segment,
     sockets: Sockets,
     events: Vec<Event>,
@@ -51,7 +60,12 @@ pub(super) struct SegmentDriver {
 impl SegmentDriver {
     /// Opens the sockets on the interface and starts an engine. Every engine is an incarnation of its own, because
     /// its hellos count from the beginning.
-    pub(super) fn open(identity: &Identity, index: LinkIndex, plan: &SegmentPlan) -> io::Result<Self> {
+    pub(super) fn open(
+        identity: &Identity,
+        binder: Option<&Binder>,
+        index: LinkIndex,
+        plan: &SegmentPlan,
+    ) -> io::Result<Self> {
         let sockets = Sockets::open(index, &plan.name)?;
         let config = SegmentConfig {
             cluster: identity.cluster,
@@ -62,9 +76,12 @@ impl SegmentDriver {
             timing: identity.timing,
         };
         let mut segment = Self {
+            index,
             name: plan.name.clone(),
             link: plan.link.clone(),
             groups: Vec::new(),
+            bound: BTreeMap::new(),
+            binder: binder.cloned(),
             engine: Segment::new(config, Instant::now()),
             sockets,
             events: Vec::new(),
@@ -91,6 +108,9 @@ impl SegmentDriver {
             self.link = plan.link.clone();
             self.handle(Input::Link(plan.link.clone()));
         }
+        if self.bound != plan.bound {
+            self.bound = plan.bound.clone();
+        }
         if self.groups != plan.groups {
             self.groups = plan.groups.clone();
             let addresses = self.groups.iter().flat_map(|group| &group.addresses);
@@ -105,7 +125,11 @@ impl SegmentDriver {
     /// Gives the engine an input and sends what it answers.
     pub(super) fn handle(&mut self, input: Input<'_>) {
         self.engine.handle(Instant::now(), input);
+        let mut patience = BIND_PATIENCE;
         while let Some(output) = self.engine.poll_output() {
+            if let Output::Event(Event::Claimed { group, .. }) = output {
+                self.bind(group, &mut patience);
+            }
             match output {
                 Output::Hello { to, payload } => self.sockets.send_hello(to, &payload, &self.link),
                 Output::Frame(frame) => self.sockets.send_frame(&frame),
@@ -113,6 +137,45 @@ impl SegmentDriver {
                 Output::Drained => self.drained = true,
             }
         }
+    }
+
+    /// Has what was claimed put on the interface before the announcements, which come next, draw clients here.
+    fn bind(&self, claimed: GroupId, patience: &mut Duration) {
+        let Some(binder) = &self.binder else { return };
+        let claimed: Vec<Place> = self.places(|group| group == claimed).collect();
+        if !claimed.is_empty() {
+            let begin = Instant::now();
+            binder.claim(&claimed, *patience);
+            *patience = patience.saturating_sub(begin.elapsed());
+        }
+    }
+
+    fn places(&self, of: impl Fn(GroupId) -> bool) -> impl Iterator<Item = Place> {
+        let bound = self.bound.iter().filter(move |(_, group)| of(**group));
+        bound.map(|(address, _)| Place { link: self.index, address: *address })
+    }
+
+    /// The addresses that this node owns and that belong on the interface.
+    pub(super) fn held(&self) -> impl Iterator<Item = Place> {
+        self.places(|group| self.engine.owns(group))
+    }
+
+    /// Its part of every group for which `spans` holds.
+    pub(super) fn sides(&self, spans: impl Fn(GroupId) -> bool) -> impl Iterator<Item = Side> {
+        self.groups.iter().filter(move |group| spans(group.id)).filter_map(|group| {
+            let lowest = group.addresses.iter().min().copied()?;
+            Some(Side { group: group.id, segment: self.index, lowest, owner: self.engine.owner(group.id) })
+        })
+    }
+
+    /// The groups that it carries.
+    pub(super) fn groups(&self) -> impl Iterator<Item = GroupId> {
+        self.groups.iter().map(|group| group.id)
+    }
+
+    /// Whether what it owns is certain: after a stall others may have taken over.
+    pub(super) fn is_certain(&self) -> bool {
+        self.engine.phase() != Phase::Stalled
     }
 
     /// Reads all hellos that are waiting.

@@ -29,6 +29,7 @@ fn names<const N: usize>() -> [String; N] {
 
 fn wanted(nodes: &[String], addresses: &[IpAddr]) -> Wanted {
     let vip = WantedVip {
+        bound: false,
         group: "web".into(),
         candidates: nodes.iter().map(|node| NodeId::of(CLUSTER, node)).collect(),
         ready: true,

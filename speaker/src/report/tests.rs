@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ferrolb_layer2::{Cause, Counts, GroupState, PeerView, Phase, SegmentView};
 
 use super::*;
-use crate::intent::InterfaceRule;
+use crate::intent::{Carriage, InterfaceRule};
 use crate::layer2::Traffic;
 use crate::profile::Profile;
 
@@ -95,6 +95,8 @@ impl Setting {
             here: Ok(()),
             interfaces: InterfaceRule::OnLink,
             unserved: Box::default(),
+            carriage: Carriage::Service,
+            checks: Box::default(),
         });
         Self {
             names: names(),

@@ -88,7 +88,7 @@ mod tests {
     use ferrolb_config::reason::Reason;
 
     use super::*;
-    use crate::intent::InterfaceRule;
+    use crate::intent::{Carriage, InterfaceRule};
 
     fn name(name: &str) -> ServiceName {
         ServiceName { namespace: "default".into(), name: name.into() }
@@ -105,6 +105,8 @@ mod tests {
             here,
             interfaces: InterfaceRule::OnLink,
             unserved: unserved.iter().map(|text| (name(text), obstacle(text))).collect(),
+            carriage: Carriage::Service,
+            checks: Box::default(),
         };
         let vips = [(IpAddr::from([192, 0, 2, 1]), Arc::new(vip))].into();
         Intent { vips, ..Intent::default() }

@@ -182,6 +182,7 @@ impl Node {
             addresses: plan.addresses.clone(),
             candidates: plan.candidates.clone(),
             ready: plan.ready,
+            bound: false,
         };
         self.plan.iter().map(intent).collect()
     }

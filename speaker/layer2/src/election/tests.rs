@@ -55,7 +55,13 @@ impl Hall {
 
     fn intend(&mut self, ready: bool) -> Vec<Effect> {
         let candidates = vec![node(1), node(2), node(3)];
-        let intent = GroupIntent { id: GROUP, addresses: vec![[192, 0, 2, 9].into()], candidates, ready };
+        let intent = GroupIntent {
+            id: GROUP,
+            addresses: vec![[192, 0, 2, 9].into()],
+            candidates,
+            ready,
+            bound: false,
+        };
         self.decide(|e, s| e.set_groups(vec![intent], s))
     }
 

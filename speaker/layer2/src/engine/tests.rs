@@ -115,8 +115,20 @@ impl Bench {
 
     fn intend(&mut self, ready: bool) {
         let candidates = vec![NodeId::of("bench", "us"), NodeId::of("bench", "peer")];
-        let intent = GroupIntent { id: GROUP, addresses: vec![VIP.into()], candidates, ready };
+        let intent = GroupIntent { id: GROUP, addresses: vec![VIP.into()], candidates, ready, bound: false };
         self.give(Input::Groups(vec![intent]));
+    }
+
+    fn intend_bound(&mut self) {
+        let candidates = vec![NodeId::of("bench", "us"), NodeId::of("bench", "peer")];
+        let addresses = vec![VIP.into()];
+        self.give(Input::Groups(vec![GroupIntent {
+            id: GROUP,
+            addresses,
+            candidates,
+            ready: true,
+            bound: true,
+        }]));
     }
 
     fn give(&mut self, input: Input<'_>) {
@@ -426,13 +438,39 @@ fn announcements_come_before_the_hello_that_claims() {
 }
 
 #[test]
+fn what_was_on_the_interface_of_a_dead_speaker_is_announced_at_once_though_its_kernel_lives() {
+    for (bound, expected) in [(false, GroupState::Quiet(peer(1).node)), (true, GroupState::Owner)] {
+        let mut bench = Bench::new();
+        if bound {
+            bench.intend_bound();
+        }
+        let mut peer = peer(1);
+        peer.owned.push(Claim { group: GROUP, term: Term(4) });
+        bench.pass_with(&mut peer, MS * 1_200);
+        bench.clear();
+        for _ in 0..60 {
+            bench.pass(MS * 10);
+            bench.frame(&arp::reply(PEER_MAC, PEER_IP, OUR_MAC, OUR_IP));
+        }
+        assert_eq!((bench.state(), bench.announcements() > 0), (expected, bound), "bound: {bound}");
+        assert!(bench.segment.owns(GROUP));
+    }
+}
+
+#[test]
 fn a_group_taken_off_the_list_is_given_up_and_one_that_gains_an_address_announces_it() {
     let mut bench = Bench::owner();
     let added = Ipv4Addr::new(192, 0, 2, 101);
     let candidates = vec![NodeId::of("bench", "us")];
     let addresses = vec![VIP.into(), added.into()];
     bench.frame(&arp::reply(CLIENT_MAC, CLIENT_IP, OUR_MAC, OUR_IP));
-    bench.give(Input::Groups(vec![GroupIntent { id: GROUP, addresses, candidates, ready: true }]));
+    bench.give(Input::Groups(vec![GroupIntent {
+        id: GROUP,
+        addresses,
+        candidates,
+        ready: true,
+        bound: false,
+    }]));
     bench.pass(MS * 1_100);
     bench.frame(&arp::request(CLIENT_MAC, CLIENT_IP, added));
     assert!(bench.frames.iter().any(|heard| heard.asserted() == Some((added.into(), OUR_MAC))));

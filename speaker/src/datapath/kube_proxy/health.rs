@@ -4,16 +4,15 @@
 //! Asks kube-proxy how it is.
 
 use std::fmt;
-use std::io;
 use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
+
+use crate::http_status::status_of;
 
 /// How often it is asked.
 const EVERY: Duration = Duration::from_secs(2);
@@ -116,7 +115,7 @@ fn believed(before: &Health, answer: Health, complaints: &mut u32) -> Health {
 
 async fn ask(healthz: &Healthz) -> Health {
     let silent = |why: &dyn fmt::Display| Health::Silent(format!("{healthz}: {why}"));
-    match timeout(PATIENCE, status_of(healthz)).await {
+    match timeout(PATIENCE, status_of(healthz.address, &healthz.address.to_string(), &healthz.path)).await {
         Err(_) => silent(&format!("no answer within {} s", PATIENCE.as_secs())),
         Ok(Err(error)) => silent(&error),
         Ok(Ok(200)) => Health::Well,
@@ -127,27 +126,9 @@ async fn ask(healthz: &Healthz) -> Health {
     }
 }
 
-/// The status of the answer to one GET (RFC 9112). A client library for one line of text would be most of the speaker.
-async fn status_of(healthz: &Healthz) -> io::Result<u16> {
-    let Healthz { address, path } = healthz;
-    let mut stream = TcpStream::connect(address).await?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await?;
-    let mut start = Vec::new();
-    stream.take(STATUS_LINE).read_to_end(&mut start).await?;
-    status_in(&start).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the answer is not HTTP"))
-}
-
-/// As much of an answer as is read: `HTTP/1.1 200`.
-const STATUS_LINE: u64 = 12;
-
-fn status_in(answer: &[u8]) -> Option<u16> {
-    let text = std::str::from_utf8(answer).ok()?;
-    text.strip_prefix("HTTP/1.")?.get(2..)?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
     use super::*;

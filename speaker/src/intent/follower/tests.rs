@@ -15,6 +15,7 @@ use ferrolb_config::snapshot::Scope;
 use ferrolb_config::{ObjectRef, Objects, Snapshot};
 
 use super::*;
+use crate::intent::Carriage;
 use edits::edit;
 
 const NODE: &str = "n1";
@@ -30,6 +31,9 @@ struct Seen {
     ports: usize,
     refused: usize,
     unchanged: usize,
+    bound: usize,
+    ours: usize,
+    checked: usize,
 }
 
 impl Seen {
@@ -39,6 +43,10 @@ impl Seen {
         self.announced += intent.announced().count();
         self.in_groups += usize::from(intent.vips != *alone);
         for vip in intent.vips.values() {
+            let carried = |carriage| usize::from(vip.carriage == carriage && !vip.candidates.is_empty());
+            self.bound += carried(Carriage::Bound);
+            self.ours += carried(Carriage::Ours);
+            self.checked += vip.checks.len();
             self.unserved += vip.unserved.len();
             self.fenced_off += usize::from(reason(vip) == Some(Reason::PoolNotAllowed));
             let reasons = vip.unserved.iter().map(|(_, obstacle)| Some(obstacle.reason)).chain([reason(vip)]);
@@ -80,8 +88,10 @@ fn after_any_edits_the_intent_is_what_follows_from_the_objects_as_they_are() {
             seen.look_at(intent, &follower.alone, changed);
         }
     }
-    let Seen { announced, in_groups, unserved, fenced_off, conflicts, ports, refused, unchanged } = seen;
-    for count in [announced, in_groups, unserved, fenced_off, conflicts, ports, refused, unchanged] {
+    let Seen { announced, in_groups, unserved, fenced_off, conflicts, ports, refused, unchanged, .. } = seen;
+    let floating = [seen.bound, seen.ours, seen.checked];
+    let others = [announced, in_groups, unserved, fenced_off, conflicts, ports, refused, unchanged];
+    for count in others.into_iter().chain(floating) {
         assert!(count > 20, "{seen:?}");
     }
 }

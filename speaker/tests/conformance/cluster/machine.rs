@@ -10,10 +10,10 @@ use std::sync::Arc;
 use ferrolb_config::Objects;
 use ferrolb_layer2::MacAddr;
 use ferrolb_speaker::datapath::{Mode, Observed};
-use ferrolb_speaker::election;
 use ferrolb_speaker::intent::{Follower, Intent};
 use ferrolb_speaker::kernel::links::{Link, LinkIndex, Links};
 use ferrolb_speaker::layer2::{NoInterface, Placement, place};
+use ferrolb_speaker::{Gates, election};
 
 use super::CLUSTER;
 
@@ -49,8 +49,8 @@ impl Machine {
         self.follower.follow(objects);
         let intent = self.follower.intent();
         let serving = Some(Arc::new(intent.data_path()));
-        let data_path = Observed { serving, ..Observed::default() };
-        let placement = place(&election::wanted(intent, &data_path, CLUSTER), &self.links);
+        let gates = Gates { data_path: Observed { serving, ..Observed::default() }, ..Gates::default() };
+        let placement = place(&election::wanted(intent, &gates, CLUSTER), &self.links);
         self.refusals.clone_from(&placement.refusals);
         placement
     }

@@ -16,6 +16,8 @@ use serde_json::{Value, json};
 /// The first one mostly.
 const SPACES: [&str; 4] = ["default", "default", "default", "shop"];
 const SERVICES: [&str; 4] = ["a", "b", "c", "d"];
+/// One is called as a Service is.
+const FLOATING_IPS: [&str; 2] = ["a", "f"];
 const ADDRESSES: [&str; 8] = [
     "192.0.2.1",
     "192.0.2.2",
@@ -55,8 +57,9 @@ fn put<K: Ord, T: DeserializeOwned>(
 
 /// Changes something; says what.
 pub(super) fn edit(objects: &mut Objects, rng: &mut Rng) -> String {
-    match rng.u8(..20) {
+    match rng.u8(..23) {
         0..6 => service(objects, rng),
+        20.. => floating_ip(objects, rng),
         6..10 => slice(objects, rng),
         10..14 => virtual_ip(objects, rng),
         14 => pool(objects, rng),
@@ -87,6 +90,7 @@ pub(super) fn read_anew(objects: &Objects) -> Objects {
     Objects {
         pools: anew(&objects.pools),
         l2_advertisements: anew(&objects.l2_advertisements),
+        floating_ips: anew(&objects.floating_ips),
         virtual_ips: anew(&objects.virtual_ips),
         services: anew(&objects.services),
         endpoint_slices: anew(&objects.endpoint_slices),
@@ -132,6 +136,37 @@ fn service(objects: &mut Objects, rng: &mut Rng) -> String {
     put(&mut objects.services, ServiceName { namespace: namespace.into(), name: name.into() }, object, rng)
 }
 
+fn floating_ip(objects: &mut Objects, rng: &mut Rng) -> String {
+    let (namespace, name) = (one(rng, &SPACES), one(rng, &FLOATING_IPS));
+    let some = |rng: &mut Rng, value: Value| if rng.u8(..3) == 0 { value } else { Value::Null };
+    let service = json!(one(rng, &SERVICES));
+    let port =
+        json!({ "port": rng.u16(80..82), "protocol": one(rng, &["TCP", "UDP", "SCTP"]), "targetPort": 8443 });
+    let form = |rng: &mut Rng| {
+        let bound = rng.bool();
+        let target = if rng.bool() { json!({ "service": service }) } else { json!({ "ports": [port] }) };
+        let selector = json!({ "matchLabels": { "rack": one(rng, &["a", "b"]) } });
+        let candidates =
+            json!({ "nodeSelector": some(rng, selector), "service": some(rng, service.clone()) });
+        let checks = if rarely(rng) { json!([{ "tcp": { "port": 6443 } }]) } else { json!([]) };
+        json!({
+            "mode": if bound { "Bound" } else { "ReplyOnly" },
+            "target": if bound && !rarely(rng) { Value::Null } else { target },
+            "candidates": candidates, "healthChecks": checks,
+        })
+    };
+    let spec = form(rng);
+    let status = if rarely(rng) { json!({ "accepted": form(rng) }) } else { Value::Null };
+    let object =
+        json!({ "metadata": { "namespace": namespace, "name": name }, "spec": spec, "status": status });
+    put(
+        &mut objects.floating_ips,
+        ServiceName { namespace: namespace.into(), name: name.into() },
+        object,
+        rng,
+    )
+}
+
 fn slice(objects: &mut Objects, rng: &mut Rng) -> String {
     let (namespace, name) = (one(rng, &SPACES), one(rng, &["1", "2", "3", "4", "5", "6", "7"]));
     let family = one(rng, &["IPv4", "IPv4", "IPv6"]);
@@ -163,14 +198,20 @@ fn virtual_ip(objects: &mut Objects, rng: &mut Rng) -> String {
     if rarely(rng) {
         name.push('0');
     }
-    let consumers: Vec<Value> = (0..rng.u8(1..4))
-        .map(|_| json!({ "kind": "Service", "namespace": one(rng, &SPACES), "name": one(rng, &SERVICES) }))
-        .collect();
+    let floats = rng.u8(..4) == 0;
+    let consumer = |rng: &mut Rng| {
+        let (kind, names) =
+            if floats { ("FloatingIP", &FLOATING_IPS[..]) } else { ("Service", &SERVICES[..]) };
+        json!({ "kind": kind, "namespace": one(rng, &SPACES), "name": one(rng, names) })
+    };
+    let count = if floats { 1 } else { rng.u8(1..4) };
+    let consumers: Vec<Value> = (0..count).map(|_| consumer(rng)).collect();
+    let mode = if floats { one(rng, &["Bound", "ReplyOnly"]) } else { "ReplyOnly" };
     let group = (rng.u8(..3) > 0).then(|| one(rng, &["g", "g", "h"]));
     let released = rarely(rng).then_some("2026-11-21T12:00:00Z");
     let object = json!({
         "metadata": { "name": name },
-        "spec": { "address": address, "pool": one(rng, &POOLS), "consumers": consumers, "group": group,
+        "spec": { "address": address, "pool": one(rng, &POOLS), "consumers": consumers, "group": group, "mode": mode,
                   "releasedAt": released },
     });
     put(&mut objects.virtual_ips, name, object, rng)
