@@ -26,7 +26,7 @@ pub use health_check::{ExecCheck, HTTPCheck, HealthCheck, TCPCheck};
     validation = Rule::new("self.spec.mode == 'Bound' ? !has(self.spec.target) : has(self.spec.target)")
         .message("mode ReplyOnly needs spec.target, which says where the traffic goes; mode Bound takes none"),
     validation = Rule::new(
-        "!has(self.spec.addresses) || !has(self.spec.ipFamilies) || self.spec.addresses.size() == 0 || self.spec.ipFamilies.size() == 0 || self.spec.addresses.size() == self.spec.ipFamilies.size() && self.spec.addresses.all(a, isIP(a) && ('IPv' + string(ip(a).family())) in self.spec.ipFamilies)"
+        "!has(self.spec.addresses) || !has(self.spec.ipFamilies) || self.spec.addresses.size() == 0 || self.spec.ipFamilies.size() == 0 || self.spec.addresses.size() == self.spec.ipFamilies.size() && self.spec.addresses.all(a, isIP(a) && (ip(a).family() == 4 ? 'IPv4' in self.spec.ipFamilies : 'IPv6' in self.spec.ipFamilies))"
     )
     .message("spec.addresses asks for other families than spec.ipFamilies"),
     printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,

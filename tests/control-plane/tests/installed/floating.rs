@@ -44,7 +44,7 @@ fn a_floating_ip_may_say_everything_that_the_guide_shows() {
     ] {
         admin().feed(&CREATE, &floating_ip(spec)).unwrap();
     }
-    let most = vec!["{http: {port: 1, path: /a?b=c, host: h, expectedStatus: '200'}}"; 16].join(", ");
+    let most = vec!["{http: {port: 1, path: '/a?b=c', host: h, expectedStatus: '200'}}"; 16].join(", ");
     admin().feed(&CREATE, &floating_ip(&format!("mode: Bound, healthChecks: [{most}]"))).unwrap();
 }
 
