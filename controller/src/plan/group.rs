@@ -4,11 +4,11 @@
 //! What is elected together, of the addresses of Services.
 //!
 //! All addresses of one Service are carried by one node, so addresses that a Service holds together are one group, and
-//! so are those that are linked over sharers. A group is named after one of its Services. As all addresses of a Service
-//! are in one group, no two groups have one name; and the name stays while its Service does, so that neither a second
-//! family nor a sharer who comes or goes moves an address to another node.
+//! so are those that are linked over sharers. A group is named after one of its Services when it comes to be, and keeps
+//! that name as long as somebody stays: another name would be another election, and neither a second family nor a sharer
+//! who comes or goes may move an address to another node. No two groups have one name.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -40,28 +40,37 @@ fn groups(
             links.link(first, place);
         }
     }
-    // A recorded name that still fits counts before a new one, and the lower address before the higher.
+    // A recorded name counts before a new one. Where one group has become two, the lower address keeps it.
+    let places: HashMap<IpAddr, usize> = virtual_ips.keys().copied().zip(0..).collect();
     let mut names: Vec<Option<&str>> = vec![None; virtual_ips.len()];
-    for (place, address) in virtual_ips.keys().enumerate() {
-        let group = recorded.get(address).and_then(|object| object.spec.group.as_deref());
-        let member = group.and_then(|group| first_of.get(&group.split_once('/')?));
-        if let (Some(group), Some(member)) = (group, member)
-            && links.root(*member) == links.root(place)
-            && let Some(name) = names.get_mut(links.root(place))
+    let mut kept: HashSet<&str> = HashSet::new();
+    for (place, (address, spec)) in virtual_ips.iter().enumerate() {
+        let root = links.root(place);
+        // The name of an address is that of another group as soon as the address is.
+        let fits = |group: &&str| match group.parse() {
+            Ok(address) => places.get(&address).is_some_and(|named| links.root(*named) == root),
+            Err(_) => true,
+        };
+        let stays = |object: &&Arc<VirtualIP>| have_one_in_common(&object.spec.consumers, &spec.consumers);
+        let object = recorded.get(address).filter(stays);
+        let group = object.and_then(|object| object.spec.group.as_deref()).filter(fits);
+        if let (Some(group), Some(name @ None)) = (group, names.get_mut(root))
+            && kept.insert(group)
         {
-            name.get_or_insert(group);
+            *name = Some(group);
         }
     }
-    let oldest: Vec<_> = virtual_ips.values().map(|spec| spec.consumers.first()).collect();
+    let lowest: Vec<_> = virtual_ips.iter().collect();
     (0..virtual_ips.len())
         .map(|place| {
             let root = links.root(place);
             if let Some(Some(name)) = names.get(root) {
                 return Some((*name).to_owned());
             }
-            // The lowest address of the group names it.
-            let first = oldest.get(root).copied().flatten()?;
-            Some([first.namespace.as_str(), "/", first.name.as_str()].concat())
+            // The lowest address of the group names it: after its oldest Service that no other group is named after.
+            let (address, spec) = lowest.get(root)?;
+            let mut services = spec.consumers.iter().map(|one| [&one.namespace, "/", &one.name].concat());
+            Some(services.find(|name| !kept.contains(name.as_str())).unwrap_or_else(|| address.to_string()))
         })
         .collect()
 }
@@ -84,6 +93,11 @@ impl Links {
             *higher = one.min(other);
         }
     }
+}
+
+/// Whether somebody has been there all the time.
+fn have_one_in_common(before: &[Consumer], now: &[Consumer]) -> bool {
+    before.iter().any(|was| now.iter().any(|is| (is.kind, name_of(is)) == (was.kind, name_of(was))))
 }
 
 fn name_of(consumer: &Consumer) -> Name<'_> {

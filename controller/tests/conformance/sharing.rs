@@ -155,7 +155,7 @@ fn ipam_052_a_sharer_that_no_longer_fits_moves_to_a_fresh_address() {
 }
 
 #[test]
-fn addresses_that_sharers_link_are_one_group_named_after_a_member_that_is_there() {
+fn addresses_that_sharers_link_are_one_group_and_keep_its_name_when_it_falls_apart() {
     let mut world = World::with_pools(&[("p", &["1.2.3.0/30", "1000::/126"])]);
     world.service("dual").policy("RequireDualStack").share("share").ports(&[tcp(80)]);
     world.settle();
@@ -168,11 +168,35 @@ fn addresses_that_sharers_link_are_one_group_named_after_a_member_that_is_there(
     let members = |names: &[&str]| names.iter().map(|name| format!("default/{name}")).collect::<Vec<_>>();
     assert_eq!(world.virtual_ip("1.2.3.0"), Some(("default/dual".to_owned(), members(&["dual", "a"]))));
     assert_eq!(world.virtual_ip("1000::"), Some(("default/dual".to_owned(), members(&["dual", "b"]))));
-    // Without the one that held both, they are two groups.
+    // Without the one that held both, they are two groups, of which one keeps the name: it stays where it is carried.
     world.delete("dual");
     world.settle();
-    assert_eq!(world.virtual_ip("1.2.3.0"), Some(("default/a".to_owned(), members(&["a"]))));
+    assert_eq!(world.virtual_ip("1.2.3.0"), Some(("default/dual".to_owned(), members(&["a"]))));
     assert_eq!(world.virtual_ip("1000::"), Some(("default/b".to_owned(), members(&["b"]))));
+}
+
+#[test]
+fn l2_065_a_shared_address_keeps_its_group_whoever_leaves_and_comes_back_elsewhere() {
+    let mut world = World::with_pools(&[("p", &["1.2.3.0/30"])]);
+    world.service("a").share("share").ports(&[tcp(80)]);
+    world.settle();
+    world.service("b").share("share").ports(&[tcp(81)]);
+    world.settle();
+    let group = |world: &World, address: &str| world.virtual_ip(address).unwrap().0;
+    assert_eq!(group(&world, "1.2.3.0"), "default/a");
+    world.delete("a");
+    world.settle();
+    assert_eq!(world.all(["b"]), ["1.2.3.0"]);
+    assert_eq!(group(&world, "1.2.3.0"), "default/a");
+    // The one that it is named after is back, on an address of its own: a group of its own, under another name.
+    world.service("a").share("other").ports(&[tcp(80)]);
+    world.settle();
+    assert_eq!(world.all(["a"]), ["1.2.3.1"]);
+    for _ in 0..2 {
+        let groups = ["1.2.3.0", "1.2.3.1"].map(|address| group(&world, address));
+        assert_eq!(groups, ["default/a", "1.2.3.1"]);
+        world.settle();
+    }
 }
 
 #[test]

@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_owned_is_added_then_renewed_and_what_is_not_is_removed_first() {
+    fn l2_068_what_is_owned_is_added_then_renewed_and_what_is_not_is_removed_first() {
         let (begin, mut ledger) = (Instant::now(), Ledger::default());
         assert_eq!(play(&mut ledger, &owned(&[1], begin), begin), [Step::Add(place(1))]);
         assert_eq!(play(&mut ledger, &owned(&[1], begin), begin), []);

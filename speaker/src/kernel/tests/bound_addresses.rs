@@ -23,7 +23,7 @@ fn place(address: &str) -> Place {
 }
 
 #[test]
-fn a_bound_address_is_ours_deprecated_and_makes_no_route() {
+fn l2_068_a_bound_address_is_ours_deprecated_and_makes_no_route() {
     let (node, _other) = Namespace::pair();
     node.run(|| {
         let mut kernel = BoundAddresses::open().expect("netlink is there");
@@ -47,7 +47,7 @@ fn a_bound_address_is_ours_deprecated_and_makes_no_route() {
 }
 
 #[test]
-fn without_a_renewal_the_kernel_removes_it() {
+fn l2_068_without_a_renewal_the_kernel_removes_it() {
     let (node, _other) = Namespace::pair();
     node.run(|| {
         let mut kernel = BoundAddresses::open().expect("netlink is there");

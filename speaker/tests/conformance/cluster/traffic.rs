@@ -73,26 +73,26 @@ impl Cluster {
         }
         for (wire, plan) in &placement.segments {
             let station = Station { node: node.to_owned(), wire: *wire };
-            self.engines.entry(station.clone()).or_insert_with(|| {
+            if !self.engines.contains_key(&station) {
                 self.runs += 1;
-                Engine::new(node, plan, self.runs, self.now)
-            });
+                let engine = Engine::new(node, plan, self.runs, self.now);
+                self.engines.insert(station.clone(), engine);
+                self.give(&station, Input::Link(plan.link.clone()));
+            }
             self.follow_plan(&station, plan);
         }
     }
 
     fn follow_plan(&mut self, station: &Station, plan: &SegmentPlan) {
         let engine = self.engines.get_mut(station).unwrap();
-        let begins = engine.groups.is_empty();
-        let link = (begins || engine.link != plan.link).then(|| plan.link.clone());
-        let groups = (engine.groups != plan.groups).then(|| plan.groups.clone());
-        engine.link.clone_from(&plan.link);
-        engine.groups.clone_from(&plan.groups);
-        if let Some(link) = link {
-            self.give(station, Input::Link(link));
+        if engine.link != plan.link {
+            engine.link.clone_from(&plan.link);
+            self.give(station, Input::Link(plan.link.clone()));
         }
-        if let Some(groups) = groups {
-            self.give(station, Input::Groups(groups));
+        let engine = self.engines.get_mut(station).unwrap();
+        if engine.groups != plan.groups {
+            engine.groups.clone_from(&plan.groups);
+            self.give(station, Input::Groups(plan.groups.clone()));
         }
     }
 
