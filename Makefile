@@ -32,11 +32,11 @@ check: ## format, clippy, documentation without warnings; licences and sources o
 	@.ci/install-cargo-deny
 	$(CARGO) deny --log-level error check bans licenses sources
 
-bench: ## figures beside keepalived's and a bare client's: crash, hand-over, memory, CPU, bursts of Services
+bench: ## figures beside keepalived's and a bare client's, four hours at most: failover, partitions, 10,000 addresses, floods, bursts
 	@.ci/install-tools
 	@tests/control-plane/build >/dev/null
 	$(CARGO) build --release --locked -p ferrolb -p ferrolb-bench
-	$(TARGET)/release/ferrolb-bench $(ARGS)
+	$(TARGET)/release/ferrolb-bench $(or $(ARGS),--report bench.json --budget 240)
 
 soak: ## the simulator with fresh seeds for as long as you like: make soak ARGS='--minutes 10'
 	$(CARGO) build --release --locked -p ferrolb-simulator --example soak

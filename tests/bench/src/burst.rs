@@ -16,8 +16,9 @@ use anyhow::{Context, Result};
 use clap::Args;
 use ferrolb_control_plane::Request;
 use ferrolb_lab::figures::{median, milliseconds};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use crate::report::Book;
 use cluster::{Cluster, Side, quiet};
 
 /// How many Services are created one by one at rest.
@@ -40,7 +41,7 @@ pub(crate) struct BurstArguments {
 }
 
 /// What was measured for one number of Services.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Row {
     services: usize,
     bare: Bare,
@@ -51,7 +52,7 @@ pub(crate) struct Row {
 }
 
 /// What the bare client takes.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Bare {
     /// From the first creation to the last address.
     seconds: f64,
@@ -60,7 +61,7 @@ struct Bare {
 }
 
 /// What FerroLB takes, or a peer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Figures {
     seconds: f64,
     /// Seconds on a processor meanwhile: of the controller, and of the speaker that used most.
@@ -89,14 +90,18 @@ struct Figures {
     speaker_mebibytes: f64,
 }
 
-/// Measures a row for each number of Services.
-pub(crate) fn run(binary: &Path, arguments: &BurstArguments) -> Result<Vec<Row>> {
-    let mut rows = Vec::new();
+/// Measures a row for each number of Services that is not in the book yet.
+pub(crate) fn run(binary: &Path, arguments: &BurstArguments, book: &mut Book) -> Result<()> {
     for &count in &arguments.services {
+        if book.report.burst.iter().any(|row| row.services == count) {
+            continue;
+        }
         println!("\n{count} Services at once.");
-        rows.push(row(binary, count, arguments).with_context(|| format!("{count} Services"))?);
+        let row = row(binary, count, arguments).with_context(|| format!("{count} Services"))?;
+        book.report.burst.push(row);
+        book.save()?;
     }
-    Ok(rows)
+    Ok(())
 }
 
 fn row(binary: &Path, count: usize, arguments: &BurstArguments) -> Result<Row> {

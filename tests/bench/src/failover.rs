@@ -1,98 +1,113 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
 
-//! Crash and planned hand-over, FerroLB and keepalived in turns.
+//! Seven faults of the node that carries an address, FerroLB and keepalived in turns, each pair at the same phase of its
+//! interval of adverts.
 
-use std::fmt;
+mod contenders;
+mod record;
+mod table;
+
 use std::path::Path;
-use std::time::Duration;
 
-use anyhow::{Result, ensure};
-use serde::Serialize;
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use ferrolb_lab::keepalived;
+use ferrolb_lab::trial::{self, Event};
 
-use ferrolb_lab::Lab;
-use ferrolb_lab::figures::{Figures, counted, table};
-use ferrolb_lab::installation::{Contestant, Installation};
-use ferrolb_lab::keepalived::{Keepalived, Nodes};
-use ferrolb_lab::probe::TOLERATED_STALL;
-use ferrolb_lab::quickstart;
-use ferrolb_lab::trial::{self, Contender, Event, Trial};
+use crate::report::{Book, Budget};
+pub(crate) use contenders::Kind;
+use contenders::Stand;
+pub(crate) use record::Record;
+pub(crate) use table::Table;
 
-use crate::ratio::Ratio;
-
-const NODES: u8 = 3;
-
-/// The figures of the contenders. Durations in milliseconds.
-#[derive(Debug, Serialize)]
-pub(crate) struct Row {
-    /// Outage of a crash, ours to theirs.
-    crash_ratio: Option<Ratio>,
-    ferrolb: Figures,
-    keepalived: Figures,
-    /// On nodes that do not forward packets for an address that has left them.
-    keepalived_hosts: Figures,
+/// Which faults, how often, and for whom.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// Runs of the first fault, link-down, for each contender
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    runs: u32,
+    /// Runs of each other fault, for each contender
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    each: u32,
+    /// These faults alone: link-down, crash (the cable is pulled), black-hole, link-down-ipv6, hand-over, kill, freeze
+    #[arg(long, value_name = "FAULT,…", value_delimiter = ',', value_parser = fault)]
+    only: Vec<Event>,
+    /// These contenders alone
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_enum, default_values_t = Kind::ALL)]
+    contenders: Vec<Kind>,
 }
 
-/// Measures them in turns, `runs` crashes and hand-overs each.
-pub(crate) fn run(binary: &Path, runs: u32) -> Result<Row> {
-    println!("Failover, {runs} runs each; the fault's phase is spread over the interval of adverts.");
-    let mut ferrolb = start_ferrolb(binary)?;
-    let mut routers = Keepalived::start(Lab::build(NODES)?, Nodes::Routers)?;
-    let mut hosts = Keepalived::start(Lab::build(NODES)?, Nodes::Hosts)?;
-    let (mut ours, mut theirs, mut theirs_on_hosts) = (Vec::new(), Vec::new(), Vec::new());
-    for phase in trial::phases(usize::try_from(runs)?) {
-        for event in [Event::Crash, Event::HandOver] {
-            ours.extend(measure(&mut ferrolb, event, phase)?);
-            theirs.extend(measure(&mut routers, event, phase)?);
-            // Crashes too: two backups that both claim for a moment leave the client pointed at the loser, which forwards or not.
-            theirs_on_hosts.extend(measure(&mut hosts, event, phase)?);
-        }
-    }
-    Ok(Row {
-        crash_ratio: Ratio::of(&outages(&ours), &outages(&theirs)),
-        ferrolb: Figures::of(&ours),
-        keepalived: Figures::of(&theirs),
-        keepalived_hosts: Figures::of(&theirs_on_hosts),
+fn fault(name: &str) -> Result<Event> {
+    Event::ALL.into_iter().find(|event| event.name() == name).with_context(|| {
+        format!("there is no fault {name}: one of {}", Event::ALL.map(Event::name).join(", "))
     })
 }
 
-fn start_ferrolb(binary: &Path) -> Result<Contestant> {
-    let mut installation = Installation::prepare(Lab::build(NODES)?, binary, &quickstart::MANIFESTS)?;
-    installation.start()?;
-    installation.contend(quickstart::ECHO, quickstart::ECHO_UDP)
+/// One fault to inflict on everybody.
+struct Turn {
+    fault: Event,
+    run: u32,
+    phase: f64,
 }
 
-fn measure(contender: &mut dyn Contender, event: Event, phase: f64) -> Result<Vec<Trial>> {
-    let name = contender.name();
-    let trials = trial::until_it_counts(contender, event, phase, |trial| {
-        println!("{name:17} at {phase:.3}  {trial}");
-        Ok(())
-    })?;
+/// Measures what is not in the book yet.
+pub(crate) fn run(binary: &Path, arguments: &Arguments, budget: Budget, book: &mut Book) -> Result<()> {
     ensure!(
-        trials.iter().any(Trial::counts),
-        "this machine is too busy to measure on: the probers stalled for more than {TOLERATED_STALL:?} in {} runs in a row",
-        trials.len()
+        keepalived::is_installed(),
+        "keepalived is not installed: it is the peer that FerroLB is measured beside"
     );
-    Ok(trials)
+    println!("Failover; the fault's phase is spread over the interval of adverts.");
+    let mut stands: Vec<Stand> = arguments.contenders.iter().map(|kind| Stand::new(*kind)).collect();
+    for turn in turns(arguments) {
+        for stand in &mut stands {
+            if book.report.failover.iter().any(|record| record.settles(stand.kind(), turn.fault, turn.run)) {
+                continue;
+            }
+            if budget.is_spent() {
+                return Ok(());
+            }
+            let records = stand.measure(binary, turn.fault, turn.run, turn.phase);
+            book.report.failover.extend(records);
+            book.save()?;
+        }
+    }
+    Ok(())
 }
 
-fn outages(trials: &[Trial]) -> Vec<Duration> {
-    counted(trials, Event::Crash).map(|trial| trial.outage).collect()
+/// The faults take turns too, so that a slow hour of the machine meets all of them.
+fn turns(arguments: &Arguments) -> Vec<Turn> {
+    let wanted = |fault: &Event| arguments.only.is_empty() || arguments.only.contains(fault);
+    let faults: Vec<(Event, u32)> = Event::ALL
+        .into_iter()
+        .filter(wanted)
+        .map(|fault| (fault, if fault == Event::LinkDown { arguments.runs } else { arguments.each }))
+        .collect();
+    let most = faults.iter().map(|(_, count)| *count).max().unwrap_or(0);
+    let mut turns = Vec::new();
+    for run in 0..most {
+        for (fault, count) in faults.iter().filter(|(_, count)| run < *count) {
+            let phases = trial::phases(usize::try_from(*count).unwrap_or_default());
+            let phase = usize::try_from(run).ok().and_then(|run| phases.get(run).copied()).unwrap_or(0.5);
+            turns.push(Turn { fault: *fault, run, phase });
+        }
+    }
+    turns
 }
 
-impl fmt::Display for Row {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ratio = self.crash_ratio.map_or_else(|| "-".to_owned(), |ratio| ratio.to_string());
-        writeln!(f, "Crash outage, FerroLB to keepalived: {ratio}   (ratio of medians, 95 % range)\n")?;
-        let columns = [
-            ("FerroLB", &self.ferrolb),
-            ("keepalived", &self.keepalived),
-            ("keepalived, hosts", &self.keepalived_hosts),
-        ];
-        f.write_str(&table(&columns))?;
-        writeln!(
-            f,
-            "\nhosts: the same keepalived on nodes that do not forward; all others forward, as Kubernetes nodes do."
-        )
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_take_turns_and_each_has_its_number_of_runs() {
+        let mut arguments: Arguments = crate::usual().expect("defaults");
+        (arguments.runs, arguments.each) = (5, 2);
+        let turns_of =
+            |arguments: &Arguments, fault| turns(arguments).iter().filter(|turn| turn.fault == fault).count();
+        assert_eq!((turns_of(&arguments, Event::LinkDown), turns_of(&arguments, Event::Freeze)), (5, 2));
+        arguments.only = vec![fault("kill").expect("a fault")];
+        assert_eq!((turns_of(&arguments, Event::LinkDown), turns_of(&arguments, Event::Kill)), (0, 2));
+        assert!(fault("earthquake").is_err());
     }
 }

@@ -1,56 +1,72 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
 
-//! What a speaker costs that has a hundred addresses to look after and nothing to do.
+//! What a speaker costs that has addresses to look after and nothing to do.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
-use serde::Serialize;
-
-use ferrolb_lab::Lab;
+use clap::Args;
 use ferrolb_lab::installation::Installation;
+use serde::{Deserialize, Serialize};
 
-use ferrolb_lab::quickstart;
+use crate::markdown::{head, row};
+use crate::population;
+use crate::report::Book;
 
 const NODES: u8 = 3;
-const SERVICES: usize = 100;
 /// Start-up work is over by then.
 const SETTLE: Duration = Duration::from_secs(3);
 
+/// How many addresses, how long.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// Addresses on three nodes; a row for each number
+    #[arg(long, value_name = "NUMBER,…", value_delimiter = ',', default_values_t = [100])]
+    addresses: Vec<u32>,
+    /// How long to watch, in seconds
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    seconds: u64,
+}
+
 /// Figures of every speaker, `n1` first.
-#[derive(Debug, Serialize)]
-pub(crate) struct Idle {
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Figures {
     addresses: usize,
     seconds: u64,
     speakers: Vec<Speaker>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Speaker {
     node: String,
     resident_mebibytes: f64,
     percent_of_a_core: f64,
 }
 
-/// Watches three speakers with [`SERVICES`] addresses for `span`.
-pub(crate) fn run(binary: &Path, span: Duration) -> Result<Idle> {
-    println!("\nIdle, {SERVICES} addresses, watching for {} s.", span.as_secs());
-    let (pool, services, endpoints) = (pool(), services(), endpoints());
-    let nodes = quickstart::MANIFESTS.iter().filter(|(name, _)| *name == "nodes.yaml").copied();
-    let manifests: Vec<(&str, &str)> = nodes
-        .chain([("pool.yaml", pool.as_str()), ("services.yaml", &services), ("endpoints.yaml", &endpoints)])
-        .collect();
-    let mut installation = Installation::prepare(Lab::build(NODES)?, binary, &manifests)?;
-    installation.start()?;
-    thread::sleep(SETTLE);
-    let addresses = installation.settled()?.addresses.len();
-    anyhow::ensure!(addresses == SERVICES, "{addresses} of {SERVICES} Services have an address");
+/// Measures the numbers that are not in the book yet.
+pub(crate) fn run(binary: &Path, arguments: &Arguments, book: &mut Book) -> Result<()> {
+    for count in &arguments.addresses {
+        let count = usize::try_from(*count)?;
+        if book.report.idle.iter().any(|done| done.addresses == count) {
+            continue;
+        }
+        println!("Idle, {count} addresses, watching for {} s.", arguments.seconds);
+        let mut installation = population::prepare(binary, NODES, count, &[])?;
+        population::start(&mut installation, count)?;
+        book.report.idle.push(watch(&mut installation, count, Duration::from_secs(arguments.seconds))?);
+        book.save()?;
+    }
+    Ok(())
+}
 
-    let names: Vec<String> = installation.lab().nodes.iter().map(|node| node.name.clone()).collect();
+/// Watches the speakers of `installation` for `span`.
+pub(crate) fn watch(installation: &mut Installation, addresses: usize, span: Duration) -> Result<Figures> {
+    thread::sleep(SETTLE);
+    let names = population::names(installation);
     let mut before = Vec::new();
     for name in &names {
         before.push(installation.speaker(name)?.processor_time()?);
@@ -67,61 +83,38 @@ pub(crate) fn run(binary: &Path, span: Duration) -> Result<Idle> {
             percent_of_a_core: used.as_secs_f64() / span.as_secs_f64() * 100.0,
         });
     }
-    Ok(Idle { addresses, seconds: span.as_secs(), speakers })
+    Ok(Figures { addresses, seconds: span.as_secs(), speakers })
 }
 
-fn pool() -> String {
-    "apiVersion: ferrolb.io/v1beta1\nkind: AddressPool\nmetadata: {name: hundred}\n\
-     spec: {addresses: [198.51.100.100-198.51.100.249]}\n---\n\
-     apiVersion: ferrolb.io/v1beta1\nkind: L2Advertisement\nmetadata: {name: hundred}\nspec: {addressPools: [hundred]}\n"
-        .to_owned()
-}
-
-fn services() -> String {
-    let mut text = String::new();
-    for number in 0..SERVICES {
-        // Writing to a String does not fail.
-        write!(
-            text,
-            "---\napiVersion: v1\nkind: Service\nmetadata: {{namespace: default, name: s{number}}}\n\
-             spec: {{type: LoadBalancer, ports: [{{name: http, port: 80, targetPort: 8080}}]}}\n"
-        )
-        .ok();
-    }
-    text
-}
-
-fn endpoints() -> String {
-    let mut text = String::new();
-    for number in 0..SERVICES {
-        write!(
-            text,
-            "---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\naddressType: IPv4\n\
-             metadata: {{namespace: default, name: s{number}, labels: {{kubernetes.io/service-name: s{number}}}}}\n\
-             endpoints:\n{}ports: [{{name: http, protocol: TCP, port: 8080}}]\n",
-            (1..=NODES)
-                .map(|node| format!("- {{addresses: [10.244.{node}.10], nodeName: n{node}, conditions: {{ready: true}}}}\n"))
-                .collect::<String>()
-        )
-        .ok();
-    }
-    text
-}
-
-impl fmt::Display for Idle {
+impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "Idle speaker with {} addresses ({} s)      RSS MiB   % of a core",
-            self.addresses, self.seconds
-        )?;
-        for speaker in &self.speakers {
-            writeln!(
-                f,
-                "{:48} {:7.1} {:13.2}",
-                speaker.node, speaker.resident_mebibytes, speaker.percent_of_a_core
-            )?;
+        write!(f, "  {} addresses at rest:", self.addresses)?;
+        for Speaker { node, resident_mebibytes, percent_of_a_core } in &self.speakers {
+            write!(f, " {node} {resident_mebibytes:.1} MiB, {percent_of_a_core:.2} % of a core;")?;
         }
         Ok(())
+    }
+}
+
+/// The figures as Markdown.
+pub(crate) struct Table<'a>(pub(crate) &'a [Figures]);
+
+impl fmt::Display for Table<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(first) = self.0.first() else { return Ok(()) };
+        writeln!(f, "### At rest\n")?;
+        let columns: Vec<String> = first.speakers.iter().map(|speaker| speaker.node.clone()).collect();
+        head(f, "RSS, MiB / % of a core", &columns)?;
+        for figures in self.0 {
+            let cells: Vec<String> = figures
+                .speakers
+                .iter()
+                .map(|speaker| {
+                    format!("{:.1} / {:.2}", speaker.resident_mebibytes, speaker.percent_of_a_core)
+                })
+                .collect();
+            row(f, &format!("{} addresses, {} s", figures.addresses, figures.seconds), &cells)?;
+        }
+        writeln!(f)
     }
 }

@@ -4,59 +4,94 @@
 //! `ferrolb-bench`: what FerroLB does beside what its peers do, in the same run on the same machine. Ratios come first: milliseconds
 //! depend on the machine, a ratio much less.
 
+mod arp;
 mod burst;
+mod crowd;
+mod darkness;
 mod failover;
 mod idle;
+mod markdown;
+mod partition;
+mod population;
+mod quantiles;
+mod quiet;
 mod ratio;
+mod report;
+mod scale;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
-use clap::{Parser, Subcommand};
-use serde::Serialize;
+use anyhow::{Context, Result};
+use clap::{Args, Command, Parser, Subcommand};
 
-use ferrolb_lab::{interrupt, keepalived, rights};
+use ferrolb_lab::{interrupt, rights};
 
-/// Figures beside the peers': crash, planned hand-over, memory and processor time at rest; and bursts of Services at a real
-/// API server.
+use report::{Book, Budget};
+
+/// Figures beside the peers': failover, partitions, thousands of addresses, floods, memory and processor time at rest; and
+/// bursts of Services at a real API server.
+///
+/// Without a measurement all of them are made, each with its defaults. What stands in the report already is not measured
+/// again, so that a run that was cut short goes on where it ended.
 #[derive(Parser, Debug)]
-#[command(version, args_conflicts_with_subcommands = true)]
+#[command(version, after_help = EXAMPLES)]
 struct Arguments {
     /// One of the measurements alone [default: all]
     #[command(subcommand)]
     measurement: Option<Measurement>,
-    #[command(flatten)]
-    burst: burst::BurstArguments,
-    /// Crashes and hand-overs of each contender
-    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    runs: u32,
-    /// Write the figures to this file as JSON
+    /// Write the figures to this file as JSON, and go on from what stands in it
     #[arg(long, value_name = "FILE", global = true)]
     report: Option<PathBuf>,
     /// The ferrolb binary [default: the one beside this program]
     #[arg(long, value_name = "FILE", global = true)]
     ferrolb: Option<PathBuf>,
-    /// How long to watch idle speakers, in seconds
-    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
-    idle_seconds: u64,
+    /// Begin nothing new after so many minutes
+    #[arg(long, value_name = "MINUTES", global = true, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    budget: Option<u64>,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  ferrolb-bench --report r.json --budget 180          everything, for three hours at most
+  ferrolb-bench failover --runs 100 --each 20 --report r.json
+  ferrolb-bench failover --only kill,freeze --contenders ferrolb,keepalived-100
+  ferrolb-bench scale --addresses 10000 --report r.json
+  ferrolb-bench quiet --minutes 30
+  ferrolb-bench table r.json                          the figures of a report as Markdown";
 
 #[derive(Subcommand, Debug)]
 enum Measurement {
+    /// Seven faults of the carrying node, FerroLB and keepalived in turns
+    Failover(failover::Arguments),
+    /// The owner is cut off with a client for 20 s, then the segment heals
+    Partition(partition::Arguments),
+    /// Every port of the switch is down for a minute; they come back one by one
+    Darkness(darkness::Arguments),
+    /// Ten thousand addresses: a node dies, a node hands over
+    Scale(scale::Arguments),
+    /// ARP answers per second, and what 10,000 requests a second add to each
+    Arp(arp::Arguments),
+    /// A speaker that hears a thousand nodes
+    Crowd(crowd::Arguments),
+    /// Nothing happens on a machine with hogs on all cores: claims are counted
+    Quiet(quiet::Arguments),
+    /// Memory and processor time of speakers with nothing to do
+    Idle(idle::Arguments),
+    /// Bursts of Services beside a real API server
     Burst(burst::BurstArguments),
-}
-
-/// Everything that was measured.
-#[derive(Debug, Serialize)]
-struct Report {
-    failover: failover::Row,
-    idle: idle::Idle,
-    burst: Vec<burst::Row>,
+    /// Print the figures of a report as Markdown
+    Table {
+        /// What an earlier run wrote with --report
+        report: PathBuf,
+    },
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    if let Some(Measurement::Table { report }) = &arguments.measurement {
+        print!("{}", Book::open(Some(report))?.report);
+        return Ok(());
+    }
     let binary = match &arguments.ferrolb {
         Some(path) => path.clone(),
         None => std::env::current_exe()?.with_file_name("ferrolb"),
@@ -69,30 +104,71 @@ fn main() -> Result<()> {
     })?;
     rights::enter_user_namespace()?;
     interrupt::remove_labs_when_told_to_stop()?;
-    if let Some(Measurement::Burst(burst)) = &arguments.measurement {
-        let rows = burst::run(&binary, burst)?;
-        print!("\n{}", burst::Table(&rows));
-        return write_report(arguments.report.as_deref(), &rows);
+    let mut book = Book::open(arguments.report.as_deref())?;
+    let budget = Budget::of_minutes(arguments.budget);
+    match &arguments.measurement {
+        Some(measurement) => measure(measurement, &binary, budget, &mut book)?,
+        None => {
+            for measurement in all()? {
+                measure(&measurement, &binary, budget, &mut book)?;
+            }
+        }
     }
-    ensure!(
-        keepalived::is_installed(),
-        "keepalived is not installed: it is the peer that FerroLB is measured beside"
-    );
-
-    let failover = failover::run(&binary, arguments.runs)?;
-    print!("\n{failover}");
-    let idle = idle::run(&binary, std::time::Duration::from_secs(arguments.idle_seconds))?;
-    print!("\n{idle}");
-    let burst = burst::run(&binary, &arguments.burst)?;
-    print!("\n{}", burst::Table(&burst));
-    write_report(arguments.report.as_deref(), &Report { failover, idle, burst })
-}
-
-fn write_report(path: Option<&Path>, report: &impl Serialize) -> Result<()> {
-    if let Some(path) = path {
-        let text = serde_json::to_string_pretty(report)?;
-        fs::write(path, text + "\n").with_context(|| format!("writing the report {}", path.display()))?;
+    print!("\n{}", book.report);
+    if let Some(path) = &arguments.report {
         println!("\nThe figures are in {}.", path.display());
     }
     Ok(())
+}
+
+fn measure(measurement: &Measurement, binary: &Path, budget: Budget, book: &mut Book) -> Result<()> {
+    if budget.is_spent() {
+        return Ok(());
+    }
+    match measurement {
+        Measurement::Failover(arguments) => failover::run(binary, arguments, budget, book),
+        Measurement::Partition(arguments) => partition::run(binary, arguments, budget, book),
+        Measurement::Darkness(arguments) => darkness::run(binary, arguments, budget, book),
+        Measurement::Scale(arguments) => scale::run(binary, arguments, budget, book),
+        Measurement::Arp(arguments) => arp::run(binary, arguments, book),
+        Measurement::Crowd(arguments) => crowd::run(binary, arguments, book),
+        Measurement::Quiet(arguments) => quiet::run(binary, arguments, book),
+        Measurement::Idle(arguments) => idle::run(binary, arguments, book),
+        Measurement::Burst(arguments) => burst::run(binary, arguments, book),
+        Measurement::Table { .. } => Ok(()),
+    }
+}
+
+/// Every measurement with its defaults, the quick ones first.
+fn all() -> Result<[Measurement; 9]> {
+    Ok([
+        Measurement::Arp(usual()?),
+        Measurement::Crowd(usual()?),
+        Measurement::Idle(usual()?),
+        Measurement::Darkness(usual()?),
+        Measurement::Partition(usual()?),
+        Measurement::Scale(usual()?),
+        Measurement::Failover(usual()?),
+        Measurement::Quiet(usual()?),
+        Measurement::Burst(usual()?),
+    ])
+}
+
+/// Arguments as they are when none is given.
+fn usual<A: Args>() -> Result<A> {
+    let matches = A::augment_args(Command::new("defaults")).get_matches_from(["defaults"]);
+    Ok(A::from_arg_matches(&matches)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound_and_every_measurement_has_defaults() {
+        Arguments::command().debug_assert();
+        all().expect("no argument is required");
+    }
 }

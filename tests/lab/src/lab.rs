@@ -136,6 +136,21 @@ impl Lab {
         Ok(())
     }
 
+    /// Gives every station an address in `198.18.0.0/16` too (RFC 2544: for benchmarks), where thousands of virtual IPs have room.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn widen(&self) -> Result<()> {
+        let nodes = self.nodes.iter().map(|node| (node.place(), &node.namespace));
+        for (place, namespace) in
+            nodes.chain([(Place::Client, &self.client), (Place::Newcomer, &self.newcomer)])
+        {
+            let [.., host] = place.ipv4().octets();
+            namespace.ip(&format!("addr replace 198.18.255.{host}/16 dev eth0\n"))?;
+        }
+        Ok(())
+    }
+
     /// Adds the station of `place`, one that a lab does not have from the start.
     ///
     /// # Errors

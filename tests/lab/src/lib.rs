@@ -26,6 +26,7 @@ pub mod capture;
 mod fault;
 pub mod figures;
 pub mod frame;
+pub mod impostor;
 pub mod installation;
 pub mod interrupt;
 pub mod keepalived;

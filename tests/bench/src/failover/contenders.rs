@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! Who is measured, and how each is brought up again after it broke.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::ValueEnum;
+use ferrolb_lab::installation::Installation;
+use ferrolb_lab::keepalived::{Adverts, Keepalived, Nodes};
+use ferrolb_lab::trial::{self, Contender, Event};
+use ferrolb_lab::{Lab, quickstart};
+use serde::{Deserialize, Serialize};
+
+use super::Record;
+
+const NODES: u8 = 3;
+/// A contender that could not be started so often in a row is left out.
+const ATTEMPTS: u32 = 2;
+/// How often speakers of the fast profile say hello.
+const FAST_HELLO: Duration = Duration::from_millis(30);
+
+/// A Service with an address of each family, whose UDP port echoes, and whose endpoint is on the carrying node.
+const BOTH_FAMILIES: &str = include_str!("both-families.yaml");
+const ECHO: &str = "bench/echo";
+const ECHO_UDP: u16 = 9000;
+
+/// The contenders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Kind {
+    /// FerroLB as it is.
+    Ferrolb,
+    /// FerroLB with `--profile fast`.
+    FerrolbFast,
+    /// keepalived, adverts each 100 ms, priorities 254, 253, 252.
+    #[value(name = "keepalived-100")]
+    #[serde(rename = "keepalived-100")]
+    Keepalived100,
+    /// keepalived, adverts each 30 ms.
+    #[value(name = "keepalived-30")]
+    #[serde(rename = "keepalived-30")]
+    Keepalived30,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 4] =
+        [Self::Ferrolb, Self::FerrolbFast, Self::Keepalived100, Self::Keepalived30];
+
+    /// The head of its column.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Ferrolb => "FerroLB",
+            Self::FerrolbFast => "FerroLB fast",
+            Self::Keepalived100 => "keepalived 100 ms",
+            Self::Keepalived30 => "keepalived 30 ms",
+        }
+    }
+
+    /// Starts it in a lab of its own.
+    pub(crate) fn start(self, binary: &Path) -> Result<Box<dyn Contender>> {
+        let keepalived = |adverts| -> Result<Box<dyn Contender>> {
+            Ok(Box::new(Keepalived::start_with(Lab::build(NODES)?, Nodes::Routers, adverts)?))
+        };
+        match self {
+            Self::Ferrolb => ferrolb(binary, &[], None),
+            Self::FerrolbFast => ferrolb(binary, &["--profile", "fast"], Some(FAST_HELLO)),
+            Self::Keepalived100 => keepalived(Adverts::Hundred),
+            Self::Keepalived30 => keepalived(Adverts::Thirty),
+        }
+    }
+}
+
+fn ferrolb(binary: &Path, arguments: &[&str], hello: Option<Duration>) -> Result<Box<dyn Contender>> {
+    let base = quickstart::MANIFESTS.iter().filter(|(name, _)| ["pool.yaml", "nodes.yaml"].contains(name));
+    let manifests: Vec<(&str, &str)> = base.copied().chain([("echo.yaml", BOTH_FAMILIES)]).collect();
+    let installation = Installation::prepare(Lab::build(NODES)?, binary, &manifests)?;
+    let mut installation = installation.with_speaker_arguments(arguments);
+    installation.start()?;
+    let contestant = installation.contend(ECHO, ECHO_UDP)?;
+    Ok(Box::new(match hello {
+        Some(hello) => contestant.called("FerroLB, fast", hello),
+        None => contestant,
+    }))
+}
+
+/// One contender and its lab, while it works.
+pub(super) struct Stand {
+    kind: Kind,
+    running: Option<Box<dyn Contender>>,
+    failed_starts: u32,
+}
+
+impl Stand {
+    pub(super) fn new(kind: Kind) -> Self {
+        Self { kind, running: None, failed_starts: 0 }
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Inflicts `fault`, again while the probers stall. A contender that breaks (nobody answers any more, or two do for
+    /// 20 s) is a result too: it is recorded, and it begins afresh with the next fault.
+    pub(super) fn measure(&mut self, binary: &Path, fault: Event, run: u32, phase: f64) -> Vec<Record> {
+        match self.try_measure(binary, fault, run, phase) {
+            Ok(records) => records,
+            Err(error) => {
+                self.running = None;
+                let record = Record::failed(self.kind, fault, run, phase, &error);
+                println!("{record}");
+                vec![record]
+            }
+        }
+    }
+
+    fn try_measure(&mut self, binary: &Path, fault: Event, run: u32, phase: f64) -> Result<Vec<Record>> {
+        if self.failed_starts >= ATTEMPTS {
+            return Ok(Vec::new());
+        }
+        let contender = match &mut self.running {
+            Some(contender) => contender,
+            None => {
+                // Reset below: a start that fails leaves it.
+                self.failed_starts += 1;
+                let started = self.kind.start(binary)?;
+                self.failed_starts = 0;
+                self.running.insert(started)
+            }
+        };
+        let kind = self.kind;
+        let trials = trial::until_it_counts(contender.as_mut(), fault, phase, |trial| {
+            println!("{}", Record::of(kind, run, trial));
+            Ok(())
+        })?;
+        Ok(trials.iter().map(|trial| Record::of(kind, run, trial)).collect())
+    }
+}

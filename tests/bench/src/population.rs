@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! Many addresses carried by real speakers, without a controller: the records are written beforehand.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use ferrolb_lab::Lab;
+use ferrolb_lab::installation::Installation;
+
+/// Where the addresses begin; every station of the lab has one of the same prefix.
+const FIRST: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
+/// The UDP port that echoes on every address.
+pub(crate) const ECHO_UDP: u16 = 9000;
+/// Until all is carried: this, and so much for each address. Three speakers share a machine here.
+const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE_EACH: Duration = Duration::from_millis(90);
+/// Between two looks; a look at ten thousand addresses is work too.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The first `count` addresses, each of a Service of its own with an endpoint on every node.
+pub(crate) fn addresses(count: usize) -> Vec<Ipv4Addr> {
+    (u32::from(FIRST)..).take(count).map(Ipv4Addr::from).collect()
+}
+
+/// File names and texts for `count` addresses on `nodes` nodes of the lab, and further nodes by name.
+pub(crate) fn manifests(count: usize, nodes: u8, others: &[String]) -> Vec<(&'static str, String)> {
+    let pool = "apiVersion: ferrolb.io/v1beta1\nkind: AddressPool\nmetadata: {name: many}\n\
+                spec: {addresses: [198.18.0.0/17]}\n---\n\
+                apiVersion: ferrolb.io/v1beta1\nkind: L2Advertisement\nmetadata: {name: many}\nspec: {addressPools: [many]}\n";
+    let (mut node_objects, mut services, mut slices, mut records) =
+        (String::new(), String::new(), String::new(), String::new());
+    // Writing to a String does not fail.
+    for node in 1..=nodes {
+        let host = 10 + node;
+        write!(
+            node_objects,
+            "---\napiVersion: v1\nkind: Node\nmetadata: {{name: n{node}}}\n\
+             status: {{addresses: [{{type: InternalIP, address: 198.51.100.{host}}}]}}\n"
+        )
+        .ok();
+    }
+    for name in others {
+        write!(node_objects, "---\napiVersion: v1\nkind: Node\nmetadata: {{name: {name}}}\n").ok();
+    }
+    let endpoints: String = (1..=nodes)
+        .map(|node| {
+            format!("- {{addresses: [10.244.{node}.10], nodeName: n{node}, conditions: {{ready: true}}}}\n")
+        })
+        .collect();
+    for (number, address) in addresses(count).into_iter().enumerate() {
+        write!(
+            services,
+            "---\napiVersion: v1\nkind: Service\nmetadata: {{namespace: bench, name: s{number}}}\n\
+             spec: {{type: LoadBalancer, ports: [{{name: echo, protocol: UDP, port: {ECHO_UDP}, targetPort: 9000}}]}}\n"
+        )
+        .ok();
+        write!(
+            slices,
+            "---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\naddressType: IPv4\n\
+             metadata: {{namespace: bench, name: s{number}, labels: {{kubernetes.io/service-name: s{number}}}}}\n\
+             endpoints:\n{endpoints}ports: [{{name: echo, protocol: UDP, port: 9000}}]\n"
+        )
+        .ok();
+        write!(
+            records,
+            "---\napiVersion: ferrolb.io/v1beta1\nkind: VirtualIP\nmetadata: {{name: {address}}}\n\
+             spec:\n  address: {address}\n  pool: many\n  \
+             consumers: [{{kind: Service, namespace: bench, name: s{number}, ports: [{{protocol: UDP, port: {ECHO_UDP}}}]}}]\n"
+        )
+        .ok();
+    }
+    vec![
+        ("pool.yaml", pool.to_owned()),
+        ("nodes.yaml", node_objects),
+        ("services.yaml", services),
+        ("endpoints.yaml", slices),
+        ("virtualips.yaml", records),
+    ]
+}
+
+/// Prepares speakers for `count` addresses on `nodes` nodes; none runs yet.
+pub(crate) fn prepare(binary: &Path, nodes: u8, count: usize, others: &[String]) -> Result<Installation> {
+    let lab = Lab::build(nodes)?;
+    lab.widen()?;
+    let manifests = manifests(count, nodes, others);
+    let manifests: Vec<(&str, &str)> = manifests.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    Installation::prepare(lab, binary, &manifests)
+}
+
+/// Starts a speaker on every node, and waits until every address is carried; how long that took.
+pub(crate) fn start(installation: &mut Installation, count: usize) -> Result<Duration> {
+    let begin = Instant::now();
+    for name in names(installation) {
+        installation.start_speaker(&name)?;
+    }
+    settle(installation, count)?;
+    Ok(begin.elapsed())
+}
+
+/// The lab's nodes.
+pub(crate) fn names(installation: &Installation) -> Vec<String> {
+    installation.lab().nodes.iter().map(|node| node.name.clone()).collect()
+}
+
+/// Waits until every address is carried.
+pub(crate) fn settle(installation: &mut Installation, count: usize) -> Result<BTreeMap<IpAddr, String>> {
+    let patience = PATIENCE + PATIENCE_EACH * u32::try_from(count)?;
+    let deadline = Instant::now() + patience;
+    loop {
+        let carriers = carriers(installation);
+        if let Ok(carriers) = &carriers
+            && carriers.len() == count
+        {
+            return Ok(carriers.clone());
+        }
+        for name in names(installation) {
+            let speaker = installation.speaker(&name)?;
+            ensure!(
+                speaker.is_running(),
+                "the speaker of {name} has ended; it said:\n{}",
+                speaker.log_end(30)
+            );
+        }
+        if Instant::now() > deadline {
+            bail!(
+                "not every address is carried within {patience:?}: {:?} of {count}\n{}",
+                carriers.map(|carriers| carriers.len()),
+                installation.logs()
+            );
+        }
+        thread::sleep(LOOK);
+    }
+}
+
+/// Who carries each address that is carried, as the speakers' own files of state say. (`ferrolb status` says the same after
+/// it has read all the manifests, which for ten thousand addresses takes seconds of what is to be measured.)
+pub(crate) fn carriers(installation: &Installation) -> Result<BTreeMap<IpAddr, String>> {
+    let mut carriers = BTreeMap::new();
+    for node in names(installation) {
+        let path = installation.state().join(format!("speaker-{node}")).join("virtualips.yaml");
+        let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+        carriers.extend(recorded(&text).map(|address| (address, node.clone())));
+    }
+    Ok(carriers)
+}
+
+/// The addresses that objects in `text` are named after.
+fn recorded(text: &str) -> impl Iterator<Item = IpAddr> {
+    text.lines().filter_map(|line| line.strip_prefix("  name: ")?.trim_matches('"').parse().ok())
+}
+
+/// How many addresses each node carries.
+pub(crate) fn loads(carriers: &BTreeMap<IpAddr, String>) -> BTreeMap<String, usize> {
+    let mut loads = BTreeMap::new();
+    for node in carriers.values() {
+        *loads.entry(node.clone()).or_default() += 1;
+    }
+    loads
+}
+
+/// The node that carries most, with `sample` of its addresses, spread evenly, and all of them.
+pub(crate) fn busiest(
+    carriers: &BTreeMap<IpAddr, String>,
+    sample: usize,
+) -> Result<(String, Vec<Ipv4Addr>, Vec<Ipv4Addr>)> {
+    let loads = loads(carriers);
+    let (node, _) = loads.into_iter().max_by_key(|(_, load)| *load).context("nobody carries anything")?;
+    let own: Vec<Ipv4Addr> = carriers
+        .iter()
+        .filter(|(_, carrier)| **carrier == node)
+        .filter_map(|(address, _)| match address {
+            IpAddr::V4(address) => Some(*address),
+            IpAddr::V6(_) => None,
+        })
+        .collect();
+    let step = (own.len() / sample.max(1)).max(1);
+    let sampled = own.iter().copied().step_by(step).take(sample).collect();
+    Ok((node, sampled, own))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_follow_each_other_and_a_sample_is_spread_over_the_busiest_node() {
+        let all = addresses(300);
+        assert_eq!(all.last(), Some(&Ipv4Addr::new(198, 18, 1, 44)));
+        let carriers: BTreeMap<IpAddr, String> = all
+            .iter()
+            .enumerate()
+            .map(|(at, address)| (IpAddr::V4(*address), if at % 3 == 0 { "n1" } else { "n2" }.to_owned()))
+            .collect();
+        let (node, sampled, own) = busiest(&carriers, 10).expect("somebody");
+        assert_eq!((node.as_str(), sampled.len(), own.len()), ("n2", 10, 200));
+        assert!(sampled.last() > own.get(150) && sampled.iter().all(|address| own.contains(address)));
+    }
+
+    #[test]
+    fn the_names_of_records_are_the_addresses_that_a_node_carries() {
+        let text = "apiVersion: ferrolb.io/v1beta1\nkind: VirtualIP\nmetadata:\n  name: 198.18.0.1\nspec:\n  \
+                    consumers:\n  - name: s1\n---\nmetadata:\n  name: \"198.18.0.2\"\n";
+        let found: Vec<String> = recorded(text).map(|address| address.to_string()).collect();
+        assert_eq!(found, ["198.18.0.1", "198.18.0.2"]);
+    }
+
+    #[test]
+    fn the_manifests_are_what_the_product_reads() {
+        for (name, text) in manifests(2, 3, &["far".to_owned()]) {
+            assert!(text.matches("apiVersion").count() >= 2, "{name}:\n{text}");
+            assert!(name != "nodes.yaml" || text.contains("{name: far}"), "{text}");
+        }
+    }
+}
