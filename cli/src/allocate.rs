@@ -3,6 +3,7 @@
 
 //! `ferrolb allocate`: gives addresses once, as manifests that are handed out with the rest.
 
+mod arguments;
 mod outcome;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,9 +21,10 @@ use ferrolb_controller::{Plan, settle};
 use ferrolb_source::records;
 use k8s_openapi::jiff::Timestamp;
 
-use crate::arguments::{AllocateArguments, AllocateFormat};
 use crate::finding::Finding;
 use crate::manifests::read;
+pub use arguments::AllocateArguments;
+use arguments::AllocateFormat;
 use outcome::{Change, Outcome};
 
 /// Gives everybody in the folder an address, writes the records, and says what it gave. The exit code is 1 if somebody

@@ -13,6 +13,7 @@ use ferrolb_config::compat::metallb;
 use ferrolb_speaker::Profile;
 use ferrolb_speaker::datapath::{Healthz, HealthzError};
 
+use crate::allocate::AllocateArguments;
 use crate::demo::DemoArguments;
 use crate::origin::{ClusterArguments, OriginArguments};
 use crate::planned::arguments::{DrainArguments, MoveArguments, UndrainArguments};
@@ -98,15 +99,6 @@ Examples:
 
     Undrain(UndrainArguments),
 
-    /// Give addresses once, as VirtualIPs that are handed out with the manifests; exit code 1 if somebody lacks one
-    #[command(after_help = "\
-Examples:
-  ferrolb allocate /etc/ferrolb --dry-run
-  ferrolb allocate ./manifests && git add ./manifests
-
-For several machines without a cluster: the records are written beside the manifests, one file an address, and handed
-out with them. Each machine then runs `ferrolb speaker --source DIR`, and nobody a controller. Addresses that were given
-before stay with whom they were given to; run it again after every edit.")]
     Allocate(AllocateArguments),
 
     Demo(DemoArguments),
@@ -365,22 +357,6 @@ pub struct ValidateArguments {
     pub output: ValidateFormat,
 }
 
-/// Whose addresses to give.
-#[derive(Args, Debug)]
-pub struct AllocateArguments {
-    /// The folder of manifests (*.yaml, *.yml, *.json); the records are written there
-    #[arg(value_name = "DIR")]
-    pub folder: PathBuf,
-
-    /// Write nothing; say what would be written
-    #[arg(long)]
-    pub dry_run: bool,
-
-    /// The form of the answer
-    #[arg(short, long, value_enum, default_value_t = AllocateFormat::Text)]
-    pub output: AllocateFormat,
-}
-
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
@@ -400,17 +376,6 @@ pub enum StatusFormat {
     /// The report as JSON.
     Json,
     /// The report as YAML.
-    Yaml,
-}
-
-/// The forms of `ferrolb allocate`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum AllocateFormat {
-    /// Tables for people.
-    Text,
-    /// The outcome as JSON.
-    Json,
-    /// The outcome as YAML.
     Yaml,
 }
 

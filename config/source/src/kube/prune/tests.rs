@@ -93,11 +93,11 @@ fn sent() -> Vec<(Kind, Value)> {
         (Kind::Node, node),
         (Kind::AddressPool, pool),
         (Kind::L2Advertisement, advertisement),
-        (Kind::FloatingIP, floating_ip),
         (Kind::VirtualIP, virtual_ip),
         (Kind::Namespace, namespace),
         (Kind::MetalLBPool, metallb_pool),
         (Kind::MetalLBL2Advertisement, metallb_advertisement),
+        (Kind::FloatingIP, floating_ip),
     ]
 }
 
@@ -247,7 +247,7 @@ fn of_thousands_of_objects_a_speaker_keeps_names_versions_and_little_else() {
     }]});
     assert_eq!(
         kept_by_speakers(kind, &virtual_ip),
-        r#"{"apiVersion":"ferrolb.io/v1beta1","kind":"VirtualIP","metadata":{"generation":3,"name":"192.0.2.9","resourceVersion":"7"},"spec":{"address":"192.0.2.9","pool":"a","consumers":[{"kind":"Service","namespace":"shop","name":"web"}],"group":"shop/web"},"status":{"observedGeneration":3,"layer2":[{"segment":"192.0.2.0/24","interface":"","node":"n1","term":1,"since":"2026-01-02T03:04:05Z","cause":""}]}}"#
+        r#"{"apiVersion":"ferrolb.io/v1beta1","kind":"VirtualIP","metadata":{"generation":3,"name":"192.0.2.9","resourceVersion":"7"},"spec":{"address":"192.0.2.9","pool":"a","consumers":[{"kind":"Service","namespace":"shop","name":"web"}],"group":"shop/web","mode":"ReplyOnly"},"status":{"observedGeneration":3,"layer2":[{"segment":"192.0.2.0/24","interface":"","node":"n1","term":1,"since":"2026-01-02T03:04:05Z","cause":""}]}}"#
     );
 }
 
