@@ -12,3 +12,4 @@ mod manifests;
 mod patience;
 mod planned;
 mod reachability;
+mod segment;
