@@ -6,6 +6,7 @@
 
 mod cluster;
 mod crash;
+mod floating;
 mod hostile;
 mod killed;
 mod manifests;

@@ -71,7 +71,10 @@ impl Namespace {
     }
 
     /// Runs lines of `ip -batch` inside the namespace.
-    pub(crate) fn ip(&self, lines: &str) -> Result<()> {
+    ///
+    /// # Errors
+    /// A line is refused.
+    pub fn ip(&self, lines: &str) -> Result<()> {
         shell::feed("ip", &["-n", &self.name, "-batch", "-"], lines)
             .map(drop)
             .with_context(|| format!("setting up the network of {}", self.name))
