@@ -22,6 +22,11 @@ pub(crate) const ECHO_UDP: u16 = 9000;
 /// Until all is carried: this, and so much for each address. Three speakers share a machine here.
 const PATIENCE: Duration = Duration::from_secs(60);
 const PATIENCE_EACH: Duration = Duration::from_millis(90);
+/// The file of the pools and of who may carry them.
+const POOLS: &str = "pools.yaml";
+/// Until an edit of that file is taken in: this, and so much for each address.
+const EDIT: Duration = Duration::from_secs(3);
+const EDIT_EACH: Duration = Duration::from_millis(2);
 /// Between two looks; a look at ten thousand addresses is work too.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -30,11 +35,50 @@ pub(crate) fn addresses(count: usize) -> Vec<Ipv4Addr> {
     (u32::from(FIRST)..).take(count).map(Ipv4Addr::from).collect()
 }
 
+/// Which nodes may carry what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Candidates {
+    /// Each node its own share of the addresses and nothing else.
+    Own,
+    /// Every node everything.
+    All,
+}
+
+/// The share of each node: as even as can be, the first ones larger.
+fn shares(count: usize, nodes: u8) -> Vec<(u8, Vec<Ipv4Addr>)> {
+    let (each, more) = (count / usize::from(nodes.max(1)), count % usize::from(nodes.max(1)));
+    let mut rest = addresses(count).into_iter();
+    (1..=nodes)
+        .map(|node| (node, rest.by_ref().take(each + usize::from(usize::from(node) <= more)).collect()))
+        .collect()
+}
+
+/// A pool for the share of each node, and who may carry it.
+fn pools(count: usize, nodes: u8, candidates: Candidates) -> String {
+    let mut text = String::new();
+    for (node, share) in shares(count, nodes) {
+        let (Some(first), Some(last)) = (share.first(), share.last()) else { continue };
+        let selectors = match candidates {
+            Candidates::Own => {
+                format!(", nodeSelectors: [{{matchLabels: {{kubernetes.io/hostname: n{node}}}}}]")
+            }
+            Candidates::All => String::new(),
+        };
+        // Writing to a String does not fail.
+        write!(
+            text,
+            "---\napiVersion: ferrolb.io/v1beta1\nkind: AddressPool\nmetadata: {{name: share-{node}}}\n\
+             spec: {{addresses: [{first}-{last}]}}\n---\n\
+             apiVersion: ferrolb.io/v1beta1\nkind: L2Advertisement\nmetadata: {{name: share-{node}}}\n\
+             spec: {{addressPools: [share-{node}]{selectors}}}\n"
+        )
+        .ok();
+    }
+    text
+}
+
 /// File names and texts for `count` addresses on `nodes` nodes of the lab, and further nodes by name.
 pub(crate) fn manifests(count: usize, nodes: u8, others: &[String]) -> Vec<(&'static str, String)> {
-    let pool = "apiVersion: ferrolb.io/v1beta1\nkind: AddressPool\nmetadata: {name: many}\n\
-                spec: {addresses: [198.18.0.0/17]}\n---\n\
-                apiVersion: ferrolb.io/v1beta1\nkind: L2Advertisement\nmetadata: {name: many}\nspec: {addressPools: [many]}\n";
     let (mut node_objects, mut services, mut slices, mut records) =
         (String::new(), String::new(), String::new(), String::new());
     // Writing to a String does not fail.
@@ -42,8 +86,8 @@ pub(crate) fn manifests(count: usize, nodes: u8, others: &[String]) -> Vec<(&'st
         let host = 10 + node;
         write!(
             node_objects,
-            "---\napiVersion: v1\nkind: Node\nmetadata: {{name: n{node}}}\n\
-             status: {{addresses: [{{type: InternalIP, address: 198.51.100.{host}}}]}}\n"
+            "---\napiVersion: v1\nkind: Node\n\
+             metadata: {{name: n{node}, labels: {{kubernetes.io/hostname: n{node}}}}}\nstatus: {{addresses: [{{type: InternalIP, address: 198.51.100.{host}}}]}}\n"
         )
         .ok();
     }
@@ -55,7 +99,9 @@ pub(crate) fn manifests(count: usize, nodes: u8, others: &[String]) -> Vec<(&'st
             format!("- {{addresses: [10.244.{node}.10], nodeName: n{node}, conditions: {{ready: true}}}}\n")
         })
         .collect();
-    for (number, address) in addresses(count).into_iter().enumerate() {
+    let shares = shares(count, nodes);
+    let each = shares.iter().flat_map(|(node, share)| share.iter().map(move |address| (*node, *address)));
+    for (number, (node, address)) in each.enumerate() {
         write!(
             services,
             "---\napiVersion: v1\nkind: Service\nmetadata: {{namespace: bench, name: s{number}}}\n\
@@ -72,13 +118,14 @@ pub(crate) fn manifests(count: usize, nodes: u8, others: &[String]) -> Vec<(&'st
         write!(
             records,
             "---\napiVersion: ferrolb.io/v1beta1\nkind: VirtualIP\nmetadata: {{name: {address}}}\n\
-             spec:\n  address: {address}\n  pool: many\n  \
+             spec:\n  address: {address}\n  pool: share-{node}\n  \
              consumers: [{{kind: Service, namespace: bench, name: s{number}, ports: [{{protocol: UDP, port: {ECHO_UDP}}}]}}]\n"
         )
         .ok();
     }
     vec![
-        ("pool.yaml", pool.to_owned()),
+        // The played nodes own everything from the start.
+        (POOLS, pools(count, nodes, if others.is_empty() { Candidates::Own } else { Candidates::All })),
         ("nodes.yaml", node_objects),
         ("services.yaml", services),
         ("endpoints.yaml", slices),
@@ -95,14 +142,20 @@ pub(crate) fn prepare(binary: &Path, nodes: u8, count: usize, others: &[String])
     Installation::prepare(lab, binary, &manifests)
 }
 
-/// Starts a speaker on every node, and waits until every address is carried; how long that took.
+/// Starts a speaker on every node, and waits until every address is carried; how long that took. Each node begins with its
+/// share, so that a measurement begins alike every time; then every node may carry everything, and nobody moves.
 pub(crate) fn start(installation: &mut Installation, count: usize) -> Result<Duration> {
     let begin = Instant::now();
     for name in names(installation) {
         installation.start_speaker(&name)?;
     }
     settle(installation, count)?;
-    Ok(begin.elapsed())
+    let took = begin.elapsed();
+    let nodes = u8::try_from(installation.lab().nodes.len())?;
+    installation.write(POOLS, &pools(count, nodes, Candidates::All))?;
+    thread::sleep(EDIT + EDIT_EACH * u32::try_from(count)?);
+    settle(installation, count)?;
+    Ok(took)
 }
 
 /// The lab's nodes.
@@ -213,9 +266,19 @@ mod tests {
     }
 
     #[test]
+    fn each_node_begins_with_an_even_share() {
+        let sizes: Vec<usize> = shares(10, 3).iter().map(|(_, share)| share.len()).collect();
+        assert_eq!(sizes, [4, 3, 3]);
+        let own = pools(10, 3, Candidates::Own);
+        assert!(own.contains("[198.18.0.5-198.18.0.7]") && own.contains("hostname: n3"), "{own}");
+        assert_eq!(shares(1, 3).iter().filter(|(_, share)| share.is_empty()).count(), 2);
+    }
+
+    #[test]
     fn the_manifests_are_what_the_product_reads() {
         for (name, text) in manifests(2, 3, &["far".to_owned()]) {
             assert!(text.matches("apiVersion").count() >= 2, "{name}:\n{text}");
+            assert!(name != POOLS || !text.contains("nodeSelectors"), "{text}");
             assert!(name != "nodes.yaml" || text.contains("{name: far}"), "{text}");
         }
     }

@@ -37,28 +37,41 @@ impl Table<'_> {
         Quantiles::of_milliseconds(self.measured(kind, fault).map(pick))
     }
 
+    /// A dash where there is nothing to divide, or by: a peer without any outage.
+    fn ratio(&self, ours: Kind, theirs: Kind, fault: Event, pick: fn(&Measured) -> f64) -> String {
+        let durations = |kind| -> Vec<Duration> {
+            let seconds = self.measured(kind, fault).map(|seen| pick(seen) / 1000.0);
+            seconds.filter_map(|seconds| Duration::try_from_secs_f64(seconds).ok()).collect()
+        };
+        let medians = self.quantiles(ours, fault, pick).zip(self.quantiles(theirs, fault, pick));
+        match (Ratio::of(&durations(ours), &durations(theirs)), medians) {
+            (Some(ratio), Some((ours, theirs))) => {
+                format!("**{ratio}**, {:+.0}", ours.median - theirs.median)
+            }
+            (None, Some((ours, theirs))) => format!("{:+.0}", ours.median - theirs.median),
+            (_, None) => "-".to_owned(),
+        }
+    }
+
     fn ratios(&self, f: &mut fmt::Formatter<'_>, faults: &[Event]) -> fmt::Result {
         let titles = PAIRS.map(|(ours, theirs)| format!("{} to {}", ours.title(), theirs.title()));
-        head(f, "new clients dark: ratio of medians (95 % range), difference in ms", &titles)?;
+        head(f, "ratio of medians (95 % range), difference in ms", &titles)?;
         for fault in faults {
-            let cells = PAIRS.map(|(ours, theirs)| {
-                let dark = |kind| -> Vec<Duration> {
-                    let seconds = self.measured(kind, *fault).map(|seen| seen.dark / 1000.0);
-                    seconds.filter_map(|seconds| Duration::try_from_secs_f64(seconds).ok()).collect()
-                };
-                let difference = self
-                    .quantiles(ours, *fault, |seen| seen.dark)
-                    .zip(self.quantiles(theirs, *fault, |seen| seen.dark))
-                    .map(|(ours, theirs)| ours.median - theirs.median);
-                match (Ratio::of(&dark(ours), &dark(theirs)), difference) {
-                    (Some(ratio), Some(difference)) => format!("**{ratio}**, {difference:+.0}"),
-                    _ => "-".to_owned(),
-                }
-            });
-            row(f, fault.name(), &cells)?;
+            for (what, pick) in [("outage", outage as fn(&Measured) -> f64), ("new clients dark", dark)] {
+                let cells = PAIRS.map(|(ours, theirs)| self.ratio(ours, theirs, *fault, pick));
+                row(f, &format!("{}: {what}", fault.name()), &cells)?;
+            }
         }
         writeln!(f)
     }
+}
+
+fn outage(seen: &Measured) -> f64 {
+    seen.outage
+}
+
+fn dark(seen: &Measured) -> f64 {
+    seen.dark
 }
 
 impl fmt::Display for Table<'_> {
@@ -142,7 +155,7 @@ mod tests {
             record(Kind::Keepalived100, Outcome::Failed { why: "two answered".to_owned() }),
         ];
         let text = Table(&records).to_string();
-        assert!(text.contains("| kill | **0.80x (0.80-0.80)**, -50 | - |"), "{text}");
+        assert!(text.contains("| kill: new clients dark | **0.80x (0.80-0.80)**, -50 | - |"), "{text}");
         assert!(
             text.contains("| kill: new clients dark | 200.0 / 200.0 / 200.0 | 250.0 / 250.0 / 250.0 |"),
             "{text}"
