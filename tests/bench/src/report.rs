@@ -14,7 +14,7 @@ use crate::{arp, burst, crowd, darkness, failover, idle, partition, quiet, scale
 
 /// The figures. What is not there was not measured.
 #[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub(crate) struct Report {
     pub(crate) failover: Vec<failover::Record>,
     pub(crate) partition: Vec<partition::Record>,
@@ -97,7 +97,7 @@ mod tests {
         assert!(book.report.failover.is_empty());
         book.save().expect("room on the disk");
         Book::open(Some(&path)).expect("what was written");
-        fs::write(&path, "[]").expect("room on the disk");
+        fs::write(&path, "{\"of\": \"something else\"}").expect("room on the disk");
         let error = Book::open(Some(&path)).expect_err("no report");
         assert!(format!("{error:#}").contains("remove it"), "{error:#}");
         fs::remove_dir_all(&folder).expect("it was there");
