@@ -163,6 +163,9 @@ impl Traffic {
         };
         if generation == self.generation {
             self.course.done(position, result.is_ok());
+        } else {
+            // The newer plan may show the write already and still have held what comes after it: no news would end that.
+            self.wake = Some(now);
         }
         match result {
             Ok(()) => {
