@@ -9,7 +9,7 @@ mod demand;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::{IpAddr, Ipv4Addr},
+    net::IpAddr,
     time::{Duration, Instant},
 };
 
@@ -50,15 +50,14 @@ pub struct Announcer {
     waiting: BTreeSet<(Instant, IpAddr)>,
     /// What is due, most urgent first.
     due: BTreeSet<(Urgency, Instant, IpAddr)>,
-    /// An IPv4 address whose announcement in request form was sent and whose reply form follows.
-    second_form: Option<Ipv4Addr>,
     demand: Demand,
     bucket: Bucket,
     random: fastrand::Rng,
 }
 
-/// Order of sending when the budget is short: what nobody was told yet before repeats, repeats before refreshes; within
-/// these, what clients asked for lately before the rest.
+/// Order of sending when the budget is short: what nobody was told yet before what was told in one form only, that before
+/// repeats, repeats before refreshes; within these, what clients asked for lately before the rest. So n addresses are
+/// announced within n frames, whatever their family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Urgency {
     round: Round,
@@ -68,6 +67,7 @@ struct Urgency {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Round {
     First,
+    SecondForm,
     Repeat,
     Refresh,
 }
@@ -78,6 +78,8 @@ struct Progress {
     sent: usize,
     /// When the last of them was sent, or the last before the start began again.
     last: Option<Instant>,
+    /// An IPv4 announcement was sent in request form, and its reply form follows.
+    half: bool,
     at: Place,
 }
 
@@ -95,7 +97,6 @@ impl Announcer {
             addresses: BTreeMap::new(),
             waiting: BTreeSet::new(),
             due: BTreeSet::new(),
-            second_form: None,
             demand: Demand::new(now),
             bucket: Bucket::new(budget, now),
             random: fastrand::Rng::with_seed(seed),
@@ -109,7 +110,7 @@ impl Announcer {
             (IpAddr::V6(_), Some(last)) => now.max(last + RETRANS_TIMER),
             _ => now,
         };
-        self.insert(address, 0, last, at);
+        self.wait(address, 0, last, at);
     }
 
     /// Says nothing more of the address, and forgets what was said: a later start is a new event, announced at once,
@@ -135,37 +136,34 @@ impl Announcer {
     /// The next frame to send now, from the station `mac`; `None` when nothing is due or the budget is used up.
     pub fn poll(&mut self, now: Instant, mac: MacAddr) -> Option<Vec<u8>> {
         self.ripen(now);
-        if (self.second_form.is_none() && self.due.is_empty()) || !self.bucket.take(now) {
+        if self.due.is_empty() || !self.bucket.take(now) {
             return None;
         }
-        if let Some(address) = self.second_form.take() {
-            return Some(arp::announcement_reply(mac, address));
-        }
-        let (_, _, address) = *self.due.first()?;
+        let (urgency, since, address) = *self.due.first()?;
         let progress = self.remove(address)?;
-        let pause = match pauses(address).get(progress.sent) {
-            Some(pause) => *pause,
-            None => REFRESH.mul_f64(1.0 + REFRESH_JITTER * (2.0 * self.random.f64() - 1.0)),
-        };
-        self.insert(address, progress.sent.saturating_add(1), Some(now), now + pause);
-        match address {
-            IpAddr::V4(address) => {
-                self.second_form = Some(address);
-                Some(arp::announcement_request(mac, address))
+        Some(match address {
+            IpAddr::V4(address) if progress.half => {
+                self.rest(progress, address.into(), progress.last.unwrap_or(now));
+                arp::announcement_reply(mac, address)
             }
-            IpAddr::V6(address) => Some(ndp::announcement(mac, address)),
-        }
+            IpAddr::V4(address) => {
+                let round = if urgency.round == Round::First { Round::SecondForm } else { urgency.round };
+                let at = Place::Due(Urgency { round, ..urgency }, since);
+                self.place(address.into(), Progress { last: Some(now), half: true, at, ..progress });
+                arp::announcement_request(mac, address)
+            }
+            IpAddr::V6(address) => {
+                self.rest(progress, address.into(), now);
+                ndp::announcement(mac, address)
+            }
+        })
     }
 
     /// When [`poll`](Self::poll) will have something; a moment that has passed means now, `None` never.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let ready = self.bucket.ready_at();
-        if self.second_form.is_some() {
-            return Some(ready);
-        }
         let due = self.due.first().map(|(_, since, _)| *since);
         let waiting = self.waiting.first().map(|(at, _)| *at);
-        due.into_iter().chain(waiting).min().map(|at| at.max(ready))
+        due.into_iter().chain(waiting).min().map(|at| at.max(self.bucket.ready_at()))
     }
 
     /// Moves what has come due by `now` from the waiting to the due.
@@ -173,24 +171,35 @@ impl Announcer {
         while let Some(&(at, address)) = self.waiting.first()
             && at <= now
         {
-            self.waiting.pop_first();
             let unasked = !self.demand.recent(address, now);
-            let Some(progress) = self.addresses.get_mut(&address) else { continue };
+            let Some(progress) = self.remove(address) else { return };
             let urgency = Urgency { round: round(address, progress.sent), unasked };
-            progress.at = Place::Due(urgency, at);
-            self.due.insert((urgency, at, address));
+            self.place(address, Progress { at: Place::Due(urgency, at), ..progress });
         }
     }
 
-    fn insert(&mut self, address: IpAddr, sent: usize, last: Option<Instant>, at: Instant) {
-        self.addresses.insert(address, Progress { sent, last, at: Place::Waiting(at) });
-        self.waiting.insert((at, address));
+    /// The address was announced at `last`; lets it wait for the next time.
+    fn rest(&mut self, progress: Progress, address: IpAddr, last: Instant) {
+        let pause = match pauses(address).get(progress.sent) {
+            Some(pause) => *pause,
+            None => REFRESH.mul_f64(1.0 + REFRESH_JITTER * (2.0 * self.random.f64() - 1.0)),
+        };
+        self.wait(address, progress.sent.saturating_add(1), Some(last), last + pause);
+    }
+
+    fn wait(&mut self, address: IpAddr, sent: usize, last: Option<Instant>, at: Instant) {
+        self.place(address, Progress { sent, last, half: false, at: Place::Waiting(at) });
+    }
+
+    fn place(&mut self, address: IpAddr, progress: Progress) {
+        self.addresses.insert(address, progress);
+        match progress.at {
+            Place::Waiting(at) => self.waiting.insert((at, address)),
+            Place::Due(urgency, since) => self.due.insert((urgency, since, address)),
+        };
     }
 
     fn remove(&mut self, address: IpAddr) -> Option<Progress> {
-        if self.second_form.is_some_and(|second| IpAddr::V4(second) == address) {
-            self.second_form = None;
-        }
         let progress = self.addresses.remove(&address)?;
         match progress.at {
             Place::Waiting(at) => self.waiting.remove(&(at, address)),

@@ -19,10 +19,13 @@ pub struct Budget {
 
 impl Budget {
     /// 1,000 frames per second, and as many at once: 500 IPv4 addresses are announced without delay.
-    pub const DEFAULT: Self = {
-        let thousand = NonZeroU32::MIN.saturating_add(999);
-        Self { rate: thousand, burst: thousand }
-    };
+    pub const DEFAULT: Self = Self::per_second(NonZeroU32::MIN.saturating_add(999));
+
+    /// So many frames per second, and as many at once.
+    #[must_use]
+    pub const fn per_second(rate: NonZeroU32) -> Self {
+        Self { rate, burst: rate }
+    }
 }
 
 #[derive(Debug)]

@@ -3,7 +3,10 @@
 
 //! The schedule under a virtual clock.
 
-use std::{net::Ipv6Addr, num::NonZeroU32};
+use std::{
+    net::{Ipv4Addr, Ipv6Addr},
+    num::NonZeroU32,
+};
 
 use super::*;
 use crate::frame;
@@ -194,6 +197,18 @@ fn everyone_is_announced_once_before_anyone_is_repeated() {
     let sent = driven.run(millis(1_998));
     let addresses: BTreeSet<_> = sent.iter().map(|(_, address, _)| *address).collect();
     assert_eq!((sent.len(), addresses.len()), (1_999, 1_000));
+}
+
+#[test]
+fn n_addresses_of_either_family_are_announced_within_n_frames() {
+    let mut driven = Driven::new(1_000, 1);
+    (0..500).for_each(|n| driven.start(v4(n)));
+    (0..500).for_each(|n| driven.start(v6(n)));
+    let sent = driven.run(millis(999));
+    let addresses: BTreeSet<_> = sent.iter().map(|(_, address, _)| *address).collect();
+    assert_eq!((sent.len(), addresses.len()), (1_000, 1_000));
+    let second = driven.run(millis(1_499));
+    assert!(second.iter().all(|(_, address, _)| address.is_ipv4()), "then the other form of the IPv4 ones");
 }
 
 #[test]
