@@ -4,14 +4,15 @@
 //! The command line: commands, flags, and the examples that `--help` shows.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ferrolb_config::ServiceName;
 use ferrolb_config::compat::metallb;
-use ferrolb_speaker::Profile;
 use ferrolb_speaker::datapath::{Healthz, HealthzError};
+use ferrolb_speaker::{Options, Profile};
 
 use crate::allocate::AllocateArguments;
 use crate::demo::DemoArguments;
@@ -257,7 +258,8 @@ pub struct NodeArguments {
     pub node_name: Option<String>,
 
     /// A file with the key that the speakers of this cluster sign their hellos with; without one, hellos of any
-    /// machine on the segment with the same cluster name are believed
+    /// machine on the segment with the same cluster name are believed. The first line signs, a second one is accepted too; the
+    /// file is followed while the speaker runs
     #[arg(long, value_name = "FILE", env = "FERROLB_HELLO_KEY_FILE")]
     pub hello_key_file: Option<PathBuf>,
 
@@ -273,6 +275,11 @@ pub struct NodeArguments {
     /// Who leads the traffic into the Services [default: kube-proxy in a cluster, nftables without]
     #[arg(long, value_enum, env = "FERROLB_DATA_PATH")]
     pub data_path: Option<DataPathMode>,
+
+    /// How many frames that announce addresses are sent in a second on a segment, and at once after a quiet time; answers to
+    /// questions are not held back. Lower it where a switch limits ARP (dynamic ARP inspection: often 15 a second)
+    #[arg(long, value_name = "FRAMES", env = "FERROLB_ANNOUNCE_RATE", default_value_t = Options::ANNOUNCE_RATE)]
+    pub announce_rate: NonZeroU32,
 
     /// Where metrics and probes are served [default: port 7473 in a cluster, nowhere without]
     #[arg(long, value_name = "ADDRESS:PORT", env = "FERROLB_METRICS_ADDRESS")]

@@ -114,6 +114,7 @@ async fn run_speaker(source: Source, node: NodeArguments, shutdown: &Shutdown) -
         cluster: node.cluster,
         hello_key_file: node.hello_key_file,
         profile: node.profile.into(),
+        announce_rate: node.announce_rate,
         source,
         mode,
         healthz: node.kube_proxy_healthz.0,

@@ -118,6 +118,8 @@ pub enum Reason {
     NoProof,
     /// The process lacks a capability.
     MissingCapability,
+    /// The file of the hello keys gives none; those from before stay in force.
+    HelloKeyRefused,
     /// The profile asked for needs more of the machine than it gives; the default one is followed.
     ProfileRefused,
     /// An object whose services cannot be brought together on one address.

@@ -22,7 +22,7 @@ use std::io;
 use std::sync::Arc;
 use std::thread;
 
-use ferrolb_layer2::{GroupId, NodeId};
+use ferrolb_layer2::{GroupId, KeyRing, NodeId};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use driver::{Channels, Command, Driver};
@@ -98,6 +98,14 @@ impl Layer2 {
     #[must_use]
     pub fn observed(&self) -> watch::Receiver<Arc<Observed>> {
         self.observed.clone()
+    }
+
+    /// Signs and checks hellos with these keys from now on, on every segment.
+    ///
+    /// # Errors
+    /// The thread has ended.
+    pub async fn set_keys(&self, keys: KeyRing) -> Result<(), Ended> {
+        self.command(Command::Keys(Box::new(keys))).await
     }
 
     /// Asks the owner of a group, if it is this node, to hand it over.

@@ -9,6 +9,7 @@ pub mod election;
 mod gates;
 mod group;
 pub mod health;
+mod hello_keys;
 mod http_status;
 pub mod intent;
 pub mod kernel;

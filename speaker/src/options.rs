@@ -4,12 +4,12 @@
 //! What a speaker is told at its start.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
-use ferrolb_layer2::{KeyRing, Timing};
+use ferrolb_layer2::{Budget, Timing};
 use ferrolb_source::kube::KubeOptions;
 
 use crate::datapath::{Healthz, Mode, Setup};
@@ -38,10 +38,13 @@ pub struct Options {
     /// The cluster's name: speakers of another cluster on the same segment are not listened to.
     pub cluster: String,
     /// A file whose first line is the secret that authenticates hellos, at least 16 bytes. A second line is accepted
-    /// from others too, so that the secret can be changed without a gap. None: a key made from the cluster's name.
+    /// from others too, so that the secret can be changed without a gap. It is followed while the speaker runs. None: a key
+    /// made from the cluster's name.
     pub hello_key_file: Option<PathBuf>,
     /// How quickly a node that is gone is noticed.
     pub profile: Profile,
+    /// How many frames that announce addresses are sent in a second on a segment; as many at once after a quiet time.
+    pub announce_rate: NonZeroU32,
     /// Where objects come from, and where the speaker tells what it sees.
     pub source: Source,
     /// Who leads traffic into Services.
@@ -57,6 +60,9 @@ pub struct Options {
 impl Options {
     /// The default of [`Options::linger`]: longer than Linux keeps a neighbour entry that it does not use.
     pub const LINGER: Duration = Timing::DEFAULT.linger;
+
+    /// The default of [`Options::announce_rate`].
+    pub const ANNOUNCE_RATE: NonZeroU32 = Budget::DEFAULT.rate;
 
     /// How the data path is to work with the rights that the process has. Where kube-proxy translates, ours only guards,
     /// and can be done without.
@@ -81,54 +87,5 @@ impl Options {
     pub(crate) fn no_binding(&self) -> Option<Arc<str>> {
         let missing = rights::check(&[Capability::NetAdmin]).err()?;
         Some(missing.to_string().into())
-    }
-
-    /// The keys that hellos are authenticated with.
-    ///
-    /// # Errors
-    /// The file cannot be read, or holds no key that is long enough.
-    pub(crate) fn keys(&self) -> anyhow::Result<KeyRing> {
-        match &self.hello_key_file {
-            Some(path) => read_keys(path),
-            None => Ok(KeyRing::default_for(&self.cluster)),
-        }
-    }
-}
-
-fn read_keys(path: &Path) -> anyhow::Result<KeyRing> {
-    let text =
-        std::fs::read(path).with_context(|| format!("cannot read the hello key from {}", path.display()))?;
-    let mut lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
-    let active = lines.next().unwrap_or_default();
-    KeyRing::from_bytes(active, lines.next()).with_context(|| {
-        format!(
-            "cannot use the hello key in {}; make one with: head -c 32 /dev/urandom | base64",
-            path.display()
-        )
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn keys_of(content: &str) -> anyhow::Result<KeyRing> {
-        let file = tempfile::NamedTempFile::new()?;
-        std::fs::write(file.path(), content)?;
-        read_keys(file.path())
-    }
-
-    #[test]
-    fn one_or_two_lines_are_keys_and_surrounding_space_is_not() {
-        assert!(!keys_of("0123456789abcdef\n").expect("one key").is_default());
-        keys_of("  0123456789abcdef \r\n\nfedcba9876543210\n").expect("two keys");
-    }
-
-    #[test]
-    fn a_short_or_missing_key_is_refused_with_the_way_to_make_one() {
-        for content in ["", "\n", "short", "0123456789abcdef\nshort"] {
-            let error = format!("{:#}", keys_of(content).expect_err("too short"));
-            assert!(error.contains("urandom"), "{error}");
-        }
     }
 }

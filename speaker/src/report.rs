@@ -24,6 +24,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 
 use crate::datapath;
+use crate::hello_keys::KeyState;
 use crate::intent::VipIntent;
 use crate::kernel::links::{Link, Links};
 use crate::kernel::priority::Shortcoming;
@@ -58,8 +59,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) links: &'a Links,
     /// What the process lacks beside what the layer-2 thread reports.
     pub(crate) shortcomings: &'a [Shortcoming],
-    /// Hellos are authenticated by a key that anybody can know.
-    pub(crate) default_key: bool,
+    /// What hellos are authenticated by.
+    pub(crate) keys: &'a KeyState,
     /// The times of layer 2.
     pub(crate) profile: &'a InForce,
     /// Happenings counted by name.
@@ -152,6 +153,7 @@ impl Reporter {
             owned: segments.iter().map(|segment| segment.owned).sum(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             profile: scene.profile.profile.name().to_owned(),
+            hello_keys: scene.keys.names.clone(),
             started: Some(Time(self.started)),
             heartbeat: None,
             conditions: self.conditions.clone(),

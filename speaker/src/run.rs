@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use ferrolb_config::Objects;
-use ferrolb_layer2::{ClusterId, Event, NodeId};
+use ferrolb_layer2::{Budget, ClusterId, Event, NodeId};
 use ferrolb_source::kube::{Cluster, ClusterWriter, Interest};
 use ferrolb_source::metrics::{self, Endpoint, Readiness, Registry};
 use ferrolb_source::{Directory, Role, StateWriter};
@@ -38,6 +38,7 @@ use crate::datapath::{self, DataPath, Setup};
 use crate::election::wanted;
 use crate::gates::GateKeepers;
 use crate::health::{self, Checks};
+use crate::hello_keys::{self, HelloKeys, KeyState};
 use crate::kernel::priority::{self, Shortcoming};
 use crate::kernel::{LinkMonitor, rights};
 use crate::layer2::{Ended, Identity, Layer2, Refusals, SegmentEvent, Wanted, keep_placed};
@@ -97,6 +98,8 @@ struct Speaker {
     want: watch::Receiver<Option<Arc<Wanted>>>,
     refusals: watch::Sender<Refusals>,
     happened: watch::Sender<Happened>,
+    hello_keys: HelloKeys,
+    shown_keys: watch::Sender<KeyState>,
     status: Status,
     readiness: Readiness,
     _endpoint: Option<Endpoint>,
@@ -169,14 +172,18 @@ impl Speaker {
         shortcomings: Vec<Shortcoming>,
         profile: InForce,
     ) -> anyhow::Result<Self> {
-        let keys = options.keys()?;
-        let default_key = keys.is_default();
+        let (path, name) = (options.hello_key_file.clone(), options.cluster.clone());
+        let (hello_keys, keys) = spawn_blocking(move || HelloKeys::open(path.as_deref(), &name))
+            .await
+            .context("the task that reads the hello key failed")??;
+        let (shown_keys, keys_shown) = hello_keys::show(&keys);
         let mut registry = Registry::with_prefix(metrics::PREFIX);
         let (objects, office) = open(&options, &mut registry).await?;
         let monitor = LinkMonitor::start().await?;
         let id = NodeId::of(&options.cluster, &options.node_name);
         let cluster = ClusterId::of(&options.cluster);
-        let identity = Identity { cluster, node: id, keys, timing: profile.profile.timing() };
+        let (timing, budget) = (profile.profile.timing(), Budget::per_second(options.announce_rate));
+        let identity = Identity { cluster, node: id, keys, timing, budget };
         let bound = BinderThread::start().context("cannot start the thread that binds addresses")?;
         let layer2 = Layer2::start_with(identity, Some(bound.binder()));
         let (layer2, events) = layer2.context("cannot start the layer-2 thread")?;
@@ -200,6 +207,7 @@ impl Speaker {
             links: monitor.links(),
             refusals: refused,
             happened: happens,
+            keys: keys_shown,
         };
         let readiness = Readiness::default();
         let metrics = Metrics {
@@ -210,7 +218,7 @@ impl Speaker {
         };
         metrics.register(&mut registry);
         let endpoint = serve(options.metrics_address, registry, &readiness).await;
-        let about = About { node: options.node_name.clone(), id, default_key, shortcomings, profile };
+        let about = About { node: options.node_name.clone(), id, shortcomings, profile };
         let desk = Desk::new(about, sources);
         let status = match office {
             Office::Directory(state) => {
@@ -239,6 +247,8 @@ impl Speaker {
             want,
             refusals,
             happened,
+            hello_keys,
+            shown_keys,
             status,
             readiness,
             _endpoint: endpoint,
@@ -264,6 +274,7 @@ impl Speaker {
             ended = decide(&self.options, &self.decisions, &self.readiness, self.objects, self.gates) => match ended? {},
             ended = keep_placed(&self.layer2, self.want, self.monitor.links(), self.refusals) => match ended? {},
             ended = mover.run() => match ended? {},
+            ended = self.hello_keys.follow(&self.layer2, &self.shown_keys) => match ended? {},
             ended = tell(&mut self.events, &known, &self.happened) => match ended? {},
             ended = self.status.run() => match ended? {},
             () = stop => {}

@@ -22,6 +22,7 @@ pub(crate) use known::Known;
 pub(crate) use unserved::Unserved;
 
 use crate::gates::{GateKeepers, Gates};
+use crate::hello_keys::KeyState;
 use crate::kernel::links::Links;
 use crate::kernel::priority::Shortcoming;
 use crate::layer2::{Ended, Observed, Refusals};
@@ -45,13 +46,13 @@ pub(crate) struct Sources {
     pub(crate) links: watch::Receiver<Arc<Links>>,
     pub(crate) refusals: watch::Receiver<Refusals>,
     pub(crate) happened: watch::Receiver<Happened>,
+    pub(crate) keys: watch::Receiver<KeyState>,
 }
 
 /// What about this speaker never changes.
 pub(crate) struct About {
     pub(crate) node: String,
     pub(crate) id: NodeId,
-    pub(crate) default_key: bool,
     pub(crate) shortcomings: Vec<Shortcoming>,
     pub(crate) profile: InForce,
 }
@@ -79,6 +80,7 @@ impl Desk {
             changed = sources.refusals.changed() => changed,
             changed = sources.links.changed() => changed,
             changed = sources.happened.changed() => changed,
+            changed = sources.keys.changed() => changed,
         };
         changed.map_err(|_| Ended)
     }
@@ -90,6 +92,7 @@ impl Desk {
         let links = Arc::clone(&sources.links.borrow_and_update());
         let gates = sources.gates.look();
         let happened = sources.happened.borrow_and_update().clone();
+        let keys = sources.keys.borrow_and_update().clone();
         let no_interface = &sources.refusals.borrow_and_update();
         let refusals = refusals(&known, no_interface, &gates, length.refusals());
         let unserved = Unserved::of(&known.intent, MOST_UNSERVED);
@@ -106,7 +109,7 @@ impl Desk {
             data_path: &gates.data_path,
             links: &links,
             shortcomings: &self.about.shortcomings,
-            default_key: self.about.default_key,
+            keys: &keys,
             profile: &self.about.profile,
             happened: &happened,
             stopping,

@@ -192,6 +192,7 @@ fn speaker_report(node: &str, speaker: &Speaker, now: Timestamp) -> SpeakerRepor
         node: node.to_owned(),
         version: status.version,
         profile: status.profile,
+        hello_keys: status.hello_keys,
         heartbeat: status.heartbeat,
         silent,
         owned: status.segments.iter().map(|segment| segment.owned).sum(),

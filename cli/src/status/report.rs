@@ -161,6 +161,8 @@ pub struct SpeakerReport {
     pub version: String,
     /// The profile that its times of layer 2 follow.
     pub profile: String,
+    /// What the keys of its hellos are called, the one that signs first; the names tell nothing of the keys.
+    pub hello_keys: Vec<String>,
     /// When it last wrote; `null` when it never did.
     pub heartbeat: Option<Time>,
     /// It has not written for more than 30 s.

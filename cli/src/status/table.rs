@@ -15,7 +15,7 @@ use crate::columns::Columns;
 pub enum Width {
     /// What is asked for every day.
     Normal,
-    /// Also ports, groups, versions, profiles, neighbours and interfaces.
+    /// Also ports, groups, versions, profiles, keys, neighbours and interfaces.
     Wide,
 }
 
@@ -146,7 +146,7 @@ fn unserved(report: &StatusReport) -> Columns {
 fn speakers(report: &StatusReport, width: Width) -> Columns {
     let mut titles = vec!["SPEAKER", "STATE", "HEARTBEAT", "OWNS", "HEARS"];
     if width == Width::Wide {
-        titles.extend(["VERSION", "PROFILE", "INTERFACES"]);
+        titles.extend(["VERSION", "PROFILE", "KEYS", "INTERFACES"]);
     }
     let mut columns = Columns::new(titles);
     for speaker in &report.speakers {
@@ -159,7 +159,12 @@ fn speakers(report: &StatusReport, width: Width) -> Columns {
         let (node, owned) = (speaker.node.clone(), speaker.owned.to_string());
         let mut cells = vec![node, state(speaker).to_owned(), heartbeat, owned, speaker.heard.join(",")];
         if width == Width::Wide {
-            cells.extend([speaker.version.clone(), speaker.profile.clone(), speaker.interfaces.join("; ")]);
+            cells.extend([
+                speaker.version.clone(),
+                speaker.profile.clone(),
+                speaker.hello_keys.join(","),
+                speaker.interfaces.join("; "),
+            ]);
         }
         columns.push(cells);
     }

@@ -55,7 +55,7 @@ fn speaker(objects: &mut Objects, node: &str, heartbeat: &str, up: bool, refusal
           "message": "IPv6 forwarding is off; sysctl -w net.ipv6.conf.all.forwarding=1", "lastTransitionTime": heartbeat },
     ]);
     let status = json!({
-        "version": "0.1.0", "profile": "fast", "heartbeat": heartbeat, "conditions": conditions, "refusals": refusals,
+        "version": "0.1.0", "profile": "fast", "helloKeys": ["1a2b", "3c4d"], "heartbeat": heartbeat, "conditions": conditions, "refusals": refusals,
         "interfaces": [{ "name": "eth0", "up": up, "mac": "02:00:00:00:00:01", "addresses": ["198.51.100.1/24"] }],
         "segments": [{ "interface": "eth0", "owned": 1, "heard": ["n1", "n2"] }],
     });

@@ -46,6 +46,9 @@ pub struct SpeakerStatus {
     /// The profile that the times of layer 2 follow: `default`, `fast` or `slow`.
     #[schemars(length(max = 32))]
     pub profile: String,
+    /// The keys in force for hellos, by names that tell nothing of them; the first signs, a second one is accepted too.
+    #[schemars(length(max = 2), inner(length(max = 4)))]
+    pub hello_keys: Vec<String>,
     /// When the process started.
     pub started: Option<Time>,
     /// Written every 10 s while the process lives, see [`SILENT_AFTER`]; not in a cluster, where the Node object says

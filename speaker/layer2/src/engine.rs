@@ -23,7 +23,7 @@ use std::{
 
 use crate::{
     agenda::Agenda,
-    announce::{Announcer, Budget},
+    announce::Announcer,
     election::{Election, Situation},
     hello::Recipient,
     identity::{GroupId, MacAddr, NodeId},
@@ -101,7 +101,7 @@ enum Timer {
 impl Segment {
     /// A segment whose link is not known yet: nothing happens before the first [`Input::Link`].
     pub fn new(config: SegmentConfig, now: Instant) -> Self {
-        let SegmentConfig { cluster, node, incarnation, seed, keys, timing } = config;
+        let SegmentConfig { cluster, node, incarnation, seed, keys, timing, budget } = config;
         Self {
             me: Recipient { cluster, node, incarnation },
             keys,
@@ -117,7 +117,7 @@ impl Segment {
             election: Election::new(node, timing, seed),
             proof: Proof::new(timing),
             punctuality: Punctuality::default(),
-            announcer: Announcer::new(Budget::DEFAULT, seed, now),
+            announcer: Announcer::new(budget, seed, now),
             strangers: Strangers::new(timing),
             mentioned: BTreeMap::new(),
             duplicates_told: BTreeMap::new(),

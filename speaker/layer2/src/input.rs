@@ -8,6 +8,7 @@ use std::{net::IpAddr, time::Instant};
 use ipnet::IpNet;
 
 use crate::{
+    announce::Budget,
     identity::{ClusterId, GroupId, Incarnation, MacAddr, NodeId},
     keys::KeyRing,
     timing::Timing,
@@ -28,6 +29,8 @@ pub struct SegmentConfig {
     pub keys: KeyRing,
     /// The times.
     pub timing: Timing,
+    /// How many announcements may be sent.
+    pub budget: Budget,
 }
 
 /// Something happened: a packet, a wish, a deadline.

@@ -63,6 +63,13 @@ impl KeyRing {
         self.default
     }
 
+    /// What the keys are called where people compare them: four hexadecimal digits each, the active one first. They are
+    /// on the wire in clear, and tell nothing of the keys.
+    pub fn names(&self) -> Vec<String> {
+        let keys = std::iter::once(&self.active).chain(&self.accepted);
+        keys.map(|key| format!("{:04x}", key.id)).collect()
+    }
+
     /// The hint on the wire that tells which key signed.
     pub(crate) fn active_id(&self) -> u16 {
         self.active.id
@@ -180,6 +187,9 @@ mod tests {
             assert!(understands(&pair[0], &pair[1]) && understands(&pair[1], &pair[0]));
         }
         assert!(!understands(&steps[0], &steps[3]));
+        let names = steps.each_ref().map(KeyRing::names);
+        assert_eq!(names[1], [names[0].concat(), names[3].concat()]);
+        assert_eq!(names[2], [names[3].concat(), names[0].concat()]);
     }
 
     #[test]

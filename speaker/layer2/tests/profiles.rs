@@ -11,8 +11,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use ferrolb_layer2::{
-    Cause, ClusterId, Destination, Event, GroupId, GroupIntent, Incarnation, Input, KeyRing, LinkState,
-    MacAddr, NodeId, Output, Segment, SegmentConfig, Timing,
+    Budget, Cause, ClusterId, Destination, Event, GroupId, GroupIntent, Incarnation, Input, KeyRing,
+    LinkState, MacAddr, NodeId, Output, Segment, SegmentConfig, Timing,
 };
 
 const MS: Duration = Duration::from_millis(1);
@@ -50,6 +50,7 @@ impl Wire {
                 seed: seed * 100 + u64::from(number),
                 keys: KeyRing::default_for("profiles"),
                 timing: *timing,
+                budget: Budget::DEFAULT,
             };
             (number, Segment::new(config, start))
         };

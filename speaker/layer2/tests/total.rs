@@ -11,8 +11,8 @@ use std::{
 };
 
 use ferrolb_layer2::{
-    Claim, ClusterId, Delta, Digest, Echo, Flags, GroupId, GroupIntent, Hello, Incarnation, Input, KeyRing,
-    LinkState, MacAddr, NodeId, Output, Segment, SegmentConfig, Slice, Term, Timing, UpTo,
+    Budget, Claim, ClusterId, Delta, Digest, Echo, Flags, GroupId, GroupIntent, Hello, Incarnation, Input,
+    KeyRing, LinkState, MacAddr, NodeId, Output, Segment, SegmentConfig, Slice, Term, Timing, UpTo,
     frame::{arp, ndp},
 };
 use proptest::prelude::*;
@@ -239,6 +239,7 @@ proptest! {
             seed: 1,
             keys: keys(),
             timing: Timing::DEFAULT,
+            budget: Budget::DEFAULT,
         };
         let mut segment = Segment::new(config, now);
         play(&mut segment, &mut now, Step::Link { up: true, mac: 0 });

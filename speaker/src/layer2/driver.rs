@@ -15,7 +15,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ferrolb_layer2::{Event, GroupId, Input, NodeId};
+use ferrolb_layer2::{Event, GroupId, Input, KeyRing, NodeId};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info, warn};
 
@@ -40,6 +40,8 @@ const BUFFER_BYTES: usize = 2048;
 /// A wish from the rest of the speaker.
 #[derive(Debug)]
 pub(super) enum Command {
+    /// Sign and check hellos with these keys from now on.
+    Keys(Box<KeyRing>),
     /// Move a group, to this node or to the best one.
     HandOver { group: GroupId, to: Option<NodeId> },
     /// Give everything to others; answered when that is done, or nobody can take the rest.
@@ -210,6 +212,12 @@ impl Driver {
         }
         loop {
             match self.channels.commands.try_recv() {
+                Ok(Command::Keys(keys)) => {
+                    for segment in self.segments.values_mut() {
+                        segment.handle(Input::Keys(keys.clone()));
+                    }
+                    self.identity.keys = *keys;
+                }
                 Ok(Command::HandOver { group, to }) => {
                     for segment in self.segments.values_mut() {
                         segment.handle(Input::HandOver { group, to });

@@ -10,8 +10,8 @@ use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use ferrolb_layer2::{
-    ClusterId, Event, GroupId, GroupIntent, Incarnation, Input, KeyRing, LinkState, NodeId, Output, Phase,
-    Segment, SegmentConfig, Timing,
+    Budget, ClusterId, Event, GroupId, GroupIntent, Incarnation, Input, KeyRing, LinkState, NodeId, Output,
+    Phase, Segment, SegmentConfig, Timing,
 };
 
 use super::following::Side;
@@ -41,6 +41,8 @@ pub struct Identity {
     pub keys: KeyRing,
     /// The protocol's times.
     pub timing: Timing,
+    /// How many announcements may be sent on a segment.
+    pub budget: Budget,
 }
 
 /// A segment's engine and sockets.
@@ -74,6 +76,7 @@ impl SegmentDriver {
             seed: fastrand::u64(..),
             keys: identity.keys.clone(),
             timing: identity.timing,
+            budget: identity.budget,
         };
         let mut segment = Self {
             index,

@@ -10,7 +10,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use ferrolb_layer2::{Cause, ClusterId, Event, Heard, KeyRing, Kind, MacAddr, NodeId, Timing, frame};
+use ferrolb_layer2::{Budget, Cause, ClusterId, Event, Heard, KeyRing, Kind, MacAddr, NodeId, Timing, frame};
 use tokio::sync::{oneshot, watch};
 
 use super::*;
@@ -53,6 +53,7 @@ impl Speaker {
             node: NodeId::of(CLUSTER, node),
             keys: KeyRing::default_for(CLUSTER),
             timing: Timing::DEFAULT,
+            budget: Budget::DEFAULT,
         };
         let (tell, events) = mpsc::channel();
         let (show, shown) = mpsc::channel();

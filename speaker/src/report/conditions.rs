@@ -61,7 +61,11 @@ fn statements(scene: &Scene<'_>) -> Vec<Statement> {
         let reason = Reason::ProfileRefused.to_string();
         statements.push(Statement::fails("ProfileInForce", &reason, refusal.to_string()));
     }
-    if scene.default_key {
+    if let Some(trouble) = &scene.keys.trouble {
+        let reason = Reason::HelloKeyRefused.to_string();
+        statements.push(Statement::fails("HelloKeyCurrent", &reason, trouble.clone()));
+    }
+    if scene.keys.is_default {
         let message = "hellos are authenticated with a key made from the cluster's name, which anybody on the \
                        segment can guess; give all speakers the same secret by --hello-key-file";
         statements.push(Statement::fails("HelloKeySet", "DefaultKey", message.to_owned()));

@@ -84,6 +84,7 @@ struct Setting {
     data_path: datapath::Observed,
     links: Links,
     profile: InForce,
+    keys: KeyState,
     happened: BTreeMap<&'static str, u64>,
 }
 
@@ -107,6 +108,7 @@ impl Setting {
             data_path: datapath::Observed::default(),
             links: Links::default(),
             profile: InForce { profile: Profile::Slow, refusal: None },
+            keys: KeyState { names: vec!["beef".to_owned()], is_default: false, trouble: None },
             happened: BTreeMap::new(),
         }
     }
@@ -125,7 +127,7 @@ impl Setting {
             data_path: &self.data_path,
             links: &self.links,
             shortcomings: &[],
-            default_key: false,
+            keys: &self.keys,
             profile: &self.profile,
             happened: &self.happened,
             stopping: false,
@@ -214,7 +216,9 @@ fn everything_that_is_lacking_is_a_condition_that_does_not_hold() {
     layer2.problems.insert("eth1".to_owned(), "no such device".to_owned());
     layer2.shortcomings.push(Shortcoming::OrdinaryPriority("not permitted".to_owned()));
     let setting = Setting::new(layer2);
-    let scene = Scene { default_key: true, ..setting.scene() };
+    let trouble = Some("the file is gone; the keys from before stay in force".to_owned());
+    let keys = KeyState { names: vec!["beef".to_owned()], is_default: true, trouble };
+    let scene = Scene { keys: &keys, ..setting.scene() };
     let report = Reporter::new(at(0)).report(&scene, at(5));
     let failing: Vec<_> = report
         .speaker
@@ -228,6 +232,7 @@ fn everything_that_is_lacking_is_a_condition_that_does_not_hold() {
         [
             ("SegmentsOpen", "SocketFailed"),
             ("RaisedPriority", "OrdinaryPriority"),
+            ("HelloKeyCurrent", "HelloKeyRefused"),
             ("HelloKeySet", "DefaultKey")
         ]
     );

@@ -103,6 +103,7 @@ impl Running {
             cluster: "test".to_owned(),
             hello_key_file: None,
             profile: Profile::Default,
+            announce_rate: Options::ANNOUNCE_RATE,
             source: Source::Directory {
                 source: folders.source.path().to_owned(),
                 state: folders.state.path().to_owned(),

@@ -130,6 +130,7 @@ impl Running {
             cluster: "test".to_owned(),
             hello_key_file: None,
             profile: ferrolb_speaker::Profile::Default,
+            announce_rate: Options::ANNOUNCE_RATE,
             source: Source::Cluster(KubeOptions {
                 kubeconfig: Some(kubeconfig),
                 state: Some(state.to_owned()),

@@ -11,8 +11,8 @@ use std::{
 };
 
 use ferrolb_layer2::{
-    Cause, Event, GroupId, GroupIntent, Heard, Incarnation, Input, LinkState, MacAddr, NodeId, Output,
-    Segment, SegmentConfig, Timing, frame,
+    Budget, Cause, Event, GroupId, GroupIntent, Heard, Incarnation, Input, LinkState, MacAddr, NodeId,
+    Output, Segment, SegmentConfig, Timing, frame,
 };
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
@@ -151,6 +151,7 @@ impl Node {
             seed: incarnation,
             keys: self.keys.ring(setup.signing),
             timing: self.timing,
+            budget: Budget::DEFAULT,
         };
         self.speaker = Some(Speaker {
             segment: Segment::new(config, now),

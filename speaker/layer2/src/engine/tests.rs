@@ -7,8 +7,8 @@ use std::{net::Ipv4Addr, time::Duration};
 
 use super::*;
 use crate::{
-    Claim, ClusterId, Delta, Destination, Digest, Echo, Flags, GroupId, GroupState, Hello, Incarnation,
-    KeyRing, Slice, Term, UpTo,
+    Budget, Claim, ClusterId, Delta, Destination, Digest, Echo, Flags, GroupId, GroupState, Hello,
+    Incarnation, KeyRing, Slice, Term, UpTo,
     frame::{self, Heard, arp},
     rejection::Kind,
 };
@@ -88,6 +88,7 @@ impl Bench {
             seed: 1,
             keys: keys(),
             timing: Timing::DEFAULT,
+            budget: Budget::DEFAULT,
         };
         let segment = Segment::new(config, now);
         let mut bench = Self { segment, now, frames: Vec::new(), hellos: Vec::new(), events: Vec::new() };

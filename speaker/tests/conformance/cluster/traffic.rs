@@ -9,8 +9,8 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use ferrolb_layer2::{
-    ClusterId, Destination, GroupIntent, Heard, Incarnation, Input, KeyRing, LinkState, MacAddr, NodeId,
-    Output, Segment, SegmentConfig, Timing, frame,
+    Budget, ClusterId, Destination, GroupIntent, Heard, Incarnation, Input, KeyRing, LinkState, MacAddr,
+    NodeId, Output, Segment, SegmentConfig, Timing, frame,
 };
 use ferrolb_speaker::kernel::links::LinkIndex;
 use ferrolb_speaker::layer2::{Placement, SegmentPlan};
@@ -212,6 +212,7 @@ impl Engine {
             seed: run,
             keys: KeyRing::default_for(CLUSTER),
             timing: Timing::DEFAULT,
+            budget: Budget::DEFAULT,
         };
         let segment = Segment::new(config, now);
         Self { segment, link: plan.link.clone(), groups: Vec::new(), frozen: None, drained: false }
