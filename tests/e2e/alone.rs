@@ -5,6 +5,7 @@
 
 mod cluster;
 mod demo;
+mod hogs;
 mod storm;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

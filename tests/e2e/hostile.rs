@@ -20,7 +20,7 @@ use crate::patience::{SLOWLY, SOON, eventually};
 const HELLO_PORT: u16 = 7948;
 
 #[test]
-fn replayed_forged_and_damaged_hellos_change_nothing_and_are_counted() {
+fn replayed_reflected_forged_damaged_and_oversized_hellos_change_nothing_and_are_counted() {
     within(|| {
         let ferrolb = quickstart(3)?;
         let owner = trial::settled_owner(&ferrolb)?;
@@ -33,7 +33,7 @@ fn replayed_forged_and_damaged_hellos_change_nothing_and_are_counted() {
         assert!(probe.outage < Duration::from_millis(100) + probe.stall, "{probe:?}\n{logs}");
         assert!(new.presences().keys().all(|mac| *mac == owner.mac()), "{:?}\n{logs}", new.presences());
         assert_eq!(trial::settled_owner(&ferrolb)?, owner);
-        for kind in ["wrong_key", "truncated"] {
+        for kind in ["wrong_key", "truncated", "replayed", "reflected", "malformed", "bad_magic"] {
             eventually("the refused packets are counted", SLOWLY, || {
                 counted(&ferrolb.installation, "n1", kind)
             })?;

@@ -45,6 +45,8 @@ pub enum Place {
     Newcomer,
     /// The API server of a cluster; only in labs that ask for it.
     ControlPlane,
+    /// Another client, counted from 1, at most 40; only in labs that ask for it.
+    Guest(u8),
 }
 
 impl Place {
@@ -55,6 +57,7 @@ impl Place {
             Place::Client => 50,
             Place::Newcomer => 60,
             Place::ControlPlane => 70,
+            Place::Guest(index) => 200 + index,
         }
     }
 
@@ -74,20 +77,25 @@ impl Place {
         Mac([0x02, 0, 198, 51, 100, self.host()])
     }
 
-    /// What it is called in the lab: `n1`, `client`, `newcomer`, `plane`.
+    /// What it is called in the lab: `n1`, `client`, `newcomer`, `plane`, `g1`.
     pub fn name(self) -> String {
         match self {
             Place::Node(index) => format!("n{index}"),
             Place::Client => "client".to_owned(),
             Place::Newcomer => "newcomer".to_owned(),
             Place::ControlPlane => "plane".to_owned(),
+            Place::Guest(index) => format!("g{index}"),
         }
     }
 
     /// The station with this hardware address, if it is one of the lab's.
     pub fn of_mac(mac: Mac) -> Option<Place> {
         let others = [Place::Client, Place::Newcomer, Place::ControlPlane];
-        (1..=32).map(Place::Node).chain(others).find(|place| place.mac() == mac)
+        (1..=32)
+            .map(Place::Node)
+            .chain(others)
+            .chain((1..=40).map(Place::Guest))
+            .find(|place| place.mac() == mac)
     }
 }
 
@@ -122,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_mac_seen_on_the_wire_names_its_station() {
-        for place in [Place::Node(1), Place::Node(3), Place::Client, Place::Newcomer] {
+        for place in [Place::Node(1), Place::Node(3), Place::Client, Place::Newcomer, Place::Guest(7)] {
             assert_eq!(Place::of_mac(place.mac()), Some(place));
         }
         assert_eq!(Place::of_mac(Mac::BROADCAST), None);

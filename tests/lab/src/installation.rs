@@ -57,9 +57,45 @@ pub struct Contestant {
 pub struct Status {
     /// The addresses in use.
     pub addresses: Vec<AddressStatus>,
+    /// The speakers.
+    #[serde(default)]
+    pub speakers: Vec<SpeakerStatus>,
+}
+
+/// One speaker.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SpeakerStatus {
+    /// Its node.
+    pub node: String,
+    /// What the keys of its hellos are called, the one that signs first.
+    pub hello_keys: Vec<String>,
+    /// The profile that it follows.
+    pub profile: String,
+    /// What is not as it should be.
+    pub problems: Vec<Problem>,
+}
+
+/// A condition that does not hold.
+#[derive(Debug, Deserialize)]
+pub struct Problem {
+    /// One CamelCase word.
+    pub reason: String,
+    /// What is wrong and what can be done.
+    pub message: String,
 }
 
 impl Status {
+    /// The terms of an address's claims, one a segment; each grows with every move.
+    ///
+    /// # Errors
+    /// The address is not in use.
+    pub fn terms(&self, address: IpAddr) -> Result<Vec<u64>> {
+        let found = self.addresses.iter().find(|found| found.address == address);
+        let found = found.with_context(|| format!("{address} is not in use: {self:?}"))?;
+        Ok(found.carriers.iter().map(|carrier| carrier.term).collect())
+    }
+
     /// Some address is in use, and some node carries every address.
     fn is_settled(&self) -> bool {
         !self.addresses.is_empty() && self.addresses.iter().all(|address| !address.carriers.is_empty())
@@ -153,6 +189,16 @@ impl Installation {
 
     fn key(&self) -> PathBuf {
         self.lab.folder().join("hello.key")
+    }
+
+    /// Gives all speakers these keys, one a line; they follow the file while they run.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn set_keys(&self, keys: &[&str]) -> Result<()> {
+        let (beside, file) = (self.lab.folder().join("hello.key.new"), self.key());
+        fs::write(&beside, keys.join("\n")).with_context(|| format!("writing {}", beside.display()))?;
+        fs::rename(&beside, &file).with_context(|| format!("putting {} in place", file.display()))
     }
 
     /// Writes a manifest as an editor does: beside, then renamed.

@@ -26,6 +26,21 @@ impl Lab {
             .context("splitting the switch")
     }
 
+    /// Keeps two stations from hearing each other; everybody else hears both. Replaces an earlier partition.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn part(&self, one: Place, other: Place) -> Result<()> {
+        let (one, other) = (format!("\"p-{}\"", one.name()), format!("\"p-{}\"", other.name()));
+        self.switch
+            .nft(&format!(
+                "table {TABLE}\ndelete table {TABLE}\ntable {TABLE} {{\nchain forward {{\n\
+                 type filter hook forward priority 0;\n\
+                 iifname {one} oifname {other} drop\niifname {other} oifname {one} drop\n}}\n}}\n"
+            ))
+            .context("parting two stations")
+    }
+
     /// Ends the partition.
     ///
     /// # Errors
@@ -58,8 +73,12 @@ mod tests {
             assert!(!answers(&lab.client, Place::Client, Place::Node(2))?);
             assert!(answers(&lab.newcomer, Place::Newcomer, Place::Node(2))?);
             assert!(!answers(&lab.newcomer, Place::Newcomer, Place::Node(1))?);
-            lab.heal()?;
+            lab.part(Place::Newcomer, Place::Node(2))?;
+            assert!(!answers(&lab.newcomer, Place::Newcomer, Place::Node(2))?);
             assert!(answers(&lab.newcomer, Place::Newcomer, Place::Node(1))?);
+            assert!(answers(&lab.client, Place::Client, Place::Node(2))?);
+            lab.heal()?;
+            assert!(answers(&lab.newcomer, Place::Newcomer, Place::Node(2))?);
             Ok(())
         });
     }

@@ -14,6 +14,9 @@ use crate::packet_socket::{ARP, PacketSocket};
 use crate::probe::hurry;
 use crate::{Namespace, Place};
 
+/// Longer than any hello, and yet one Ethernet frame.
+const OVERSIZED: usize = 1472;
+
 /// Asks for `target` as fast as one thread at real-time priority can, for `span`, from the newcomer's namespace. Returns how many
 /// questions were asked; how many that is depends on the machine, since asking costs it more than being asked does.
 ///
@@ -38,7 +41,7 @@ pub fn of_arp_questions(namespace: &Namespace, target: Ipv4Addr, span: Duration)
 }
 
 /// Records hellos of the segment and sends them again from the newcomer, each as it was, cut off at every length, with a bit turned over,
-/// and noise of the same length, for `span`. Returns how many packets were sent.
+/// drawn out to more than any hello holds, and noise of the same length, for `span`. Returns how many packets were sent.
 ///
 /// # Errors
 /// No hello was heard, or the link is down.
@@ -67,7 +70,9 @@ pub fn of_hellos(namespace: &Namespace, port: u16, span: Duration) -> Result<u64
                 let noise: Vec<u8> =
                     recorded.iter().map(|byte| byte.wrapping_mul(167).wrapping_add(13)).collect();
                 let cut = recorded.get(..round % length.max(1)).unwrap_or_default();
-                for packet in [recorded, cut, &turned, &noise] {
+                let mut drawn_out = recorded.to_vec();
+                drawn_out.resize(OVERSIZED, 0);
+                for packet in [recorded, cut, &turned, &drawn_out, &noise] {
                     socket.send_to(packet, (everybody, port))?;
                     sent += 1;
                 }

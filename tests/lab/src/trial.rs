@@ -129,7 +129,11 @@ pub fn settled_owner(contender: &dyn Contender) -> Result<Place> {
     settled_owner_of(contender, contender.target().ip())
 }
 
-fn settled_owner_of(contender: &dyn Contender, address: IpAddr) -> Result<Place> {
+/// The same for another of its addresses.
+///
+/// # Errors
+/// As there.
+pub fn settled_owner_of(contender: &dyn Contender, address: IpAddr) -> Result<Place> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let report = watch(contender.lab(), address, LOOK)?;
