@@ -10,7 +10,7 @@ ARGS :=
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench soak crds
+.PHONY: help demo test check bench soak fuzz crds
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ bench: ## figures beside keepalived's and a bare client's, four hours at most: f
 soak: ## the simulator with fresh seeds for as long as you like: make soak ARGS='--minutes 10'
 	$(CARGO) build --release --locked -p ferrolb-simulator --example soak
 	$(TARGET)/release/examples/soak $(ARGS)
+
+fuzz: ## the decoders and the engine against whatever a fuzzer comes up with: make fuzz ARGS=600 (seconds for each)
+	fuzz/run $(ARGS)
 
 crds: ## write deploy/crds from the types
 	$(CARGO) run --locked --quiet -p ferrolb -- crds > deploy/crds/ferrolb.io.yaml.new
