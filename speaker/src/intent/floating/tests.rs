@@ -114,7 +114,7 @@ fn a_drained_node_is_kept_away_even_if_it_has_the_label_too() {
     let node = drained.split("---\n").next().unwrap().to_owned() + "---\n";
     let intent = on("n1", Mode::NFTables, &[&node, ANNOUNCED, &floating("", "Bound")]);
     assert_eq!(candidates(vip(&intent)), ["n2", "n3"]);
-    assert_eq!(reason(vip(&intent)), Some(Reason::NodeNotSelected));
+    assert_eq!(reason(vip(&intent)), Some(Reason::NodeDrained));
 }
 
 #[test]
