@@ -8,6 +8,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 /// Whether the object is used as it stands. Every kind of ours has it.
 pub const READY: &str = "Ready";
 
+/// On a VirtualIP: whether a node of the segment that does not carry it is answered when it asks as a client does.
+pub const REACHABLE: &str = "Reachable";
+
 /// On a Service: whether it has the addresses that it asks for.
 pub const ADDRESSES_ASSIGNED: &str = "ferrolb.io/AddressesAssigned";
 

@@ -116,6 +116,22 @@ pub enum Reason {
     StaleFlows,
     /// Nobody on the segment answers, so that the node cannot know whether it is cut off.
     NoProof,
+    /// Another node of the segment asked for the address and was answered.
+    Reachable,
+    /// The owner's hellos arrive, but nobody answers for the address: something between filters.
+    NoResponder,
+    /// The owner answers for the address, but a TCP port that it should serve says nothing.
+    PortFiltered,
+    /// Another node than the owner answers for the address.
+    StaleBinding,
+    /// A station outside the cluster answers for the address.
+    ForeignStation,
+    /// Virtual IPs are on an interface of a node whose kernel answers or asks with them, whoever carries them.
+    ArpFlux,
+    /// The kernel answers ARP for addresses of other stations.
+    ProxyArp,
+    /// The kernel drops what comes from where the route back does not lead, on a node with several segments.
+    StrictReversePath,
     /// The process lacks a capability.
     MissingCapability,
     /// The file of the hello keys gives none; those from before stay in force.

@@ -33,6 +33,7 @@ pub fn wanted(intent: &Intent, gates: &Gates, cluster: &str) -> Wanted {
                     InterfaceRule::Named(names) => Interfaces::Named(names.iter().cloned().collect()),
                 },
                 bound: vip.carriage == Carriage::Bound,
+                tcp_port: vip.tcp_port,
             };
             (address, wanted)
         })

@@ -109,6 +109,7 @@ mod tests {
             candidates: Arc::new(["n1".to_owned()].into()),
             here: Ok(()),
             interfaces: InterfaceRule::OnLink,
+            tcp_port: None,
             unserved: Box::default(),
             carriage,
             checks: checks.into(),

@@ -22,6 +22,7 @@ mod wish;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use ferrolb_config::ServiceName;
@@ -59,6 +60,8 @@ pub struct VipIntent {
     pub here: Result<(), Obstacle>,
     /// Where this node may announce it.
     pub interfaces: InterfaceRule,
+    /// A TCP port that any candidate serves to everybody, to see whether the address is reachable.
+    pub tcp_port: Option<NonZeroU16>,
     /// Services on it that no candidate serves.
     pub unserved: Box<[(ServiceName, Obstacle)]>,
     /// How the node that carries it holds it and where its traffic goes.
@@ -183,6 +186,7 @@ fn vip_intent(view: &View<'_>, address: IpAddr, spec: &VirtualIPSpec, wishes: &[
                 .flat_map(|(wish, _)| wish.advertisements.iter().copied()),
         ),
         candidates: agreed.nodes,
+        tcp_port: parties().filter(|(_, is_party)| **is_party).find_map(|(wish, _)| wish.open_tcp_port()),
         unserved: unserved.into_iter().collect(),
         carriage: Carriage::Service,
         checks: Box::default(),

@@ -8,6 +8,7 @@
 mod bound_addresses;
 mod filter;
 mod hello_socket;
+mod interface_settings;
 mod link_message;
 mod link_monitor;
 pub mod links;
@@ -25,6 +26,7 @@ mod tests;
 
 pub use bound_addresses::{BindError, BoundAddresses, Place};
 pub use hello_socket::{Family, HELLO_PORT, HelloDatagram, HelloSocket};
+pub use interface_settings::InterfaceSettings;
 pub use link_monitor::{LinkMonitor, LinkMonitorError};
 pub use packet_socket::{Frame, FrameKind, PacketSocket};
 pub use solicited_node::SolicitedNodeGroups;

@@ -15,6 +15,7 @@ pub mod intent;
 pub mod kernel;
 pub mod layer2;
 mod metrics;
+mod misfit;
 mod moves;
 mod names;
 mod options;

@@ -3,9 +3,11 @@
 
 //! What Prometheus is told, read at each scrape from what the parts of the speaker publish anyway.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use ferrolb_config::reason::Reason;
 use ferrolb_source::metrics::Registry;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
@@ -16,6 +18,7 @@ use tokio::sync::watch;
 
 use crate::datapath;
 use crate::layer2::{Observed, SegmentReport, Traffic};
+use crate::report;
 use crate::status::{Happened, Known};
 
 /// Reads the speaker's parts.
@@ -55,6 +58,7 @@ impl Collector for Metrics {
             self.data_path.borrow().conditions.len(),
         )?;
         segments(to, &layer2)?;
+        unreachable(to, &layer2)?;
         counter(to, "events_dropped", "Happenings that were not told in time", layer2.events_dropped)?;
         let happened = self.happened.borrow().clone();
         let name = ("happenings", "Happenings on the segments, by kind");
@@ -75,6 +79,24 @@ fn counter(to: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -
     ConstCounter::new(value).encode(to.encode_descriptor(name, help, None, MetricType::Counter)?)
 }
 
+/// Addresses that this node asked for in vain, as their witness.
+fn unreachable(to: &mut DescriptorEncoder<'_>, layer2: &Observed) -> fmt::Result {
+    let (name, help) = ("unreachable_virtual_ips", "Addresses of others that this node asked for in vain");
+    let mut family = to.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for (interface, segment) in &layer2.segments {
+        let mut counts: BTreeMap<Reason, i64> = BTreeMap::new();
+        for reason in segment.testimonies.iter().filter_map(|testimony| report::reason(&testimony.verdict)) {
+            let count = counts.entry(reason).or_default();
+            *count = count.saturating_add(1);
+        }
+        for (reason, count) in counts {
+            let labels = [("interface", interface.as_str()), ("reason", &reason.to_string())];
+            ConstGauge::new(count).encode(family.encode_family(&labels)?)?;
+        }
+    }
+    Ok(())
+}
+
 /// A number of each segment.
 type Number = fn(&SegmentReport) -> u64;
 /// A number of what went through a segment's sockets.
@@ -91,13 +113,14 @@ const TRAFFIC: [(&str, &str, Count); 8] = [
     ("join_errors", "Failures to join solicited-node groups", |traffic| traffic.join_errors),
 ];
 
-const COUNTS: [(&str, &str, Number); 6] = [
+const COUNTS: [(&str, &str, Number); 7] = [
     ("hellos_believed", "Hellos of neighbours that were believed", |segment| {
         segment.view.counters.hellos_heard
     }),
     ("answers", "Requests for addresses that were answered", |segment| segment.view.counters.answers),
     ("announcements", "Announcements sent", |segment| segment.view.counters.announcements),
     ("probes", "Probes sent", |segment| segment.view.counters.probes),
+    ("witness_questions", "Questions for addresses that others carry", |segment| segment.questions),
     ("stalls", "How often the process stood still", |segment| segment.view.counters.stalls),
     ("duplicates", "Answers of others for addresses carried here", |segment| {
         segment.view.counters.duplicates

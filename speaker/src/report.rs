@@ -6,6 +6,7 @@
 //! [`Reporter`] remembers only what a report must not change without need: since when something is so.
 
 mod conditions;
+mod reachability;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -18,7 +19,7 @@ use ferrolb_config::api::{
     Layer2Owner, SpeakerInterface, SpeakerSegment, SpeakerStatus, VirtualIP, VirtualIPSpec, VirtualIPStatus,
 };
 use ferrolb_config::snapshot::Away;
-use ferrolb_config::{Freshness, Objects};
+use ferrolb_config::{Freshness, Objects, condition};
 use ferrolb_layer2::{GroupId, GroupView, NodeId, Term};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
@@ -29,9 +30,11 @@ use crate::intent::VipIntent;
 use crate::kernel::links::{Link, Links};
 use crate::kernel::priority::Shortcoming;
 use crate::layer2::{Observed, SegmentReport};
+use crate::misfit::Misfit;
 use crate::names::Names;
 use crate::profile::InForce;
 use crate::status::Unserved;
+pub(crate) use reachability::{Witnessed, reason};
 
 /// Everything that a report is made of.
 pub(crate) struct Scene<'a> {
@@ -57,6 +60,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) data_path: &'a datapath::Observed,
     /// The interfaces.
     pub(crate) links: &'a Links,
+    /// Settings of the machine that do not go with virtual IPs.
+    pub(crate) misfits: &'a BTreeSet<Misfit>,
     /// What the process lacks beside what the layer-2 thread reports.
     pub(crate) shortcomings: &'a [Shortcoming],
     /// What hellos are authenticated by.
@@ -106,6 +111,8 @@ pub(crate) struct Report {
     pub(crate) owned: BTreeMap<IpAddr, Vec<Layer2Owner>>,
     /// The addresses that another node carries on some segment of this one.
     pub(crate) owned_elsewhere: BTreeSet<IpAddr>,
+    /// What this node saw when it asked for addresses that others carry.
+    pub(crate) witnessed: BTreeMap<IpAddr, Vec<Witnessed>>,
     /// The node itself.
     pub(crate) speaker: SpeakerStatus,
 }
@@ -115,16 +122,30 @@ impl Report {
     pub(crate) fn differs_from(&self, other: &Self) -> bool {
         let counters = self.speaker.counters.clone();
         let other_speaker = SpeakerStatus { counters, ..other.speaker.clone() };
-        self.owned != other.owned || self.speaker != other_speaker
+        self.tells_of_others(other) || self.speaker != other_speaker
     }
 
-    /// As VirtualIPs with this node's part of their status.
-    pub(crate) fn virtual_ips(&self, objects: &Objects) -> Vec<VirtualIP> {
-        let virtual_ip = |(address, owners): (&IpAddr, &Vec<Layer2Owner>)| {
-            let recorded = objects.virtual_ips.get(&virtual_ip_name(*address))?;
-            Some(virtual_ip(*address, recorded.spec.clone(), owners.clone()))
+    /// Whether what it says of addresses differs.
+    pub(crate) fn tells_of_others(&self, other: &Self) -> bool {
+        self.owned != other.owned || self.witnessed != other.witnessed
+    }
+
+    /// As VirtualIPs with this node's part of their status, as of `now`.
+    pub(crate) fn virtual_ips(&self, objects: &Objects, now: Timestamp) -> Vec<VirtualIP> {
+        let addresses: BTreeSet<IpAddr> = self.owned.keys().chain(self.witnessed.keys()).copied().collect();
+        let virtual_ip = |address: IpAddr| {
+            let recorded = objects.virtual_ips.get(&virtual_ip_name(address))?;
+            let owners = self.owned.get(&address).cloned().unwrap_or_default();
+            let mut object = virtual_ip(address, recorded.spec.clone(), owners);
+            let seen = self.witnessed.get(&address);
+            // Of several segments one that is not reached counts.
+            if let Some(seen) = seen.and_then(|seen| seen.iter().max_by_key(|seen| seen.obstacle.is_some())) {
+                let status = object.status.get_or_insert_default();
+                condition::set(&mut status.conditions, seen.condition(now));
+            }
+            Some(object)
         };
-        self.owned.iter().filter_map(virtual_ip).collect()
+        addresses.into_iter().filter_map(virtual_ip).collect()
     }
 }
 
@@ -173,7 +194,8 @@ impl Reporter {
                 Length::Brief => BTreeMap::new(),
             },
         };
-        Report { owned, owned_elsewhere: owned_elsewhere(scene), speaker }
+        let witnessed = reachability::of(scene);
+        Report { owned, owned_elsewhere: owned_elsewhere(scene), witnessed, speaker }
     }
 
     fn owned(&mut self, scene: &Scene<'_>, now: Timestamp) -> BTreeMap<IpAddr, Vec<Layer2Owner>> {
@@ -255,7 +277,7 @@ fn counters(scene: &Scene<'_>) -> BTreeMap<String, u64> {
         let sum = counters.entry(name.to_owned()).or_default();
         *sum = sum.saturating_add(value);
     };
-    for SegmentReport { view, traffic } in scene.layer2.segments.values() {
+    for SegmentReport { view, traffic, questions, .. } in scene.layer2.segments.values() {
         add("hellosReceived", traffic.hellos_received);
         add("hellosSent", traffic.hellos_sent);
         add("hellosBelieved", view.counters.hellos_heard);
@@ -269,6 +291,7 @@ fn counters(scene: &Scene<'_>) -> BTreeMap<String, u64> {
         add("lateRequests", view.counters.late_requests);
         add("announcements", view.counters.announcements);
         add("probes", view.counters.probes);
+        add("witnessQuestions", *questions);
         add("stalls", view.counters.stalls);
         add("duplicates", view.counters.duplicates);
         for (kind, count) in view.counters.rejections.iter() {

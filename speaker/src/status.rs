@@ -8,13 +8,15 @@ mod directory;
 mod known;
 mod unserved;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ferrolb_layer2::NodeId;
 use k8s_openapi::jiff::Timestamp;
 use tokio::sync::watch;
+use tracing::{info, warn};
 
 pub(crate) use cluster::Cluster;
 pub(crate) use directory::Directory;
@@ -23,11 +25,14 @@ pub(crate) use unserved::Unserved;
 
 use crate::gates::{GateKeepers, Gates};
 use crate::hello_keys::KeyState;
+use crate::intent::Carriage;
+use crate::kernel::InterfaceSettings;
 use crate::kernel::links::Links;
 use crate::kernel::priority::Shortcoming;
 use crate::layer2::{Ended, Observed, Refusals};
+use crate::misfit::{self, Misfit};
 use crate::profile::InForce;
-use crate::report::{Length, Refused, Report, Reporter, Scene};
+use crate::report::{Length, Refused, Report, Reporter, Scene, Witnessed};
 
 /// Changes that come within this time are told together.
 const GATHER: Duration = Duration::from_millis(100);
@@ -62,12 +67,17 @@ pub(crate) struct Desk {
     about: About,
     sources: Sources,
     reporter: Reporter,
+    /// What did not fit when it was last looked at.
+    misfits: BTreeSet<Misfit>,
+    /// What was seen of other nodes' addresses when it was last told.
+    witnessed: BTreeMap<IpAddr, Vec<Witnessed>>,
 }
 
 impl Desk {
     pub(crate) fn new(about: About, sources: Sources) -> Self {
         // Whole seconds: that is what the API keeps.
-        Self { about, sources, reporter: Reporter::new(now()) }
+        let reporter = Reporter::new(now());
+        Self { about, sources, reporter, misfits: BTreeSet::new(), witnessed: BTreeMap::new() }
     }
 
     /// Returns when something that reports are made of has changed.
@@ -96,6 +106,18 @@ impl Desk {
         let no_interface = &sources.refusals.borrow_and_update();
         let refusals = refusals(&known, no_interface, &gates, length.refusals());
         let unserved = Unserved::of(&known.intent, MOST_UNSERVED);
+        let misfits = misfit::judge(
+            layer2.segments.keys().map(String::as_str),
+            // The owner of a bound address is to have it on an interface.
+            |address| {
+                let vip = known.intent.vips.get(&address);
+                vip.is_some_and(|vip| vip.carriage != Carriage::Bound)
+            },
+            &links,
+            |interface| InterfaceSettings::read(interface).ok(),
+        );
+        misfits.difference(&self.misfits).for_each(|misfit| warn!("{misfit}"));
+        self.misfits = misfits;
         let scene = Scene {
             node: &self.about.node,
             id: self.about.id,
@@ -108,6 +130,7 @@ impl Desk {
             layer2: &layer2,
             data_path: &gates.data_path,
             links: &links,
+            misfits: &self.misfits,
             shortcomings: &self.about.shortcomings,
             keys: &keys,
             profile: &self.about.profile,
@@ -115,7 +138,25 @@ impl Desk {
             stopping,
             length,
         };
-        self.reporter.report(&scene, now)
+        let report = self.reporter.report(&scene, now);
+        log_what_changed(&self.witnessed, &report.witnessed);
+        self.witnessed.clone_from(&report.witnessed);
+        report
+    }
+}
+
+/// Says which addresses of other nodes are not reached any more, and which are again.
+fn log_what_changed(before: &BTreeMap<IpAddr, Vec<Witnessed>>, now: &BTreeMap<IpAddr, Vec<Witnessed>>) {
+    for (address, seen) in now {
+        for one in seen {
+            let of_segment = |it: &&Witnessed| it.segment == one.segment;
+            let last = before.get(address).and_then(|seen| seen.iter().find(of_segment));
+            match (&one.obstacle, last.and_then(|last| last.obstacle.as_ref())) {
+                (Some(new), old) if Some(new) != old => warn!(segment = one.segment, "{}: {}", new.0, new.1),
+                (None, Some(_)) => info!(segment = one.segment, "{address} is reached again"),
+                _ => {}
+            }
+        }
     }
 }
 
@@ -153,12 +194,10 @@ fn refusals(known: &Known, no_interface: &Refusals, gates: &Gates, most: usize) 
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
-
     use ferrolb_config::reason::Reason;
 
     use super::*;
-    use crate::intent::{Carriage, Intent, InterfaceRule, Obstacle, VipIntent};
+    use crate::intent::{Intent, InterfaceRule, Obstacle, VipIntent};
 
     #[test]
     fn of_many_refusals_the_first_are_told_and_the_others_counted() {
@@ -167,6 +206,7 @@ mod tests {
             candidates: Arc::default(),
             here: Err(Obstacle { reason: Reason::NoEndpoints, message: "nobody is there".into() }),
             interfaces: InterfaceRule::OnLink,
+            tcp_port: None,
             unserved: Box::default(),
             carriage: Carriage::Service,
             checks: Box::default(),

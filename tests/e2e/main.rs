@@ -17,3 +17,4 @@ mod patience;
 mod planned;
 mod reachability;
 mod segment;
+mod witness;

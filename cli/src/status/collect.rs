@@ -12,7 +12,7 @@ use ferrolb_config::api::{
     AddressMode, ConsumerKind, Layer2Owner, SILENT_AFTER, Speaker, SpeakerInterface, UnservedService,
     VirtualIPSpec,
 };
-use ferrolb_config::condition::READY;
+use ferrolb_config::condition::{REACHABLE, READY};
 use ferrolb_config::reason::Refusal;
 use ferrolb_config::snapshot::{FloatingForm, FloatingIP};
 use ferrolb_config::{Objects, ServiceName, Snapshot};
@@ -21,7 +21,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 
 use super::report::{
-    AddressStatus, Carrier, FloatingIPReport, NodeRefusal, Problem, ServiceStatus, SpeakerReport,
+    AddressStatus, Carrier, FloatingIPReport, NodeRefusal, Problem, Reachable, ServiceStatus, SpeakerReport,
     StatusReport, Unserved, VERSION,
 };
 use crate::finding::Finding;
@@ -70,9 +70,20 @@ fn address_status(
         group: spec.group.clone().filter(|group| *group != address),
         carriers: owners.iter().map(|owner| carrier(owner, !alive(&owner.node))).collect(),
         refusals: refusals.collect(),
+        reachable: status.and_then(|status| reachable(&status.conditions)),
         unserved: unserved(&address, objects.speakers.iter().filter(|(node, _)| alive(node))),
         address,
     }
+}
+
+fn reachable(conditions: &[Condition]) -> Option<Reachable> {
+    let seen = conditions.iter().find(|condition| condition.type_ == REACHABLE)?;
+    Some(Reachable {
+        reached: seen.status == "True",
+        reason: seen.reason.clone(),
+        message: seen.message.clone(),
+        since: seen.last_transition_time.clone(),
+    })
 }
 
 /// What the speakers say that the address does not serve; what several say is told once.

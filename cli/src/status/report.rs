@@ -59,9 +59,25 @@ pub struct AddressStatus {
     pub carriers: Vec<Carrier>,
     /// Why nodes do not carry it, by node name.
     pub refusals: Vec<NodeRefusal>,
+    /// What another node saw that asked for it as a client does; `null` before one did.
+    pub reachable: Option<Reachable>,
     /// Services on it, or ports of them, that it does not serve.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub unserved: Vec<Unserved>,
+}
+
+/// Whether another node of the segment is answered when it asks for an address.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Reachable {
+    /// It is.
+    pub reached: bool,
+    /// `Reachable`, or why not, in one word.
+    pub reason: String,
+    /// Who asked whom, and what can be done.
+    pub message: String,
+    /// Since when it is so.
+    pub since: Time,
 }
 
 /// A Service, or a port of it, that an address does not serve.

@@ -30,9 +30,14 @@ pub fn write(report: &StatusReport, width: Width, out: &mut dyn Write) -> io::Re
     } else {
         addresses.write(out)?;
     }
-    for columns in
-        [pending(report), floating(report), unserved(report), speakers(report, width), problems(report)]
-    {
+    for columns in [
+        unreachable(report),
+        pending(report),
+        floating(report),
+        unserved(report),
+        speakers(report, width),
+        problems(report),
+    ] {
         if !columns.is_empty() {
             writeln!(out)?;
             columns.write(out)?;
@@ -127,6 +132,17 @@ fn floating(report: &StatusReport) -> Columns {
                 problem.reason.clone(),
                 problem.message.clone(),
             ]);
+        }
+    }
+    columns
+}
+
+fn unreachable(report: &StatusReport) -> Columns {
+    let mut columns = Columns::new(vec!["NOT REACHED", "FOR", "REASON", "MESSAGE"]);
+    for vip in &report.addresses {
+        if let Some(seen) = vip.reachable.as_ref().filter(|seen| !seen.reached) {
+            let since = age(&seen.since, &report.read_at);
+            columns.push(vec![vip.address.clone(), since, seen.reason.clone(), seen.message.clone()]);
         }
     }
     columns

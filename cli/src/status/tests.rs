@@ -138,6 +138,20 @@ fn a_floating_ip_is_shown_with_its_carrier_its_mode_and_what_it_lacks() {
 }
 
 #[test]
+fn an_address_that_another_node_asks_for_in_vain_is_told_with_the_remedy() {
+    let mut objects = Objects::default();
+    virtual_ip(&mut objects, "198.51.100.2", "198.51.100.2", "web", Some(("n1", 7)));
+    let seen = json!([{ "type": "Reachable", "status": "False", "reason": "NoResponder",
+        "message": "on 198.51.100.0/24: nobody answers", "lastTransitionTime": "2026-11-21T11:59:00Z" }]);
+    let status = Arc::make_mut(objects.virtual_ips.get_mut("198.51.100.2").unwrap()).status.as_mut().unwrap();
+    status.conditions = serde_json::from_value(seen).unwrap();
+    let report = collect(&objects, &Snapshot::build(&objects), now());
+    let table = text(&report, StatusFormat::Table);
+    let line = "198.51.100.2  60s  NoResponder  on 198.51.100.0/24: nobody answers\n";
+    assert!(table.contains(line), "{table}");
+}
+
+#[test]
 fn a_class_decides_which_services_are_shown() {
     let mut objects = Objects::default();
     service(&mut objects, "web", json!({}));

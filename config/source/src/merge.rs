@@ -10,9 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ferrolb_config::api::{Layer2Owner, SILENT_AFTER, Speaker, VirtualIP, VirtualIPStatus, annotation};
+use ferrolb_config::condition::{self, REACHABLE};
 use ferrolb_config::reason::{Location, Reason, Refusal};
 use ferrolb_config::{Object, ObjectRef, Objects, defaults};
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::files::Held;
 use crate::state::{CONTROLLER, OPERATOR, SPEAKER_PREFIX, STATUS};
@@ -145,6 +147,7 @@ impl<'a> Recorded<'a> {
         }
         let mut expires: Option<Duration> = None;
         let mut owners: BTreeMap<(String, String), Layer2Owner> = BTreeMap::new();
+        let mut reachable: BTreeMap<String, Condition> = BTreeMap::new();
         for (node, observed) in self.speakers {
             let Some(speaker) = observed.speaker else { continue };
             objects.speakers.insert(node.clone(), Arc::new(speaker.clone()));
@@ -152,12 +155,20 @@ impl<'a> Recorded<'a> {
             expires = Some(expires.map_or(left, |other| other.min(left)));
             for virtual_ip in observed.virtual_ips {
                 claim(&mut owners, &node, virtual_ip);
+                testify(&mut reachable, virtual_ip);
             }
         }
         for ((name, _), owner) in owners {
             if let Some(virtual_ip) = objects.virtual_ips.get_mut(&name) {
                 let virtual_ip = Arc::make_mut(virtual_ip);
                 virtual_ip.status.get_or_insert_with(VirtualIPStatus::default).layer2.push(owner);
+            }
+        }
+        for (name, seen) in reachable {
+            if let Some(virtual_ip) = objects.virtual_ips.get_mut(&name) {
+                let virtual_ip = Arc::make_mut(virtual_ip);
+                let status = virtual_ip.status.get_or_insert_with(VirtualIPStatus::default);
+                condition::set(&mut status.conditions, seen);
             }
         }
         expires
@@ -199,6 +210,18 @@ fn add_wish(objects: &mut Objects, wish: &Object) {
     };
     if let Some(metadata) = asked {
         metadata.annotations.get_or_insert_default().insert(key.to_owned(), value.clone());
+    }
+}
+
+/// Enters what a node saw when it asked for `virtual_ip`; of several one that is not answered counts.
+fn testify(reachable: &mut BTreeMap<String, Condition>, virtual_ip: &VirtualIP) {
+    let name = virtual_ip.metadata.name.clone().unwrap_or_default();
+    let conditions = virtual_ip.status.iter().flat_map(|status| &status.conditions);
+    for seen in conditions.filter(|condition| condition.type_ == REACHABLE) {
+        let known = reachable.entry(name.clone()).or_insert_with(|| seen.clone());
+        if known.status == "True" {
+            known.clone_from(seen);
+        }
     }
 }
 

@@ -37,6 +37,7 @@ pub const IN_USE: &str = "ferrolb.io/in-use";
     printcolumn = r#"{"name":"Since","type":"date","jsonPath":".status.layer2[0].since"}"#,
     printcolumn = r#"{"name":"Released","type":"date","jsonPath":".spec.releasedAt"}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
+    printcolumn = r#"{"name":"Reachable","type":"string","jsonPath":".status.conditions[?(@.type==\"Reachable\")].status","priority":1}"#,
     printcolumn = r#"{"name":"Cause","type":"string","jsonPath":".status.layer2[0].cause","priority":1}"#,
     derive = "PartialEq"
 )]
@@ -191,7 +192,8 @@ pub struct VirtualIPStatus {
     /// The generation of the spec that the conditions speak of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`: some node answers for the address. Not there before one did for the first time.
+    /// `Ready`: some node answers for the address. Not there before one did for the first time. `Reachable`: a node that does
+    /// not carry it is answered when it asks for it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,

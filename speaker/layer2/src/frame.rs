@@ -5,6 +5,7 @@
 
 pub mod arp;
 pub mod ndp;
+pub mod tcp;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

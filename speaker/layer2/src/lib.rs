@@ -37,6 +37,7 @@ mod sent;
 mod strangers;
 pub mod timing;
 pub mod view;
+pub mod witness;
 
 pub use announce::{Announcer, Budget};
 pub use digest::Digest;
@@ -50,3 +51,4 @@ pub use output::{Cause, Destination, Event, Output, PeerDownCause};
 pub use rejection::{Counters, Kind, Rejection};
 pub use timing::Timing;
 pub use view::{Counts, GroupState, GroupView, PeerView, Phase, SegmentView};
+pub use witness::{Testimony, Verdict, Witness};

@@ -5,11 +5,12 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use ferrolb_config::api::{Purpose, VirtualIPSpec};
 use ferrolb_config::reason::Reason;
-use ferrolb_config::snapshot::{Advertisement, LoadBalancer, TrafficPolicy};
+use ferrolb_config::snapshot::{Advertisement, LoadBalancer, Protocol, TrafficPolicy};
 
 use super::Obstacle;
 use super::endpoints::Answering;
@@ -91,6 +92,17 @@ impl<'a> Wish<'a> {
     /// Whether it follows from the labels of the Service's namespace too.
     pub(super) fn asks_for_namespace(&self) -> bool {
         self.service.purpose == Purpose::ExternalIP
+    }
+
+    /// A TCP port with an endpoint behind it that is open to every client.
+    pub(super) fn open_tcp_port(&self) -> Option<NonZeroU16> {
+        if self.unreadable_ranges || !self.service.source_ranges.is_empty() {
+            return None;
+        }
+        let tcp = self.service.ports.iter().filter(|port| port.protocol == Protocol::Tcp);
+        let mut served =
+            tcp.filter(|port| !self.answering.sockets(&port.name, port.protocol, None).is_empty());
+        served.find_map(|port| NonZeroU16::new(port.port))
     }
 
     fn nowhere(&self) -> Option<Obstacle> {

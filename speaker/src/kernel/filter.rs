@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
 
-//! Classic BPF programs that let only ARP (RFC 826) and neighbour discovery (RFC 4861) through to the speaker.
+//! Classic BPF programs that let only ARP (RFC 826), neighbour discovery (RFC 4861) and answers to the
+//! witness through to the speaker.
 //!
 //! They run in the kernel before a frame is queued, so that the node's other traffic never wakes the process.
 
+use ferrolb_layer2::frame::tcp;
 use socket2::SockFilter;
 
 /// Where the Linux extensions to classic BPF begin (`SKF_AD_OFF`).
@@ -25,7 +27,9 @@ const KEEP: u32 = 0xffff;
 
 const ETHERTYPE_AT: u32 = 12;
 const ETHERTYPE_ARP: u32 = 0x0806;
+const ETHERTYPE_IPV4: u32 = 0x0800;
 const ETHERTYPE_IPV6: u32 = 0x86dd;
+const TCP: u32 = 6;
 const ICMPV6: u32 = 58;
 const NEIGHBOR_SOLICITATION: u32 = 135;
 const NEIGHBOR_ADVERTISEMENT: u32 = 136;
@@ -59,6 +63,31 @@ pub(super) fn neighbour_discovery() -> Vec<SockFilter> {
         Test { load: LOAD_BYTE, at: 54, one_of: &[NEIGHBOR_SOLICITATION, NEIGHBOR_ADVERTISEMENT] },
     ])
 }
+
+/// TCP over IPv4 to the port that the witness asks from, unfragmented and without IP options.
+pub(super) fn tcp_answers_v4() -> Vec<SockFilter> {
+    program(&[
+        Test { load: LOAD_WORD, at: VLAN_TAG_PRESENT, one_of: &[0] },
+        Test { load: LOAD_WORD, at: PACKET_TYPE, one_of: FOR_US },
+        Test { load: LOAD_HALF, at: ETHERTYPE_AT, one_of: &[ETHERTYPE_IPV4] },
+        Test { load: LOAD_BYTE, at: 14, one_of: &[0x45] },
+        Test { load: LOAD_BYTE, at: 23, one_of: &[TCP] },
+        Test { load: LOAD_HALF, at: 36, one_of: WITNESS_PORT },
+    ])
+}
+
+/// The same over IPv6, without extension headers.
+pub(super) fn tcp_answers_v6() -> Vec<SockFilter> {
+    program(&[
+        Test { load: LOAD_WORD, at: VLAN_TAG_PRESENT, one_of: &[0] },
+        Test { load: LOAD_WORD, at: PACKET_TYPE, one_of: FOR_US },
+        Test { load: LOAD_HALF, at: ETHERTYPE_AT, one_of: &[ETHERTYPE_IPV6] },
+        Test { load: LOAD_BYTE, at: 20, one_of: &[TCP] },
+        Test { load: LOAD_HALF, at: 56, one_of: WITNESS_PORT },
+    ])
+}
+
+const WITNESS_PORT: &[u32] = &[tcp::SOURCE_PORT as u32];
 
 const FOR_US: &[u32] =
     &[libc::PACKET_HOST as u32, libc::PACKET_BROADCAST as u32, libc::PACKET_MULTICAST as u32];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
 
-//! A raw socket (packet(7)) for ARP or neighbour discovery on one interface.
+//! A raw socket (packet(7)) for one kind of frame on one interface.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -23,13 +23,18 @@ pub enum FrameKind {
     Arp,
     /// Neighbour Solicitations and Advertisements (RFC 4861).
     NeighborDiscovery,
+    /// What TCP ports answer to the witness, over IPv4.
+    TcpAnswersV4,
+    /// The same over IPv6.
+    TcpAnswersV6,
 }
 
 impl FrameKind {
     const fn ethertype(self) -> u16 {
         match self {
             Self::Arp => libc::ETH_P_ARP as u16,
-            Self::NeighborDiscovery => libc::ETH_P_IPV6 as u16,
+            Self::TcpAnswersV4 => libc::ETH_P_IP as u16,
+            Self::NeighborDiscovery | Self::TcpAnswersV6 => libc::ETH_P_IPV6 as u16,
         }
     }
 
@@ -37,6 +42,8 @@ impl FrameKind {
         match self {
             Self::Arp => filter::arp(),
             Self::NeighborDiscovery => filter::neighbour_discovery(),
+            Self::TcpAnswersV4 => filter::tcp_answers_v4(),
+            Self::TcpAnswersV6 => filter::tcp_answers_v6(),
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use ferrolb_layer2::{Event, SegmentView};
+use ferrolb_layer2::{Event, SegmentView, Testimony};
 
 use crate::kernel::priority::Shortcoming;
 
@@ -29,6 +29,10 @@ pub struct SegmentReport {
     pub view: SegmentView,
     /// The sockets' counters.
     pub traffic: Traffic,
+    /// What this node saw of addresses that others carry, in the order of the addresses.
+    pub testimonies: Vec<Testimony>,
+    /// How often it asked for them.
+    pub questions: u64,
 }
 
 /// Counters of one segment's sockets since they were opened.

@@ -6,6 +6,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use ferrolb_config::reason::Reason;
@@ -36,6 +37,8 @@ pub struct WantedVip {
     pub interfaces: Interfaces,
     /// The owner has it on the interface.
     pub bound: bool,
+    /// A TCP port that its carrier serves to everybody.
+    pub tcp_port: Option<NonZeroU16>,
 }
 
 /// Every virtual IP that is announced by layer 2 from some node.
@@ -52,6 +55,8 @@ pub struct SegmentPlan {
     pub groups: Vec<GroupIntent>,
     /// Those of their addresses that the owner has on the interface.
     pub bound: BTreeMap<IpAddr, GroupId>,
+    /// TCP ports that carriers of these addresses serve to everybody.
+    pub tcp_ports: BTreeMap<IpAddr, NonZeroU16>,
 }
 
 /// Why no interface of this node carries an address.
@@ -102,7 +107,10 @@ pub fn place(wanted: &Wanted, links: &Links) -> Placement {
         };
         let groups: Vec<GroupIntent> = groups.into_values().collect();
         let bound = bound_addresses(&groups, wanted);
-        placement.segments.insert(index, SegmentPlan { name: link.name.clone(), link: state, groups, bound });
+        let tcp_port = |address: &IpAddr| Some((*address, wanted.get(address)?.tcp_port?));
+        let tcp_ports = groups.iter().flat_map(|group| &group.addresses).filter_map(tcp_port).collect();
+        let plan = SegmentPlan { name: link.name.clone(), link: state, groups, bound, tcp_ports };
+        placement.segments.insert(index, plan);
     }
     placement
 }
@@ -231,6 +239,7 @@ mod tests {
             ready: true,
             interfaces,
             bound: false,
+            tcp_port: NonZeroU16::new(80),
         }
     }
 
@@ -286,6 +295,8 @@ mod tests {
         assert_eq!(carried(&placement, 2), [ip("192.0.2.10")]);
         assert_eq!(carried(&placement, 3), [ip("198.51.100.10")]);
         assert!(placement.refusals.is_empty());
+        let ports = placement.segments[&3].tcp_ports.keys().copied().collect::<Vec<_>>();
+        assert_eq!(ports, [ip("198.51.100.10")]);
     }
 
     #[test]

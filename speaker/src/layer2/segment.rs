@@ -6,12 +6,13 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
+use std::num::NonZeroU16;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use ferrolb_layer2::{
     Budget, ClusterId, Event, GroupId, GroupIntent, Incarnation, Input, KeyRing, LinkState, NodeId, Output,
-    Phase, Segment, SegmentConfig, Timing,
+    Phase, Segment, SegmentConfig, Timing, Witness,
 };
 
 use super::following::Side;
@@ -54,6 +55,9 @@ pub(super) struct SegmentDriver {
     bound: BTreeMap<IpAddr, GroupId>,
     binder: Option<Binder>,
     engine: Segment,
+    /// Asks for what others carry; the engine does not know of it.
+    witness: Witness,
+    tcp_ports: BTreeMap<IpAddr, NonZeroU16>,
     sockets: Sockets,
     events: Vec<Event>,
     drained: bool,
@@ -86,6 +90,8 @@ impl SegmentDriver {
             bound: BTreeMap::new(),
             binder: binder.cloned(),
             engine: Segment::new(config, Instant::now()),
+            witness: Witness::new(identity.node, fastrand::u64(..)),
+            tcp_ports: BTreeMap::new(),
             sockets,
             events: Vec::new(),
             drained: false,
@@ -114,6 +120,7 @@ impl SegmentDriver {
         if self.bound != plan.bound {
             self.bound = plan.bound.clone();
         }
+        self.tcp_ports.clone_from(&plan.tcp_ports);
         if self.groups != plan.groups {
             self.groups = plan.groups.clone();
             let addresses = self.groups.iter().flat_map(|group| &group.addresses);
@@ -199,8 +206,13 @@ impl SegmentDriver {
 
     /// Lets the engine act on a deadline that has passed.
     pub(super) fn run_timers(&mut self) {
-        if self.deadline().is_some_and(|deadline| deadline <= Instant::now()) {
+        let now = Instant::now();
+        if self.engine.next_deadline().is_some_and(|deadline| deadline <= now) {
             self.handle(Input::Timeout);
+        }
+        if self.witness.next_deadline().is_some_and(|deadline| deadline <= now) {
+            self.witness.act(now);
+            self.send_questions();
         }
     }
 
@@ -211,6 +223,9 @@ impl SegmentDriver {
         for socket in 0..sockets {
             more |= self.read_some(socket, buffer);
         }
+        for family in 0..2 {
+            more |= self.read_port_answers(family, buffer);
+        }
         more
     }
 
@@ -218,13 +233,29 @@ impl SegmentDriver {
         for _ in 0..FRAMES_PER_ROUND {
             let Some(frame) = self.sockets.next_frame(socket, buffer) else { return false };
             self.handle(Input::Frame { bytes: frame.bytes, received: frame.received });
+            self.witness.hear(frame.bytes);
         }
         true
     }
 
-    /// When the engine wants to be called at the latest.
+    fn read_port_answers(&mut self, family: usize, buffer: &mut [u8]) -> bool {
+        for _ in 0..FRAMES_PER_ROUND {
+            let Some(frame) = self.sockets.next_port_answer(family, buffer) else { return false };
+            self.witness.hear_port(frame.bytes, Instant::now());
+            self.send_questions();
+        }
+        true
+    }
+
+    fn send_questions(&mut self) {
+        while let Some(frame) = self.witness.poll_output() {
+            self.sockets.send_frame(&frame);
+        }
+    }
+
+    /// When the engine or the witness wants to be called at the latest.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.engine.next_deadline()
+        self.engine.next_deadline().into_iter().chain(self.witness.next_deadline()).min()
     }
 
     /// The sockets of hellos and, if wanted, of frames, to wait for.
@@ -237,8 +268,16 @@ impl SegmentDriver {
         std::mem::take(&mut self.events)
     }
 
-    /// The state for people.
+    /// The state for people, which the witness follows too.
     pub(super) fn report(&mut self) -> SegmentReport {
-        SegmentReport { view: self.engine.view(Instant::now()), traffic: self.sockets.traffic() }
+        let now = Instant::now();
+        let view = self.engine.view(now);
+        self.witness.follow(&view, &self.link, &self.tcp_ports, now);
+        self.sockets.listen_for_ports(self.witness.tries_ports());
+        if self.sockets.is_deaf_for_ports() {
+            self.witness.follow(&view, &self.link, &BTreeMap::new(), now);
+        }
+        let (testimonies, questions) = (self.witness.testimonies().collect(), self.witness.questions());
+        SegmentReport { view, traffic: self.sockets.traffic(), testimonies, questions }
     }
 }

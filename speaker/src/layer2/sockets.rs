@@ -19,7 +19,9 @@ use crate::kernel::{
     Family, Frame, FrameKind, HelloDatagram, HelloSocket, PacketSocket, SolicitedNodeGroups,
 };
 
+const ETHERTYPE_IPV4: [u8; 2] = [0x08, 0x00];
 const ETHERTYPE_IPV6: [u8; 2] = [0x86, 0xdd];
+const ICMPV6: u8 = 58;
 
 /// The sockets of one segment.
 #[derive(Debug)]
@@ -28,6 +30,11 @@ pub(super) struct Sockets {
     hellos: Vec<HelloSocket>,
     /// ARP, neighbour discovery.
     frames: [PacketSocket; 2],
+    /// What ports answer over IPv4 and IPv6, as long as that is wanted: the kernel shows these sockets every packet.
+    port_answers: [Option<PacketSocket>; 2],
+    /// Answers of ports are wanted and cannot be heard.
+    deaf_for_ports: bool,
+    index: LinkIndex,
     memberships: SolicitedNodeGroups,
     traffic: Traffic,
 }
@@ -44,7 +51,17 @@ impl Sockets {
             families => families.into_iter().flatten().collect(),
         };
         let memberships = SolicitedNodeGroups::new(index);
-        Ok(Self { hellos, frames, memberships, traffic: Traffic::default() })
+        let port_answers = [None, None];
+        let deaf_for_ports = false;
+        Ok(Self {
+            hellos,
+            frames,
+            port_answers,
+            deaf_for_ports,
+            index,
+            memberships,
+            traffic: Traffic::default(),
+        })
     }
 
     /// The sockets of hellos, to wait for.
@@ -54,7 +71,7 @@ impl Sockets {
 
     /// The sockets of frames, to wait for.
     pub(super) fn frame_fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.frames.iter().map(AsFd::as_fd)
+        self.frames.iter().chain(self.port_answers.iter().flatten()).map(AsFd::as_fd)
     }
 
     /// How many sockets there are for hellos, and for frames.
@@ -99,11 +116,55 @@ impl Sockets {
         }
     }
 
-    /// Sends an Ethernet frame.
+    /// The next answer of a port over IPv4 (`which` is 0) or IPv6 (1).
+    pub(super) fn next_port_answer<'a>(&mut self, which: usize, buffer: &'a mut [u8]) -> Option<Frame<'a>> {
+        let frame = self.port_answers.get_mut(which)?.as_mut()?.receive(buffer);
+        frame.unwrap_or_else(|error| self.traffic.receive_failed(&error))
+    }
+
+    /// Listens for what ports answer, over the families that are tried.
+    pub(super) fn listen_for_ports(&mut self, (v4, v6): (bool, bool)) {
+        self.deaf_for_ports = false;
+        let kinds = [(v4, FrameKind::TcpAnswersV4), (v6, FrameKind::TcpAnswersV6)];
+        for (socket, (wanted, kind)) in self.port_answers.iter_mut().zip(kinds) {
+            match (wanted, socket.is_some()) {
+                (true, false) => match PacketSocket::open(self.index, kind) {
+                    Ok(opened) => *socket = Some(opened),
+                    Err(error) => {
+                        self.deaf_for_ports = true;
+                        debug!(%error, "cannot listen for the answers of ports");
+                        count(&mut self.traffic.receive_errors);
+                    }
+                },
+                (false, true) => *socket = None,
+                _ => {}
+            }
+        }
+    }
+
+    /// Whether ports had better not be tried: no answer would be heard.
+    pub(super) fn is_deaf_for_ports(&self) -> bool {
+        self.deaf_for_ports
+    }
+
+    /// Sends an Ethernet frame, through the socket of its kind. A port is not asked where its answer could not be heard.
     pub(super) fn send_frame(&mut self, frame: &[u8]) {
         let [arp, neighbour_discovery] = &self.frames;
-        let ipv6 = frame.get(12..14).is_some_and(|ethertype| ethertype == ETHERTYPE_IPV6);
-        let socket = if ipv6 { neighbour_discovery } else { arp };
+        let [port_v4, port_v6] = &self.port_answers;
+        let ethertype = frame.get(12..14).unwrap_or_default();
+        let socket = if ethertype == ETHERTYPE_IPV4 {
+            port_v4.as_ref()
+        } else if ethertype != ETHERTYPE_IPV6 {
+            Some(arp)
+        } else if frame.get(20) == Some(&ICMPV6) {
+            Some(neighbour_discovery)
+        } else {
+            port_v6.as_ref()
+        };
+        let Some(socket) = socket else {
+            count(&mut self.traffic.send_errors);
+            return;
+        };
         match socket.send(frame) {
             Ok(()) => count(&mut self.traffic.frames_sent),
             Err(error) => self.traffic.send_failed(&error),

@@ -3,6 +3,9 @@
 
 //! Several drivers, each in a namespace of its own, on one switch with a client: real frames.
 
+mod interfaces;
+mod ipv6;
+
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,6 +37,7 @@ fn wanted(nodes: &[String], addresses: &[IpAddr]) -> Wanted {
         candidates: nodes.iter().map(|node| NodeId::of(CLUSTER, node)).collect(),
         ready: true,
         interfaces: Interfaces::OnLink,
+        tcp_port: None,
     };
     addresses.iter().map(|address| (*address, vip.clone())).collect()
 }
@@ -133,7 +137,17 @@ fn who_has(client: &Namespace, patience: Duration) -> BTreeSet<MacAddr> {
 }
 
 fn collect(socket: &mut PacketSocket, patience: Duration, enough: usize) -> BTreeSet<MacAddr> {
-    socket.send(&frame::arp::request(MAC_CLIENT, CLIENT, VIP)).expect("the wire is up");
+    collect_from(socket, MAC_CLIENT, patience, enough)
+}
+
+/// The same from a station with this MAC address.
+fn collect_from(
+    socket: &mut PacketSocket,
+    from: MacAddr,
+    patience: Duration,
+    enough: usize,
+) -> BTreeSet<MacAddr> {
+    socket.send(&frame::arp::request(from, CLIENT, VIP)).expect("the wire is up");
     let end = Instant::now() + patience;
     let mut answers = BTreeSet::new();
     let mut buffer = [0; 2048];

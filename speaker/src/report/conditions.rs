@@ -48,6 +48,7 @@ fn statements(scene: &Scene<'_>) -> Vec<Statement> {
     }));
     statements.extend(configuration(scene));
     statements.extend(data_path(scene));
+    statements.extend(misfits(scene));
     statements.extend(segments(scene));
     for shortcoming in scene.shortcomings.iter().chain(&scene.layer2.shortcomings) {
         let type_ = match shortcoming {
@@ -94,13 +95,20 @@ fn configuration(scene: &Scene<'_>) -> Option<Statement> {
     Some(Statement::fails("ConfigurationCurrent", &reason.to_string(), message))
 }
 
-/// One statement for each type: what is wrong first gives the reason, and all of it the message.
 fn data_path(scene: &Scene<'_>) -> impl Iterator<Item = Statement> {
+    gathered(scene.data_path.conditions.iter().map(|it| (it.breaks(), it.reason(), it.to_string())))
+}
+
+fn misfits(scene: &Scene<'_>) -> impl Iterator<Item = Statement> {
+    gathered(scene.misfits.iter().map(|it| (it.breaks(), it.reason(), it.to_string())))
+}
+
+/// One statement for each type: what is wrong first gives the reason, and all of it the message.
+fn gathered(wrong: impl Iterator<Item = (&'static str, Reason, String)>) -> impl Iterator<Item = Statement> {
     let mut broken: BTreeMap<&'static str, (Reason, Vec<String>)> = BTreeMap::new();
-    for condition in &scene.data_path.conditions {
-        let (_, messages) =
-            broken.entry(condition.breaks()).or_insert_with(|| (condition.reason(), Vec::new()));
-        messages.push(condition.to_string());
+    for (type_, reason, message) in wrong {
+        let (_, messages) = broken.entry(type_).or_insert_with(|| (reason, Vec::new()));
+        messages.push(message);
     }
     broken
         .into_iter()

@@ -62,7 +62,10 @@ fn segment_of(owner: &str, term: u64, counted: u64) -> Observed {
         counters: Counts::default(),
     };
     let traffic = Traffic { frames_received: counted, ..Traffic::default() };
-    let segments = BTreeMap::from([("eth0".to_owned(), SegmentReport { view, traffic })]);
+    let segments = BTreeMap::from([(
+        "eth0".to_owned(),
+        SegmentReport { view, traffic, testimonies: Vec::new(), questions: 0 },
+    )]);
     Observed { segments, ..Observed::default() }
 }
 
@@ -83,6 +86,7 @@ struct Setting {
     layer2: Observed,
     data_path: datapath::Observed,
     links: Links,
+    misfits: BTreeSet<Misfit>,
     profile: InForce,
     keys: KeyState,
     happened: BTreeMap<&'static str, u64>,
@@ -95,6 +99,7 @@ impl Setting {
             candidates: Arc::default(),
             here: Ok(()),
             interfaces: InterfaceRule::OnLink,
+            tcp_port: None,
             unserved: Box::default(),
             carriage: Carriage::Service,
             checks: Box::default(),
@@ -107,6 +112,7 @@ impl Setting {
             layer2,
             data_path: datapath::Observed::default(),
             links: Links::default(),
+            misfits: BTreeSet::new(),
             profile: InForce { profile: Profile::Slow, refusal: None },
             keys: KeyState { names: vec!["beef".to_owned()], is_default: false, trouble: None },
             happened: BTreeMap::new(),
@@ -126,6 +132,7 @@ impl Setting {
             layer2: &self.layer2,
             data_path: &self.data_path,
             links: &self.links,
+            misfits: &self.misfits,
             shortcomings: &[],
             keys: &self.keys,
             profile: &self.profile,
@@ -215,7 +222,8 @@ fn everything_that_is_lacking_is_a_condition_that_does_not_hold() {
     let mut layer2 = segment_of(NODE, 7, 0);
     layer2.problems.insert("eth1".to_owned(), "no such device".to_owned());
     layer2.shortcomings.push(Shortcoming::OrdinaryPriority("not permitted".to_owned()));
-    let setting = Setting::new(layer2);
+    let mut setting = Setting::new(layer2);
+    setting.misfits.insert(Misfit::ProxyArp { interface: "eth0".to_owned() });
     let trouble = Some("the file is gone; the keys from before stay in force".to_owned());
     let keys = KeyState { names: vec!["beef".to_owned()], is_default: true, trouble };
     let scene = Scene { keys: &keys, ..setting.scene() };
@@ -230,6 +238,7 @@ fn everything_that_is_lacking_is_a_condition_that_does_not_hold() {
     assert_eq!(
         failing,
         [
+            ("ArpUnambiguous", "ProxyArp"),
             ("SegmentsOpen", "SocketFailed"),
             ("RaisedPriority", "OrdinaryPriority"),
             ("HelloKeyCurrent", "HelloKeyRefused"),

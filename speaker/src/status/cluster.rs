@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
 
-//! Tells the cluster: the Speaker object of this node, and its entries in the addresses that it carries.
+//! Tells the cluster: the Speaker object of this node, its entries in the addresses that it carries, and what it saw of
+//! those that others carry.
 //!
 //! Nothing is written at rest: no heartbeat, no counters. Whether the node lives is its Node object's to say; while that
 //! is not Ready, the controller takes this node's entries out, and nothing is written against it.
@@ -9,6 +10,7 @@
 mod backoff;
 mod owners;
 mod speaker;
+mod testimonies;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -23,6 +25,7 @@ use tracing::debug;
 
 use self::owners::Owners;
 use self::speaker::SpeakerObject;
+use self::testimonies::Testimonies;
 use super::{Desk, GATHER, now};
 use crate::layer2::Ended;
 use crate::report::{Length, Report};
@@ -50,8 +53,11 @@ impl Cluster {
     pub(crate) async fn run(&mut self) -> Result<Infallible, Ended> {
         let speaker = SpeakerObject::new(&self.desk.about.node, self.writer.clone());
         let owners = Owners::new(&self.desk.about.node, self.writer.clone());
-        let (one, two) = (self.reports.subscribe(), self.reports.subscribe());
-        let views = (self.view.clone(), self.view.clone());
+        let testimonies = Testimonies::new(&self.desk.about.node, self.writer.clone());
+        let reports = || self.reports.subscribe();
+        let (one, two, three) = (reports(), reports(), reports());
+        let view = || self.view.clone();
+        let (first, second, third) = (view(), view(), view());
         let report = async {
             loop {
                 self.desk.changed().await?;
@@ -61,8 +67,9 @@ impl Cluster {
         };
         tokio::select! {
             ended = report => ended,
-            ended = speaker.run(one, views.0) => ended,
-            ended = owners.run(two, views.1) => ended,
+            ended = speaker.run(one, first) => ended,
+            ended = owners.run(two, second) => ended,
+            ended = testimonies.run(three, third) => ended,
         }
     }
 

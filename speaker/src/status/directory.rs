@@ -66,12 +66,12 @@ impl Directory {
         let now = Timestamp::now();
         let report = self.desk.report(now, stopping, Length::Whole);
         let before = self.written.as_ref();
-        let owned = before.is_none_or(|before| before.owned != report.owned);
+        let owned = before.is_none_or(|before| before.tells_of_others(&report));
         if !heartbeat && before.is_some_and(|before| !report.differs_from(before)) {
             return;
         }
         let speaker = speaker(&self.desk.about.node, report.speaker.clone(), now);
-        let virtual_ips = owned.then(|| report.virtual_ips(&self.view.borrow()));
+        let virtual_ips = owned.then(|| report.virtual_ips(&self.view.borrow(), now));
         let state = Arc::clone(&self.state);
         let written = spawn_blocking(move || write(&state, &speaker, virtual_ips.as_deref())).await;
         match written {

@@ -104,6 +104,7 @@ mod tests {
             candidates: Arc::default(),
             here,
             interfaces: InterfaceRule::OnLink,
+            tcp_port: None,
             unserved: unserved.iter().map(|text| (name(text), obstacle(text))).collect(),
             carriage: Carriage::Service,
             checks: Box::default(),

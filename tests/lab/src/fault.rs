@@ -3,6 +3,8 @@
 
 //! Faults: what can break between a node and the rest of the segment.
 
+use std::net::Ipv4Addr;
+
 use anyhow::{Context, Result};
 
 use crate::lab::segment_addresses;
@@ -72,10 +74,33 @@ impl Lab {
             Direction::ToNode => to,
             Direction::Both => format!("{from} {to}"),
         };
+        self.filter(node, &rules)
+    }
+
+    fn filter(&self, node: &Node, rules: &str) -> Result<()> {
         let table = format!("bridge lab-{}", node.name);
         self.switch.nft(&format!(
             "table {table}\ndelete table {table}\ntable {table} {{\nchain forward {{ type filter hook forward priority 0; {rules}\n}}\n}}\n"
         ))
+    }
+
+    /// Takes away what the node says by ARP of other addresses than its own, as dynamic ARP inspection does. Replaces
+    /// the node's earlier black hole.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn inspect_arp(&self, node: &Node) -> Result<()> {
+        let (port, own) = (node.port(), node.place().ipv4());
+        self.filter(node, &format!("iifname \"{port}\" ether type arp arp saddr ip != {own} drop;"))
+    }
+
+    /// Takes away what is sent to a TCP port of an address by way of the node. Replaces the node's earlier black hole.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn filter_port(&self, node: &Node, address: Ipv4Addr, tcp_port: u16) -> Result<()> {
+        let port = node.port();
+        self.filter(node, &format!("oifname \"{port}\" ip daddr {address} tcp dport {tcp_port} drop;"))
     }
 
     /// Ends the node's black hole.

@@ -111,6 +111,19 @@ pub struct AddressStatus {
     pub services: Vec<String>,
     /// Who carries it.
     pub carriers: Vec<Carrier>,
+    /// What another node saw that asked for it.
+    pub reachable: Option<Reachable>,
+}
+
+/// What another node saw that asked for an address.
+#[derive(Debug, Deserialize)]
+pub struct Reachable {
+    /// It was answered.
+    pub reached: bool,
+    /// What it saw, in one word.
+    pub reason: String,
+    /// Who asked whom.
+    pub message: String,
 }
 
 /// A node that carries an address.

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use ferrolb_config::api::{AddressPool, FloatingIP, L2Advertisement, Speaker, VirtualIP, annotation};
 use ferrolb_config::compat::metallb;
+use ferrolb_config::condition::REACHABLE;
 use k8s_openapi::api::core::v1::{Namespace, Node, NodeSpec, NodeStatus, Service, ServiceSpec};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
@@ -105,8 +106,12 @@ impl Prune for VirtualIP {
                 consumer.backends = None;
             }
             if let Some(status) = &mut self.status {
-                // It is told by the entries, and only said anew.
-                status.conditions = Vec::new();
+                // `Ready` is told by the entries, and only said anew. What witnesses say is compared with what they see.
+                status.conditions.retain(|condition| condition.type_ == REACHABLE);
+                status.conditions.shrink_to_fit();
+                for reached in status.conditions.iter_mut().filter(|condition| condition.status == "True") {
+                    reached.message = String::new();
+                }
                 status.layer2.shrink_to_fit();
                 for owner in &mut status.layer2 {
                     // For people.

@@ -16,7 +16,7 @@ use ferrolb_config::api::{
 use ferrolb_config::{MoveRequest, Object};
 use http::{Method, Request};
 use k8s_openapi::api::core::v1::{Service, ServiceStatus};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta, Time};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -40,6 +40,9 @@ pub const FIELD_MANAGER: &str = "ferrolb-controller";
 const SPEAKER_MANAGER: &str = "ferrolb-speaker";
 /// The name in managed fields of people who ask for something by a command.
 const OPERATOR_MANAGER: &str = "ferrolb";
+/// The name of a speaker that tells what it saw of another one's address, with the segment behind a slash: whoever is the
+/// witness, the newest word replaces the last.
+const WITNESS_MANAGER: &str = "ferrolb-witness";
 /// How long a write may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// How many characters a field manager's name may have.
@@ -178,8 +181,23 @@ impl ClusterWriter {
         }
         let body = body::layer2_owner(virtual_ip, segment, owner, Time(Timestamp::now()))?;
         let path = format!("{}/status", path(Kind::VirtualIP, None, name(&virtual_ip.metadata)?));
-        let manager: String = format!("{SPEAKER_MANAGER}/{segment}").chars().take(LONGEST_MANAGER).collect();
-        self.apply(Kind::VirtualIP, path, &manager, &body).await
+        self.apply(Kind::VirtualIP, path, &manager(SPEAKER_MANAGER, segment), &body).await
+    }
+
+    /// Enters a condition about an address as a witness on one segment saw it.
+    ///
+    /// # Errors
+    /// As [`WriteError`] says.
+    pub async fn apply_testimony(
+        &self,
+        virtual_ip: &VirtualIP,
+        segment: &str,
+        seen: &Condition,
+    ) -> Result<(), WriteError> {
+        let name = name(&virtual_ip.metadata)?;
+        let body = body::testimony(name, seen)?;
+        let path = format!("{}/status", path(Kind::VirtualIP, None, name));
+        self.apply(Kind::VirtualIP, path, &manager(WITNESS_MANAGER, segment), &body).await
     }
 
     /// Creates the Speaker object of a node; give it an ownerReference to its Node. One that exists stays.
@@ -347,6 +365,11 @@ impl ClusterWriter {
             let _ = view.send(message).await;
         }
     }
+}
+
+/// The field manager that speaks for a segment.
+fn manager(role: &str, segment: &str) -> String {
+    format!("{role}/{segment}").chars().take(LONGEST_MANAGER).collect()
 }
 
 /// An object of ours whose status is to be written.

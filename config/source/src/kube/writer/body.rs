@@ -5,7 +5,7 @@
 
 use ferrolb_config::api::{GROUP, Layer2Owner, Speaker, VERSION, VirtualIP, VirtualIPStatus};
 use k8s_openapi::api::core::v1::ServiceStatus;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -86,6 +86,16 @@ pub(super) fn layer2_owner(
         "kind": "VirtualIP",
         "metadata": {"name": metadata.name, "resourceVersion": version},
         "status": of(&status)?,
+    })))
+}
+
+/// Server-side apply of one condition of a VirtualIP.
+pub(super) fn testimony(virtual_ip: &str, seen: &Condition) -> Result<Value, WriteError> {
+    Ok(without_nulls(json!({
+        "apiVersion": format!("{GROUP}/{VERSION}"),
+        "kind": "VirtualIP",
+        "metadata": {"name": virtual_ip},
+        "status": {"conditions": [of(seen)?]},
     })))
 }
 
