@@ -12,12 +12,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use ferrolb_config::ServiceName;
 use ferrolb_config::compat::metallb;
 use ferrolb_speaker::datapath::{Healthz, HealthzError};
-use ferrolb_speaker::{Options, Profile};
+use ferrolb_speaker::{Options, Profile, Rebalance};
 
 use crate::allocate::AllocateArguments;
 use crate::demo::DemoArguments;
 use crate::origin::{ClusterArguments, OriginArguments};
-use crate::planned::arguments::{DrainArguments, MoveArguments, UndrainArguments};
+use crate::planned::arguments::{DrainArguments, MoveArguments, RebalanceArguments, UndrainArguments};
 
 /// Addresses for Services on bare metal, kept alive when nodes die.
 #[derive(Parser, Debug)]
@@ -99,6 +99,8 @@ Examples:
     Drain(DrainArguments),
 
     Undrain(UndrainArguments),
+
+    Rebalance(RebalanceArguments),
 
     Allocate(AllocateArguments),
 
@@ -196,7 +198,7 @@ impl Command {
         match self {
             Self::Controller(_) | Self::Speaker(_) | Self::Run(_) => false,
             Self::Status(_) | Self::Validate(_) | Self::Demo(_) | Self::Crds | Self::Cleanup => true,
-            Self::Move(_) | Self::Drain(_) | Self::Undrain(_) => true,
+            Self::Move(_) | Self::Drain(_) | Self::Undrain(_) | Self::Rebalance(_) => true,
             Self::Allocate(_) | Self::Migrate(_) | Self::Uninstall(_) => true,
         }
     }
@@ -280,6 +282,11 @@ pub struct NodeArguments {
     /// questions are not held back. Lower it where a switch limits ARP (dynamic ARP inspection: often 15 a second)
     #[arg(long, value_name = "FRAMES", env = "FERROLB_ANNOUNCE_RATE", default_value_t = Options::ANNOUNCE_RATE)]
     pub announce_rate: NonZeroU32,
+    /// Whether addresses are moved to where preferredNodeSelectors and the load want them: off, only those that were taken
+    /// when a segment had just come back from a dark time; paced, always
+    #[arg(long, value_enum, env = "FERROLB_REBALANCE", default_value_t = RebalanceMode::Off)]
+    pub rebalance: RebalanceMode,
+
 
     /// Where metrics and probes are served [default: port 7473 in a cluster, nowhere without]
     #[arg(long, value_name = "ADDRESS:PORT", env = "FERROLB_METRICS_ADDRESS")]
@@ -318,6 +325,24 @@ pub enum DataPathMode {
     KubeProxy,
     /// An nftables table of our own.
     Nftables,
+}
+
+/// Whether addresses are moved to where preferences and the load want them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RebalanceMode {
+    /// Only what was taken when a segment had just come back.
+    Off,
+    /// Always, a few at a time, each taken by its new node before the old one falls silent.
+    Paced,
+}
+
+impl From<RebalanceMode> for Rebalance {
+    fn from(mode: RebalanceMode) -> Self {
+        match mode {
+            RebalanceMode::Off => Self::Off,
+            RebalanceMode::Paced => Self::Paced,
+        }
+    }
 }
 
 /// Whether kube-proxy is asked how it is.

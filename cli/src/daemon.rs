@@ -119,6 +119,7 @@ async fn run_speaker(source: Source, node: NodeArguments, shutdown: &Shutdown) -
         mode,
         healthz: node.kube_proxy_healthz.0,
         metrics_address,
+        rebalance: node.rebalance.into(),
         linger: Options::LINGER,
     };
     ferrolb_speaker::run(options, shutdown.subscribe()).await.context(doing)

@@ -55,6 +55,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Validate(question) => return validate::answer(&question, &mut io::stdout().lock()),
         Command::Move(wish) => return planned::move_address(wish, &mut io::stdout().lock()),
         Command::Drain(wish) => return planned::drain(wish, &mut io::stdout().lock()),
+        Command::Rebalance(wish) => return planned::rebalance(wish, &mut io::stdout().lock()),
         Command::Undrain(wish) => planned::undrain(wish, &mut io::stdout().lock())?,
         Command::Allocate(what) => return allocate::now(&what, &mut io::stdout().lock()),
         Command::Demo(play) => return demo::demo(&play),

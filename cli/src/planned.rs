@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
 
-//! Moves that somebody wants: `ferrolb move`, `drain` and `undrain`.
+//! Moves that somebody wants: `ferrolb move`, `drain`, `undrain` and `rebalance`.
 //!
 //! They write what is wanted where the speakers read it, watch what comes of it, and say so.
 
@@ -10,6 +10,7 @@ mod desk;
 mod journey;
 mod prospect;
 mod report;
+mod shares;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -19,13 +20,20 @@ use anyhow::{Context, anyhow, ensure};
 use ferrolb_config::reason::Reason;
 use ferrolb_config::snapshot::{Away, NodeInfo};
 use ferrolb_config::{ClaimRef, MoveRequest, Objects};
+use ferrolb_layer2::balance::Why;
 use k8s_openapi::jiff::Timestamp;
 
-use arguments::{DrainArguments, MoveArguments, MoveFormat, UndrainArguments, WaitArguments};
+use arguments::{
+    DrainArguments, MoveArguments, MoveFormat, RebalanceArguments, UndrainArguments, WaitArguments,
+};
 use desk::Desk;
 use journey::Journey;
 use prospect::{Prospect, prospect};
 use report::{MoveReport, Outcome};
+use shares::Shift;
+
+/// The least time between two moves of a rebalancing.
+const PACE: Duration = Duration::from_millis(200);
 
 /// Moves one address, with all that is elected together with it. The exit code is 1 when it did not go where it should.
 ///
@@ -92,6 +100,72 @@ pub fn drain(arguments: DrainArguments, out: &mut dyn Write) -> anyhow::Result<E
         follow(&mut desk, &mut journey, &wait, out).await?;
         finish(&journey.report(&desk.view()), &wait, out)
     })
+}
+
+/// Moves what is not where preferences and the load bound want it, one address after the other. The exit code is 1 when
+/// something did not go there.
+///
+/// # Errors
+/// The folders or the cluster cannot be used, or `out` cannot be written.
+pub fn rebalance(arguments: RebalanceArguments, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let RebalanceArguments { dry_run, origin, wait } = arguments;
+    runtime()?.block_on(async {
+        let mut desk = Desk::open(origin).await?;
+        let planned = shares::shifts(&desk.view(), Timestamp::now());
+        if wait.output == MoveFormat::Text {
+            for shift in &planned {
+                let why = match shift.why {
+                    Why::Preference => "is preferred",
+                    Why::Load => "carries less",
+                };
+                let Shift { address, from, to, .. } = shift;
+                writeln!(out, "{address}: should go from {from} to {to}, which {why}")?;
+            }
+        }
+        if dry_run {
+            let planned = planned.into_iter().map(|it| Outcome::planned(it.address, it.from, it.to));
+            let report = MoveReport::new(planned.map(Outcome::told).collect());
+            return finish(&report, &wait, out);
+        }
+        let mut outcomes = Vec::new();
+        for shift in planned {
+            outcomes.extend(carry_out(&mut desk, shift, &wait, out).await?);
+            // Neighbours learn of one move before the next.
+            tokio::time::sleep(PACE).await;
+        }
+        finish(&MoveReport::new(outcomes), &wait, out)
+    })
+}
+
+/// Moves one address as planned, if it is still where it was.
+async fn carry_out(
+    desk: &mut Desk,
+    shift: Shift,
+    wait: &WaitArguments,
+    out: &mut dyn Write,
+) -> anyhow::Result<Vec<Outcome>> {
+    let Shift { address, from, to, .. } = shift;
+    let departure = match prospect(&desk.view(), address, Some(&to), Timestamp::now()) {
+        Ok(Prospect::There(node)) => return Ok(vec![Outcome::there(address, &node)]),
+        Ok(Prospect::Go(departure)) => departure,
+        Err(no) => return Ok(vec![Outcome::refused(address, Some(from), Some(to), no)]),
+    };
+    let owners: Vec<_> = departure.owners.into_iter().filter(|owner| owner.node == from).collect();
+    let request = MoveRequest {
+        to: Some(to.clone()),
+        until: until(wait.timeout()),
+        from: owners.iter().map(ClaimRef::from).collect(),
+    };
+    desk.ask_to_move(&departure.name, Some(&request)).await?;
+    let mut journey = Journey::new(owners.iter().map(|owner| (address, owner)), Some(to));
+    if wait.no_wait {
+        return Ok(journey.asked().into_outcomes());
+    }
+    let followed = follow(desk, &mut journey, wait, out).await;
+    let taken_back = desk.ask_to_move(&departure.name, None).await;
+    followed?;
+    taken_back?;
+    Ok(journey.report(&desk.view()).into_outcomes())
 }
 
 /// Lets a node take addresses again. What left it stays where it is.

@@ -20,7 +20,9 @@ pub use floating_ip::{
     AddressMode, Candidates, ExecCheck, FloatingIP, FloatingIPSpec, FloatingIPStatus, FloatingPort,
     FloatingTarget, HTTPCheck, HealthCheck, IPFamily, TCPCheck, Transport,
 };
-pub use l2_advertisement::{L2Advertisement, L2AdvertisementSpec, L2AdvertisementStatus};
+pub use l2_advertisement::{
+    L2Advertisement, L2AdvertisementSpec, L2AdvertisementStatus, PreferredNodeSelector,
+};
 pub use speaker::{
     SILENT_AFTER, Speaker, SpeakerInterface, SpeakerSegment, SpeakerSpec, SpeakerStatus, UnservedService,
 };

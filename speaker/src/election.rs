@@ -17,6 +17,7 @@ pub fn wanted(intent: &Intent, gates: &Gates, cluster: &str) -> Wanted {
     let mut ids: BTreeMap<&str, NodeId> = BTreeMap::new();
     // Thousands of addresses share a few sets of nodes.
     let mut sets: BTreeMap<*const _, Arc<[NodeId]>> = BTreeMap::new();
+    let mut preferred: BTreeMap<*const _, Arc<BTreeMap<NodeId, u32>>> = BTreeMap::new();
     intent
         .announced()
         .map(|(address, vip)| {
@@ -24,9 +25,14 @@ pub fn wanted(intent: &Intent, gates: &Gates, cluster: &str) -> Wanted {
                 let id = |node| *ids.entry(node).or_insert_with(|| NodeId::of(cluster, node));
                 vip.candidates.iter().map(String::as_str).map(id).collect()
             });
+            let preferences = preferred.entry(Arc::as_ptr(&vip.preferences)).or_insert_with(|| {
+                let id = |node: &String| NodeId::of(cluster, node);
+                Arc::new(vip.preferences.iter().map(|(node, weight)| (id(node), *weight)).collect())
+            });
             let wanted = WantedVip {
                 group: vip.group.clone(),
                 candidates: Arc::clone(candidates),
+                preferences: Arc::clone(preferences),
                 ready: vip.here.is_ok() && gates.obstacle(address, vip).is_none(),
                 interfaces: match &vip.interfaces {
                     InterfaceRule::OnLink => Interfaces::OnLink,

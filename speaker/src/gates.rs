@@ -107,6 +107,7 @@ mod tests {
         VipIntent {
             group: "default/web".into(),
             candidates: Arc::new(["n1".to_owned()].into()),
+            preferences: Arc::default(),
             here: Ok(()),
             interfaces: InterfaceRule::OnLink,
             tcp_port: None,

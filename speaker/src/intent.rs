@@ -56,6 +56,8 @@ pub struct VipIntent {
     pub group: Group,
     /// The nodes that may carry it; the same for all announced addresses of a group. Empty: nobody announces it.
     pub candidates: Arc<BTreeSet<String>>,
+    /// How much each is preferred; who is not named is not. The same for all announced addresses of a group.
+    pub preferences: Arc<BTreeMap<String, u32>>,
     /// Whether this node is one of them, and why not.
     pub here: Result<(), Obstacle>,
     /// Where this node may announce it.
@@ -176,15 +178,15 @@ fn vip_intent(view: &View<'_>, address: IpAddr, spec: &VirtualIPSpec, wishes: &[
             Obstacle::new(Reason::NotFound, format!("no Service of type LoadBalancer uses {address}"))
         }))
     };
+    let advertisements = || {
+        let parties = parties().filter(|(_, is_party)| **is_party);
+        parties.flat_map(|(wish, _)| wish.advertisements.iter().copied())
+    };
     VipIntent {
         group: group(address, spec),
         here,
-        interfaces: ground.interfaces(
-            node,
-            parties()
-                .filter(|(_, is_party)| **is_party)
-                .flat_map(|(wish, _)| wish.advertisements.iter().copied()),
-        ),
+        interfaces: ground.interfaces(node, advertisements()),
+        preferences: ground.preferred_by(advertisements()),
         candidates: agreed.nodes,
         tcp_port: parties().filter(|(_, is_party)| **is_party).find_map(|(wish, _)| wish.open_tcp_port()),
         unserved: unserved.into_iter().collect(),

@@ -20,13 +20,14 @@ mod moves;
 mod names;
 mod options;
 mod profile;
+mod rebalance;
 mod report;
 mod run;
 mod status;
 
 pub use gates::Gates;
 pub use group::Group;
-pub use options::{Options, Source};
+pub use options::{Options, Rebalance, Source};
 pub use profile::Profile;
 pub use run::run;
 

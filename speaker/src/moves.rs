@@ -52,7 +52,9 @@ impl Mover<'_> {
             }
             before = view;
             let due = {
-                let (known, observed) = (self.known.borrow(), observed.borrow_and_update());
+                // Whoever tells must not wait for us.
+                let (known, observed) =
+                    (Arc::clone(&self.known.borrow()), Arc::clone(&observed.borrow_and_update()));
                 let group = |name: &str| {
                     let address = parse_virtual_ip_name(name)?;
                     known.intent.vips.get(&address).map(|vip| vip.group.id())

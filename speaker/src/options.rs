@@ -30,6 +30,16 @@ pub enum Source {
     Cluster(KubeOptions),
 }
 
+/// Whether addresses are moved to where preferences and the load bound want them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Rebalance {
+    /// Only those that were taken when a segment had just come back.
+    #[default]
+    Off,
+    /// Always, a few at a time.
+    Paced,
+}
+
 /// What a speaker is told at its start.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -53,6 +63,8 @@ pub struct Options {
     pub healthz: Option<Healthz>,
     /// Where metrics and probes are served; `None`: nowhere.
     pub metrics_address: Option<SocketAddr>,
+    /// Whether what this node owns is moved to where preferences and the load bound want it.
+    pub rebalance: Rebalance,
     /// How long clients that still send to this node after it has ended are served.
     pub linger: Duration,
 }

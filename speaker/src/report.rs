@@ -54,6 +54,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) freshness: &'a Freshness,
     /// Why this node must carry no address, if it must not.
     pub(crate) away: Option<Away>,
+    /// How many groups of this node should be elsewhere.
+    pub(crate) elsewhere: usize,
     /// The segments.
     pub(crate) layer2: &'a Observed,
     /// The data path.

@@ -47,6 +47,7 @@ use crate::moves::Mover;
 use crate::names::Names;
 use crate::options::{Options, Source};
 use crate::profile::{self, InForce};
+use crate::rebalance::Balancer;
 use crate::status::{self, About, Desk, Happened, Known, Sources};
 
 /// How long the other nodes have to take over before this one ends regardless.
@@ -100,6 +101,7 @@ struct Speaker {
     happened: watch::Sender<Happened>,
     hello_keys: HelloKeys,
     shown_keys: watch::Sender<KeyState>,
+    elsewhere: watch::Sender<usize>,
     status: Status,
     readiness: Readiness,
     _endpoint: Option<Endpoint>,
@@ -200,6 +202,7 @@ impl Speaker {
             unbindable: bound.unbindable(),
             no_binding: options.no_binding(),
         };
+        let (elsewhere, imbalance) = watch::channel(0);
         let sources = Sources {
             known,
             layer2: layer2.observed(),
@@ -208,6 +211,7 @@ impl Speaker {
             refusals: refused,
             happened: happens,
             keys: keys_shown,
+            imbalance,
         };
         let readiness = Readiness::default();
         let metrics = Metrics {
@@ -249,6 +253,7 @@ impl Speaker {
             happened,
             hello_keys,
             shown_keys,
+            elsewhere,
             status,
             readiness,
             _endpoint: endpoint,
@@ -263,6 +268,14 @@ impl Speaker {
             drain(&self.layer2).await;
         };
         let known = self.decisions.known.subscribe();
+        let balancer = Balancer {
+            me: NodeId::of(&self.options.cluster, &self.options.node_name),
+            cluster: &self.options.cluster,
+            mode: self.options.rebalance,
+            layer2: &self.layer2,
+            known: known.clone(),
+            elsewhere: self.elsewhere.clone(),
+        };
         let mover = Mover {
             node: &self.options.node_name,
             cluster: &self.options.cluster,
@@ -275,6 +288,7 @@ impl Speaker {
             ended = keep_placed(&self.layer2, self.want, self.monitor.links(), self.refusals) => match ended? {},
             ended = mover.run() => match ended? {},
             ended = self.hello_keys.follow(&self.layer2, &self.shown_keys) => match ended? {},
+            ended = balancer.run() => match ended? {},
             ended = tell(&mut self.events, &known, &self.happened) => match ended? {},
             ended = self.status.run() => match ended? {},
             () = stop => {}

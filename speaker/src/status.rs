@@ -52,6 +52,8 @@ pub(crate) struct Sources {
     pub(crate) refusals: watch::Receiver<Refusals>,
     pub(crate) happened: watch::Receiver<Happened>,
     pub(crate) keys: watch::Receiver<KeyState>,
+    /// How many groups of this node should be elsewhere.
+    pub(crate) imbalance: watch::Receiver<usize>,
 }
 
 /// What about this speaker never changes.
@@ -91,6 +93,7 @@ impl Desk {
             changed = sources.links.changed() => changed,
             changed = sources.happened.changed() => changed,
             changed = sources.keys.changed() => changed,
+            changed = sources.imbalance.changed() => changed,
         };
         changed.map_err(|_| Ended)
     }
@@ -125,6 +128,7 @@ impl Desk {
             recorded: &known.intent.vips,
             freshness: &known.freshness,
             away: known.away,
+            elsewhere: *sources.imbalance.borrow_and_update(),
             refusals,
             unserved,
             layer2: &layer2,
@@ -204,6 +208,7 @@ mod tests {
         let vip = Arc::new(VipIntent {
             group: "default/web".into(),
             candidates: Arc::default(),
+            preferences: Default::default(),
             here: Err(Obstacle { reason: Reason::NoEndpoints, message: "nobody is there".into() }),
             interfaces: InterfaceRule::OnLink,
             tcp_port: None,

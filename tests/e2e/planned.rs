@@ -3,12 +3,13 @@
 
 //! Moves that somebody wanted.
 
+use std::net::SocketAddr;
 use std::process::{Command, Output};
 use std::time::Duration;
 
 use anyhow::Result;
 use ferrolb_lab::installation::{Contestant, Installation};
-use ferrolb_lab::probe::UdpEcho;
+use ferrolb_lab::probe::{Connections, UdpEcho};
 use ferrolb_lab::rights::within;
 use ferrolb_lab::trial::{self, Contender, Event};
 use ferrolb_lab::{Lab, quickstart as example};
@@ -82,6 +83,27 @@ fn operators_move_an_address_and_empty_a_node_without_a_lost_probe_and_are_told_
         let report = probe.finish()?;
         let logs = ferrolb.installation.logs();
         assert!(report.lost == 0 || report.stall > Duration::from_millis(20), "{report:?}\n{logs}");
+        Ok(())
+    });
+}
+
+/// No connection hangs: each goes on, or its client is told at once and opens another. How many go on, the documentation says.
+#[test]
+fn a_move_leaves_no_connection_hanging() {
+    within(|| {
+        let ferrolb = quickstart(3)?;
+        let vip = ferrolb.target().ip();
+        let owner = trial::settled_owner(&ferrolb)?.name();
+        let target = SocketAddr::new(vip, example::ECHO_TCP);
+        let connections = Connections::start(&ferrolb.lab().client, target, 30)?;
+        std::thread::sleep(Duration::from_millis(500));
+        let moved = ferrolb.installation.command("move").arg(vip.to_string()).output()?;
+        assert!(moved.status.success(), "{}", String::from_utf8_lossy(&moved.stdout));
+        std::thread::sleep(SOON);
+        let report = connections.finish()?;
+        println!("moved from {owner}: {report:?}");
+        assert_eq!(report.opened, 30);
+        assert_eq!(report.stalled, 0, "{report:?}\n{}", ferrolb.installation.logs());
         Ok(())
     });
 }

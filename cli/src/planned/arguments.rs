@@ -67,13 +67,35 @@ pub struct DrainArguments {
 Example:
   ferrolb undrain n1 --kubeconfig ~/.kube/config
 
-Nothing moves back by itself: `ferrolb move` brings an address back.")]
+Nothing moves back by itself: `ferrolb move` brings an address back, `ferrolb rebalance` all that should.")]
 pub struct UndrainArguments {
     /// The node
     pub node: String,
 
     #[command(flatten)]
     pub origin: OriginArguments,
+}
+
+/// Move addresses to where preferences and the load bound want them
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  ferrolb rebalance --dry-run                say what would move, and why
+  ferrolb rebalance --kubeconfig ~/.kube/config
+
+Whoever carries an address keeps it, also when a preferred node comes back or when one node took everything in a dark
+time. This moves what should be elsewhere, one address after the other, each taken by its new node before the old one
+falls silent. --timeout counts for each address. Exit code 1: something did not go where it should; the reason is said.")]
+pub struct RebalanceArguments {
+    /// Only say what would move
+    #[arg(long)]
+    pub dry_run: bool,
+
+    #[command(flatten)]
+    pub origin: OriginArguments,
+
+    #[command(flatten)]
+    pub wait: WaitArguments,
 }
 
 /// How long to wait for the outcome, and how to tell it.

@@ -97,12 +97,12 @@ pub(super) fn bound_to(
     addresses.filter_map(|address| Some((address, somebody_else(&intent, address, node).err()?))).collect()
 }
 
-fn owners(object: &VirtualIP) -> &[Layer2Owner] {
+pub(super) fn owners(object: &VirtualIP) -> &[Layer2Owner] {
     object.status.as_ref().map_or(&[], |status| &status.layer2)
 }
 
 /// What the speaker of `node` makes of the objects. Who leads the traffic plays no part in who may carry an address.
-fn intent(objects: &Arc<Objects>, node: &str) -> Arc<Intent> {
+pub(super) fn intent(objects: &Arc<Objects>, node: &str) -> Arc<Intent> {
     let mut follower = Follower::new(node, Mode::KubeProxy);
     follower.follow(objects);
     Arc::clone(follower.intent())
@@ -139,4 +139,4 @@ fn takes(objects: &Arc<Objects>, address: IpAddr, node: &str, now: Timestamp) ->
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -56,6 +56,8 @@ pub(super) struct Outcome {
 enum Ending {
     /// It is where it should be.
     Moved,
+    /// It should move, and nothing was asked yet.
+    Planned,
     /// It was asked for, and nobody waited for more.
     Asked,
     /// It is not where it should be.
@@ -87,6 +89,11 @@ impl Outcome {
     pub(super) fn refused(address: IpAddr, from: Option<String>, to: Option<String>, no: No) -> Self {
         let (reason, message) = (Some(no.reason.to_string()), Some(no.message));
         Self { from, to, reason, message, ..Self::of(address) }
+    }
+
+    /// It would move.
+    pub(super) fn planned(address: IpAddr, from: String, to: String) -> Self {
+        Self { from: Some(from), to: Some(to), result: Ending::Planned, ..Self::of(address) }
     }
 
     /// It was asked to move.
@@ -141,6 +148,11 @@ impl Outcome {
 impl MoveReport {
     pub(super) fn new(moves: Vec<Outcome>) -> Self {
         Self { version: "v1beta1", moves }
+    }
+
+    /// What became of each.
+    pub(super) fn into_outcomes(self) -> Vec<Outcome> {
+        self.moves
     }
 
     /// Whether everything is where it should be, or on its way.

@@ -39,6 +39,12 @@ pub struct L2AdvertisementSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub node_selectors: Vec<LabelSelector>,
+    /// Nodes that come first among those that may carry the addresses: the weights of all that match a node add up, over all
+    /// advertisements that cover an address and select the node, and the highest sum takes what is free. An address that
+    /// somebody carries stays where it is until it is moved on request.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub preferred_node_selectors: Vec<PreferredNodeSelector>,
     /// Services whose addresses are announced.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
@@ -47,6 +53,17 @@ pub struct L2AdvertisementSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 15)), extend("x-kubernetes-list-type" = "set"))]
     pub interfaces: Vec<String>,
+}
+
+/// Nodes that are preferred, and how much.
+#[derive(Serialize, Deserialize, schemars::JsonSchema, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PreferredNodeSelector {
+    /// How much: 1 to 100.
+    #[schemars(range(min = 1, max = 100))]
+    pub weight: u8,
+    /// Which nodes, by their labels.
+    pub preference: LabelSelector,
 }
 
 /// What the controller reports about an advertisement.

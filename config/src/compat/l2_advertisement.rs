@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{L2_ADVERTISEMENT, Merged, Origins, metallb, reference, superseded, unknown_fields};
-use crate::api::{L2Advertisement, L2AdvertisementSpec};
+use crate::api::{L2Advertisement, L2AdvertisementSpec, PreferredNodeSelector};
 use crate::objects::{ObjectRef, Objects};
-use crate::reason::{Reason, Refusal};
+use crate::reason::Refusal;
 
 /// All advertisements.
 pub(crate) fn l2_advertisements(objects: &Objects) -> Merged<'_, L2Advertisement> {
@@ -43,19 +43,19 @@ pub(crate) fn l2_advertisements(objects: &Objects) -> Merged<'_, L2Advertisement
 
 /// The advertisement in our words, and what is lost of it.
 fn mapped(object: &ObjectRef, spec: &metallb::L2AdvertisementSpec) -> (L2AdvertisementSpec, Vec<Refusal>) {
-    let mut unknown = spec.unknown.clone();
-    let preferred = unknown.remove("preferredNodeSelectors").map(|_| {
-        let message =
-            "no node is preferred to another one yet; every node that nodeSelectors admits is equal";
-        Refusal::warning(Reason::NotYetSupported, object.clone(), message)
-            .field("spec.preferredNodeSelectors")
-            .remedy("Use nodeSelectors where the choice matters.")
-    });
-    let warnings = preferred.into_iter().chain(unknown_fields(object, "spec", &unknown)).collect();
+    let mut warnings = unknown_fields(object, "spec", &spec.unknown);
+    let mut preferred = Vec::new();
+    for (index, preference) in spec.preferred_node_selectors.iter().enumerate() {
+        let field = format!("spec.preferredNodeSelectors[{index}]");
+        warnings.extend(unknown_fields(object, &field, &preference.unknown));
+        let weight = u8::try_from(preference.weight.clamp(0, 255)).unwrap_or_default();
+        preferred.push(PreferredNodeSelector { weight, preference: preference.preference.clone() });
+    }
     let spec = L2AdvertisementSpec {
         address_pools: spec.ip_address_pools.clone(),
         address_pool_selectors: spec.ip_address_pool_selectors.clone(),
         node_selectors: spec.node_selectors.clone(),
+        preferred_node_selectors: preferred,
         service_selectors: spec.service_selectors.clone(),
         interfaces: spec.interfaces.clone(),
     };
@@ -70,6 +70,7 @@ mod tests {
     use crate::Snapshot;
     use crate::api::L2Advertisement;
     use crate::objects::Object;
+    use crate::reason::Reason;
 
     fn theirs(spec: serde_json::Value) -> Object {
         let object = json!({
@@ -112,12 +113,18 @@ mod tests {
     }
 
     #[test]
-    fn preferred_nodes_are_a_warning_and_the_rest_is_used() {
-        let snapshot = snapshot([theirs(json!({"ipAddressPools": ["first"], "preferredNodeSelectors": []}))]);
-        assert!(snapshot.advertisements.contains_key("lan"));
-        let [warning] = snapshot.refused.as_slice() else { panic!("{:?}", snapshot.refused) };
-        assert_eq!(warning.reason, Reason::NotYetSupported);
-        assert_eq!(warning.field.as_deref(), Some("spec.preferredNodeSelectors"));
+    fn preferred_nodes_are_read_with_their_weights_and_what_is_unknown_in_them_is_a_warning() {
+        let racks = |more: serde_json::Value| {
+            let mut one = json!({"weight": 60, "preference": {"matchLabels": {"rack": "a"}}});
+            one.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            snapshot([theirs(json!({"preferredNodeSelectors": [one]}))])
+        };
+        let plain = racks(json!({}));
+        assert_eq!((plain.advertisements["lan"].preferred_nodes[0].0, plain.refused.len()), (60, 0));
+        let more = racks(json!({"strength": 1}));
+        let [warning] = more.refused.as_slice() else { panic!("{:?}", more.refused) };
+        assert_eq!(warning.field.as_deref(), Some("spec.preferredNodeSelectors[0].strength"));
+        assert!(racks(json!({"weight": 0})).advertisements.is_empty());
     }
 
     #[test]

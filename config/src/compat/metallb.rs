@@ -81,10 +81,25 @@ pub struct L2AdvertisementSpec {
     pub ip_address_pool_selectors: Vec<LabelSelector>,
     /// Nodes that may carry the addresses.
     pub node_selectors: Vec<LabelSelector>,
+    /// Nodes that come first among them.
+    pub preferred_node_selectors: Vec<PreferredNodeSelector>,
     /// Services whose addresses are announced.
     pub service_selectors: Vec<LabelSelector>,
     /// Interfaces to announce from.
     pub interfaces: Vec<String>,
+    /// What FerroLB does not know.
+    #[serde(flatten)]
+    pub unknown: BTreeMap<String, Value>,
+}
+
+/// Nodes that are preferred, and how much.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PreferredNodeSelector {
+    /// How much: 1 to 100, as MetalLB's definition demands.
+    pub weight: i64,
+    /// Which nodes, by their labels.
+    pub preference: LabelSelector,
     /// What FerroLB does not know.
     #[serde(flatten)]
     pub unknown: BTreeMap<String, Value>,

@@ -25,6 +25,8 @@ pub struct Advertisement {
     pub pool_selectors: Vec<Selector>,
     /// Nodes that may carry the addresses; empty: all.
     pub node_selectors: Vec<Selector>,
+    /// Nodes that come first among them, with weights.
+    pub preferred_nodes: Vec<(u8, Selector)>,
     /// Services whose addresses are announced; empty: all.
     pub service_selectors: Vec<Selector>,
     /// Interfaces to announce from; empty: those whose on-link prefix holds the address.
@@ -42,6 +44,16 @@ impl Advertisement {
     /// Whether `node` may carry the addresses.
     pub fn selects_node(&self, node: &NodeInfo) -> bool {
         any_or_empty(&self.node_selectors, &node.labels)
+    }
+
+    /// How much `node` is preferred: the sum of the weights of all selectors that match it. Nothing for a node that is not
+    /// selected: preferences order, selectors filter.
+    pub fn preference_for(&self, node: &NodeInfo) -> u32 {
+        if !self.selects_node(node) {
+            return 0;
+        }
+        let matching = self.preferred_nodes.iter().filter(|(_, selector)| selector.matches(&node.labels));
+        matching.map(|(weight, _)| u32::from(*weight)).sum()
     }
 
     /// Whether the addresses of `service` are announced.
@@ -87,9 +99,19 @@ fn twice(name: &str, field: &str, list: &[String]) -> Vec<Refusal> {
     again.map(warning).collect()
 }
 
+fn weightless(name: &str, spec: &L2AdvertisementSpec) -> impl Iterator<Item = Refusal> {
+    let weights = spec.preferred_node_selectors.iter().map(|it| it.weight).enumerate();
+    weights.filter(|(_, weight)| !(1..=100).contains(weight)).map(move |(index, weight)| {
+        let object = ObjectRef::cluster("L2Advertisement", name);
+        Refusal::error(Reason::InvalidValue, object, format!("a weight is 1 to 100, not {weight}"))
+            .field(format!("spec.preferredNodeSelectors[{index}].weight"))
+            .remedy("Correct the weight; until then the last accepted form stays in force.")
+    })
+}
+
 fn read(name: &str, spec: &L2AdvertisementSpec) -> Result<Advertisement, Vec<Refusal>> {
     let mut refusals = Vec::new();
-    let mut selectors = |field: &str, list: &[LabelSelector]| {
+    let mut selectors = |field: &str, within: &str, list: &[LabelSelector]| {
         let mut parsed = Vec::new();
         for (index, selector) in list.iter().enumerate() {
             match Selector::parse(selector) {
@@ -100,20 +122,25 @@ fn read(name: &str, spec: &L2AdvertisementSpec) -> Result<Advertisement, Vec<Ref
                         ObjectRef::cluster("L2Advertisement", name),
                         error.message,
                     )
-                    .field(format!("spec.{field}[{index}].{}", error.field))
+                    .field(format!("spec.{field}[{index}].{within}{}", error.field))
                     .remedy("Correct the selector; until then the last accepted form stays in force."),
                 ),
             }
         }
         parsed
     };
+    let preferences: Vec<_> = spec.preferred_node_selectors.iter().map(|it| it.preference.clone()).collect();
+    let preferred = selectors("preferredNodeSelectors", "preference.", &preferences);
+    let weights = spec.preferred_node_selectors.iter().map(|it| it.weight);
     let advertisement = Advertisement {
         name: name.to_owned(),
         pools: spec.address_pools.iter().cloned().collect(),
-        pool_selectors: selectors("addressPoolSelectors", &spec.address_pool_selectors),
-        node_selectors: selectors("nodeSelectors", &spec.node_selectors),
-        service_selectors: selectors("serviceSelectors", &spec.service_selectors),
+        pool_selectors: selectors("addressPoolSelectors", "", &spec.address_pool_selectors),
+        node_selectors: selectors("nodeSelectors", "", &spec.node_selectors),
+        service_selectors: selectors("serviceSelectors", "", &spec.service_selectors),
         interfaces: spec.interfaces.iter().cloned().collect(),
+        preferred_nodes: weights.zip(preferred).collect(),
     };
+    refusals.extend(weightless(name, spec));
     if refusals.is_empty() { Ok(advertisement) } else { Err(refusals) }
 }

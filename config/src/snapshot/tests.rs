@@ -295,3 +295,42 @@ fn ten_thousand_services_are_a_matter_of_milliseconds() {
     assert_eq!((snapshot.load_balancers.len(), snapshot.endpoints.len()), (10_000, 10_000));
     assert!(took < Duration::from_secs(3), "{took:?}");
 }
+
+fn preferring(entries: &str) -> Snapshot {
+    snapshot(&format!("{POOL}{L2}spec: {{preferredNodeSelectors: [{entries}]}}\n"))
+}
+
+#[test]
+fn conf_072_a_weight_is_1_to_100() {
+    for (weight, accepted) in [(0, false), (1, true), (100, true), (101, false)] {
+        let snapshot = preferring(&format!("{{weight: {weight}, preference: {{}}}}"));
+        assert_eq!(snapshot.advertisements.contains_key("adv"), accepted, "{weight}");
+        let fields: Vec<_> = snapshot.refused.iter().filter_map(|refusal| refusal.field.as_deref()).collect();
+        let wrong: &[&str] = if accepted { &[] } else { &["spec.preferredNodeSelectors[0].weight"] };
+        assert_eq!(fields, wrong, "{weight}");
+    }
+}
+
+#[test]
+fn conf_073_weights_sum_per_eligible_node_an_empty_preference_matches_all_and_a_bad_operator_is_an_error() {
+    let node = |labels: &str| {
+        let text = format!("apiVersion: v1\nkind: Node\nmetadata: {{name: n, labels: {{{labels}}}}}\n");
+        snapshot(&text).nodes["n"].clone()
+    };
+    let entries = "{weight: 60, preference: {matchLabels: {rack: a}}}, {weight: 5, preference: {}}";
+    let advertisement = &preferring(entries).advertisements["adv"];
+    assert_eq!(
+        (advertisement.preference_for(&node("rack: a")), advertisement.preference_for(&node(""))),
+        (65, 5)
+    );
+    let limited = format!(
+        "{POOL}{L2}spec: {{nodeSelectors: [{{matchLabels: {{edge: 'yes'}}}}], preferredNodeSelectors: [{entries}]}}\n"
+    );
+    let limited = &snapshot(&limited).advertisements["adv"];
+    assert_eq!(limited.preference_for(&node("rack: a")), 0);
+    assert_eq!(limited.preference_for(&node("rack: a, edge: 'yes'")), 65);
+    let broken = preferring("{weight: 1, preference: {matchExpressions: [{key: a, operator: Near}]}}");
+    assert!(broken.advertisements.is_empty());
+    let field = broken.refused[0].field.as_deref();
+    assert_eq!(field, Some("spec.preferredNodeSelectors[0].preference.matchExpressions[0].operator"));
+}

@@ -3,7 +3,7 @@
 
 //! What goes into a segment's engine.
 
-use std::{net::IpAddr, time::Instant};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Instant};
 
 use ipnet::IpNet;
 
@@ -97,6 +97,9 @@ pub struct GroupIntent {
     pub addresses: Vec<IpAddr>,
     /// All nodes that may carry it.
     pub candidates: Vec<NodeId>,
+    /// How much candidates are preferred, by every node alike: who is preferred most takes what is free. Who is not named
+    /// is not preferred. It decides nothing about what somebody holds.
+    pub preferences: Arc<BTreeMap<NodeId, u32>>,
     /// This node may carry it now, and its data path is in place.
     pub ready: bool,
     /// The owner has it on its interface: there, unlike in a data path, it does not live on when the owner's speaker dies,

@@ -10,6 +10,7 @@
 
 mod agenda;
 pub mod announce;
+pub mod balance;
 mod claims;
 pub mod digest;
 mod election;

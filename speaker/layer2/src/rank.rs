@@ -43,14 +43,18 @@ pub(crate) struct Candidate {
     pub(crate) node: NodeId,
     /// It is being emptied, or has just stood still: it comes after all who are neither.
     pub(crate) reluctant: bool,
-    /// It holds its share and more: it comes after those that hold less.
+    /// How much it is preferred: it comes before all who are less so.
+    pub(crate) preference: u32,
+    /// It holds its share and more: it comes after those that hold less and are preferred as much.
     pub(crate) full: bool,
 }
 
 /// The candidates of a group, best first.
 pub(crate) fn ranked(group: GroupId, candidates: impl IntoIterator<Item = Candidate>) -> Vec<NodeId> {
     let mut all: Vec<Candidate> = candidates.into_iter().collect();
-    all.sort_by_key(|c| (c.reluctant, c.full, Reverse(score(group, c.node)), Reverse(c.node)));
+    all.sort_by_key(|c| {
+        (c.reluctant, Reverse(c.preference), c.full, Reverse(score(group, c.node)), Reverse(c.node))
+    });
     all.into_iter().map(|c| c.node).collect()
 }
 
@@ -63,7 +67,7 @@ mod tests {
     }
 
     fn willing(n: u16) -> Candidate {
-        Candidate { node: node(n), reluctant: false, full: false }
+        Candidate { node: node(n), reluctant: false, preference: 0, full: false }
     }
 
     #[test]
@@ -105,6 +109,21 @@ mod tests {
             }),
         );
         assert_eq!(worse, [best[2], best[3], best[0], best[1]]);
+    }
+
+    #[test]
+    fn the_preferred_rank_first_though_they_are_full_unless_they_are_reluctant() {
+        let group = GroupId(3);
+        let best = ranked(group, (0..4).map(willing));
+        let preferred = ranked(
+            group,
+            (0..4).map(|n| {
+                let is = |rank: usize| node(n) == best[rank];
+                let preference = if is(1) || is(3) { 50 } else { u32::from(is(2)) * 60 };
+                Candidate { preference, full: is(1), reluctant: is(2), ..willing(n) }
+            }),
+        );
+        assert_eq!(preferred, [best[3], best[1], best[0], best[2]]);
     }
 
     #[test]

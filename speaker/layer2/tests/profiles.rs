@@ -77,8 +77,14 @@ impl Wire {
 
     fn intend(&mut self, number: u8, ready: bool) {
         let candidates = (1..=u8::try_from(self.timings.len()).expect("few nodes")).map(node).collect();
-        let group =
-            GroupIntent { id: GROUP, addresses: vec![address(100).into()], candidates, ready, bound: false };
+        let group = GroupIntent {
+            id: GROUP,
+            addresses: vec![address(100).into()],
+            candidates,
+            preferences: Default::default(),
+            ready,
+            bound: false,
+        };
         self.give(number, Input::Groups(vec![group]));
     }
 

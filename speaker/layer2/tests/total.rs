@@ -191,6 +191,7 @@ fn play(segment: &mut Segment, now: &mut Instant, step: Step) {
                 id: GroupId(id.into()),
                 addresses: vec![vip(id), vip(id + 6)],
                 candidates: (0..4).filter(|n| candidates & (1 << n) != 0).map(node).collect(),
+                preferences: Default::default(),
                 ready,
                 bound: id % 2 == 0,
             };

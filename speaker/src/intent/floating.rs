@@ -75,6 +75,7 @@ impl Floating<'_> {
         VipIntent {
             group: group(self.address, self.spec),
             candidates: Arc::default(),
+            preferences: Arc::default(),
             here: Err(Obstacle::new(Reason::NotFound, message)),
             interfaces: super::InterfaceRule::OnLink,
             tcp_port: None,
@@ -111,6 +112,7 @@ impl Floating<'_> {
         let vip = VipIntent {
             group: group(self.address, self.spec),
             candidates: Arc::new(judged.unwrap_or_default()),
+            preferences: ground.preferred_by(advertisements.iter().copied()),
             here,
             interfaces: ground.interfaces(node, advertisements.into_iter()),
             tcp_port: None,

@@ -14,6 +14,9 @@ use ferrolb_config::{ObjectRef, Objects};
 use super::difference::is_alike;
 use super::{InterfaceRule, Obstacle};
 
+/// What follows from sets of advertisements, by their names.
+type ByNames<T> = BTreeMap<Vec<String>, Arc<T>>;
+
 /// What the decisions about all addresses have in common.
 #[derive(Debug, Default)]
 pub(super) struct Ground {
@@ -21,7 +24,9 @@ pub(super) struct Ground {
     /// The Services of which the source refuses a source range.
     unreadable_ranges: BTreeSet<ObjectRef>,
     /// The nodes that sets of advertisements select, by the advertisements' names: thousands of addresses share a few.
-    selected: RefCell<BTreeMap<Vec<String>, Arc<BTreeSet<String>>>>,
+    selected: RefCell<ByNames<BTreeSet<String>>>,
+    /// How much these sets prefer nodes.
+    preferred: RefCell<ByNames<BTreeMap<String, u32>>>,
 }
 
 impl Ground {
@@ -34,7 +39,7 @@ impl Ground {
         }
         let unreadable_ranges = objects.refused.iter().filter(|refusal| is_of_ranges(refusal));
         let unreadable_ranges = unreadable_ranges.filter_map(|refusal| refusal.object.clone()).collect();
-        Self { is, unreadable_ranges, selected: RefCell::default() }
+        Self { is, unreadable_ranges, selected: RefCell::default(), preferred: RefCell::default() }
     }
 
     /// Whether the same follows from it.
@@ -78,6 +83,23 @@ impl Ground {
     pub(super) fn may_float_to(&self, node: &NodeInfo, advertisements: &[&Advertisement]) -> bool {
         matches!(node.away, None | Some(Away::Excluded))
             && advertisements.iter().any(|advertisement| advertisement.selects_node(node))
+    }
+
+    /// How much `advertisements` prefer nodes, each counted once; nodes that they do not prefer are left out.
+    pub(super) fn preferred_by<'b>(
+        &self,
+        advertisements: impl Iterator<Item = &'b Advertisement>,
+    ) -> Arc<BTreeMap<String, u32>> {
+        let unique: BTreeMap<&str, &Advertisement> =
+            advertisements.map(|it| (it.name.as_str(), it)).collect();
+        let key = unique.keys().map(|name| (*name).to_owned()).collect();
+        let mut preferred = self.preferred.borrow_mut();
+        let weights = preferred.entry(key).or_insert_with(|| {
+            let sum = |info: &NodeInfo| unique.values().map(|it| it.preference_for(info)).sum::<u32>();
+            let sums = self.is.nodes.iter().map(|(name, info)| (name.clone(), sum(info)));
+            Arc::new(sums.filter(|(_, sum)| *sum > 0).collect())
+        });
+        Arc::clone(weights)
     }
 
     /// Why `node` is not among those that `advertisements` select.

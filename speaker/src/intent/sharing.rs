@@ -42,7 +42,7 @@ pub(super) fn agree<'a>(parties: impl Iterator<Item = &'a Arc<BTreeSet<String>>>
     agreement
 }
 
-/// Makes all announced addresses of one group have the same candidates. The lowest address has the first word, so they
+/// Makes all announced addresses of one group have the same candidates and prefer the same of them. The lowest address has the first word, so they
 /// come in ascending order.
 pub(super) fn agree_within_group(members: &mut [(IpAddr, Arc<VipIntent>)], node: &str) {
     let agreed = agree(members.iter().map(|(_, vip)| &vip.candidates));
@@ -57,11 +57,17 @@ pub(super) fn agree_within_group(members: &mut [(IpAddr, Arc<VipIntent>)], node:
         Reason::SharingConflict,
         "no node can carry this address together with the others of its group",
     );
+    let preferences = members
+        .iter()
+        .zip(&agreed.parties)
+        .find_map(|((_, vip), is_party)| is_party.then(|| Arc::clone(&vip.preferences)));
+    let preferences = preferences.unwrap_or_default();
     for ((_, vip), is_party) in members.iter_mut().zip(&agreed.parties) {
         if vip.candidates.is_empty() {
             continue;
         }
         let vip = Arc::make_mut(vip);
+        vip.preferences = Arc::clone(&preferences);
         vip.candidates = if *is_party { Arc::clone(&agreed.nodes) } else { Arc::default() };
         if vip.here.is_ok() && !vip.candidates.contains(node) {
             let obstacle = if *is_party { elsewhere.as_ref() } else { None };

@@ -232,6 +232,37 @@ fn l2_031_l2_032_the_node_selectors_of_all_advertisements_add_up() {
 }
 
 #[test]
+fn l2_045_l2_046_preferences_add_up_over_advertisements_and_order_only_whom_selectors_admit() {
+    let node = |name: &str, labels: &str| {
+        format!("apiVersion: v1\nkind: Node\nmetadata: {{name: {name}, labels: {{{labels}}}}}\n---\n")
+    };
+    let nodes =
+        [node("p1", "rack: a, zone: b"), node("p2", "rack: a"), node("p3", "zone: b, out: 'yes'")].concat();
+    let prefer =
+        |weight: u8, label: &str| format!("{{weight: {weight}, preference: {{matchLabels: {{{label}}}}}}}");
+    let in_racks = "nodeSelectors: [{matchExpressions: [{key: out, operator: DoesNotExist}, {key: rack, operator: Exists}]}]";
+    let one =
+        advertisement("one", &format!("{in_racks}, preferredNodeSelectors: [{}]", prefer(60, "rack: a")));
+    let two =
+        advertisement("two", &format!("{in_racks}, preferredNodeSelectors: [{}]", prefer(50, "zone: b")));
+    let others = advertisement(
+        "others",
+        &format!(
+            "serviceSelectors: [{{matchLabels: {{app: x}}}}], preferredNodeSelectors: [{}]",
+            prefer(100, "rack: a")
+        ),
+    );
+    let rest = [vip("192.0.2.1", "web", &["web"]), service("web", ""), slice("web", &[POD1])].concat();
+    let vip = on("p1", &[&nodes, &one, &two, &others, &rest]).vips[&address("192.0.2.1")].clone();
+    assert_eq!(candidates(&vip), ["p1", "p2"]);
+    let preferences: Vec<_> = vip.preferences.iter().map(|(node, weight)| (node.as_str(), *weight)).collect();
+    assert_eq!(preferences, [("p1", 110), ("p2", 60)], "p3 is kept out, and prefers nobody");
+    let nobody = advertisement("one", &format!("preferredNodeSelectors: [{}]", prefer(60, "rack: z")));
+    let vip = on("p1", &[&nodes, &nobody, &rest]).vips[&address("192.0.2.1")].clone();
+    assert!(vip.preferences.is_empty(), "l2_043: a preference that matches nobody equals none");
+}
+
+#[test]
 fn l2_033_policy_local_with_endpoints_outside_of_the_selected_nodes_is_announced_by_nobody() {
     let parts = [
         advertisement("b", "nodeSelectors: [{matchLabels: {rack: b}}]"),

@@ -31,6 +31,8 @@ pub struct WantedVip {
     pub group: Group,
     /// All nodes that may carry it.
     pub candidates: Arc<[NodeId]>,
+    /// How much each is preferred; who is not named is not.
+    pub preferences: Arc<BTreeMap<NodeId, u32>>,
     /// Whether this node may carry it now: it is a candidate and its data path is in place.
     pub ready: bool,
     /// Where it may be announced.
@@ -122,6 +124,7 @@ fn add(groups: &mut BTreeMap<GroupId, GroupIntent>, address: IpAddr, vip: &Wante
         id,
         addresses: Vec::new(),
         candidates: vip.candidates.to_vec(),
+        preferences: Arc::clone(&vip.preferences),
         ready: true,
         bound: false,
     });
@@ -236,6 +239,7 @@ mod tests {
         WantedVip {
             group: group.into(),
             candidates: [NodeId([1; 16]), NodeId([2; 16])].into(),
+            preferences: Arc::default(),
             ready: true,
             interfaces,
             bound: false,

@@ -35,6 +35,7 @@ fn wanted(nodes: &[String], addresses: &[IpAddr]) -> Wanted {
         bound: false,
         group: "web".into(),
         candidates: nodes.iter().map(|node| NodeId::of(CLUSTER, node)).collect(),
+        preferences: Default::default(),
         ready: true,
         interfaces: Interfaces::OnLink,
         tcp_port: None,

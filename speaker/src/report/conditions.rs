@@ -46,6 +46,14 @@ fn statements(scene: &Scene<'_>) -> Vec<Statement> {
         let message = format!("Node {} takes no address: it {away}", scene.node);
         Statement::fails("AcceptsAddresses", &away.reason().to_string(), message)
     }));
+    if scene.elsewhere > 0 {
+        let message = format!(
+            "{} of what this node carries would be elsewhere if all were claimed anew; ferrolb rebalance --dry-run says \
+             what, and ferrolb rebalance moves it",
+            scene.elsewhere
+        );
+        statements.push(Statement::fails("Balanced", "Imbalanced", message));
+    }
     statements.extend(configuration(scene));
     statements.extend(data_path(scene));
     statements.extend(misfits(scene));

@@ -97,6 +97,7 @@ impl Setting {
         let vip = Arc::new(VipIntent {
             group: "default/web".into(),
             candidates: Arc::default(),
+            preferences: Default::default(),
             here: Ok(()),
             interfaces: InterfaceRule::OnLink,
             tcp_port: None,
@@ -127,6 +128,7 @@ impl Setting {
             recorded: &self.recorded,
             freshness: &self.freshness,
             away: self.away,
+            elsewhere: 0,
             refusals: Refused::default(),
             unserved: Unserved::default(),
             layer2: &self.layer2,

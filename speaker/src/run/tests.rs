@@ -111,6 +111,7 @@ impl Running {
             mode: Mode::NFTables,
             healthz: None,
             metrics_address: None,
+            rebalance: Default::default(),
             linger: Duration::from_secs(5),
         };
         let (shutdown, wish) = watch::channel(false);

@@ -102,6 +102,7 @@ mod tests {
         let vip = VipIntent {
             group: "default/web".into(),
             candidates: Arc::default(),
+            preferences: Default::default(),
             here,
             interfaces: InterfaceRule::OnLink,
             tcp_port: None,

@@ -139,6 +139,7 @@ impl Running {
             mode: Mode::KubeProxy,
             healthz: Some("127.0.0.1:10256/healthz".parse()?),
             metrics_address: None,
+            rebalance: Default::default(),
             linger: Duration::from_secs(5),
         };
         let (shutdown, wish) = watch::channel(false);

@@ -16,4 +16,5 @@ mod elections;
 mod interfaces;
 mod manifests;
 mod order;
+mod preferences;
 mod wire;

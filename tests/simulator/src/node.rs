@@ -182,6 +182,7 @@ impl Node {
             id: *id,
             addresses: plan.addresses.clone(),
             candidates: plan.candidates.clone(),
+            preferences: Default::default(),
             ready: plan.ready,
             bound: false,
         };

@@ -54,14 +54,14 @@ spec: {}
 status: {heartbeat: 2026-11-21T12:00:00Z}
 ";
 
-fn objects(edit: impl Fn(String) -> String) -> Arc<Objects> {
+pub(in crate::planned) fn objects(edit: impl Fn(String) -> String) -> Arc<Objects> {
     let manifest = Manifest::parse("all.yaml".as_ref(), &edit(OBJECTS.to_owned()));
     let mut objects = Objects::default();
     manifest.documents.iter().for_each(|document| objects.insert(document.object.clone()));
     Arc::new(objects)
 }
 
-fn at(text: &str) -> Timestamp {
+pub(in crate::planned) fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 

@@ -4,7 +4,7 @@
 //! Who claims what nobody holds: those with room before those that hold their share, each after as many steps as others rank
 //! before it, and only who is heard.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{Election, Situation};
 use crate::{
@@ -51,25 +51,35 @@ impl Election {
         self.schedule(id);
     }
 
-    /// Everybody who is up and may carry the group, and whether each holds its share already.
+    /// Everybody who is up and may carry the group, and whether each holds its share already: of as much as those get who are
+    /// preferred alike.
     pub(super) fn candidates(&self, intent: &GroupIntent, s: Situation<'_>) -> Vec<Candidate> {
         let held = |owned: u32| usize::try_from(owned).unwrap_or(usize::MAX);
-        let mine = Candidate { node: self.me, reluctant: s.draining, full: false };
+        let mine = Candidate { node: self.me, reluctant: s.draining, preference: 0, full: false };
         let peers = s.members.candidates(&intent.candidates).map(|(candidate, life)| {
             (candidate, held(life.owned).saturating_add(self.presumed.of(candidate.node)))
         });
         let mine = intent.candidates.contains(&self.me).then(|| (mine, held(self.holdings.len())));
-        let all: Vec<_> = peers.chain(mine).collect();
-        let willing = all.iter().filter(|(candidate, _)| !candidate.reluctant).count();
-        let cap = load::cap(self.groups.len(), willing);
+        let preferred = |node| intent.preferences.get(&node).copied().unwrap_or_default();
+        let all: Vec<_> = peers
+            .chain(mine)
+            .map(|(c, holds)| (Candidate { preference: preferred(c.node), ..c }, holds))
+            .collect();
+        let mut willing: BTreeMap<u32, usize> = BTreeMap::new();
+        for (candidate, _) in all.iter().filter(|(candidate, _)| !candidate.reluctant) {
+            *willing.entry(candidate.preference).or_default() += 1;
+        }
+        let cap = |c: &Candidate| {
+            load::cap(self.groups.len(), willing.get(&c.preference).copied().unwrap_or_default())
+        };
         let bound = rule::holds(Rule::LoadBound);
-        all.into_iter().map(|(c, holds)| Candidate { full: bound && holds >= cap, ..c }).collect()
+        all.iter().map(|(c, holds)| Candidate { full: bound && *holds >= cap(c), ..*c }).collect()
     }
 
-    /// Whether we hold our share and somebody willing does not.
+    /// Whether we hold our share and somebody willing, who is preferred as much, does not.
     fn defers(&self, candidates: &[Candidate]) -> bool {
-        let full = candidates.iter().any(|c| c.node == self.me && c.full);
-        full && candidates.iter().any(|c| !c.full && !c.reluctant)
+        let Some(mine) = candidates.iter().find(|c| c.node == self.me && c.full) else { return false };
+        candidates.iter().any(|c| !c.full && !c.reluctant && c.preference >= mine.preference)
     }
 
     /// Our turn has come; if we have got our share meanwhile, we wait once more for those that have not.

@@ -59,6 +59,7 @@ impl Hall {
             id: GROUP,
             addresses: vec![[192, 0, 2, 9].into()],
             candidates,
+            preferences: Default::default(),
             ready,
             bound: false,
         };
@@ -104,7 +105,8 @@ impl Hall {
 
     /// How many of the peers rank before us.
     fn rank(&self) -> u32 {
-        let all = [1, 2, 3].map(|n| Candidate { node: node(n), reluctant: false, full: false });
+        let all =
+            [1, 2, 3].map(|n| Candidate { node: node(n), reluctant: false, preference: 0, full: false });
         u32::try_from(ranked(GROUP, all).iter().position(|n| *n == node(1)).unwrap()).unwrap()
     }
 }

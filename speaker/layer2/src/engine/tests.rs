@@ -116,7 +116,14 @@ impl Bench {
 
     fn intend(&mut self, ready: bool) {
         let candidates = vec![NodeId::of("bench", "us"), NodeId::of("bench", "peer")];
-        let intent = GroupIntent { id: GROUP, addresses: vec![VIP.into()], candidates, ready, bound: false };
+        let intent = GroupIntent {
+            id: GROUP,
+            addresses: vec![VIP.into()],
+            candidates,
+            preferences: Default::default(),
+            ready,
+            bound: false,
+        };
         self.give(Input::Groups(vec![intent]));
     }
 
@@ -127,6 +134,7 @@ impl Bench {
             id: GROUP,
             addresses,
             candidates,
+            preferences: Default::default(),
             ready: true,
             bound: true,
         }]));
@@ -469,6 +477,7 @@ fn a_group_taken_off_the_list_is_given_up_and_one_that_gains_an_address_announce
         id: GROUP,
         addresses,
         candidates,
+        preferences: Default::default(),
         ready: true,
         bound: false,
     }]));
