@@ -297,7 +297,9 @@ fn ten_thousand_services_are_a_matter_of_milliseconds() {
 }
 
 fn preferring(entries: &str) -> Snapshot {
-    snapshot(&format!("{POOL}{L2}spec: {{preferredNodeSelectors: [{entries}]}}\n"))
+    snapshot(&format!(
+        "{POOL}spec: {{addresses: [192.0.2.0/24]}}\n{L2}spec: {{preferredNodeSelectors: [{entries}]}}\n"
+    ))
 }
 
 #[test]
@@ -324,7 +326,7 @@ fn conf_073_weights_sum_per_eligible_node_an_empty_preference_matches_all_and_a_
         (65, 5)
     );
     let limited = format!(
-        "{POOL}{L2}spec: {{nodeSelectors: [{{matchLabels: {{edge: 'yes'}}}}], preferredNodeSelectors: [{entries}]}}\n"
+        "{POOL}spec: {{addresses: [192.0.2.0/24]}}\n{L2}spec: {{nodeSelectors: [{{matchLabels: {{edge: 'yes'}}}}], preferredNodeSelectors: [{entries}]}}\n"
     );
     let limited = &snapshot(&limited).advertisements["adv"];
     assert_eq!(limited.preference_for(&node("rack: a")), 0);

@@ -237,19 +237,20 @@ fn l2_045_l2_046_preferences_add_up_over_advertisements_and_order_only_whom_sele
         format!("apiVersion: v1\nkind: Node\nmetadata: {{name: {name}, labels: {{{labels}}}}}\n---\n")
     };
     let nodes =
-        [node("p1", "rack: a, zone: b"), node("p2", "rack: a"), node("p3", "zone: b, out: 'yes'")].concat();
+        [node("p1", "shelf: a, aisle: b"), node("p2", "shelf: a"), node("p3", "aisle: b, out: 'yes'")]
+            .concat();
     let prefer =
         |weight: u8, label: &str| format!("{{weight: {weight}, preference: {{matchLabels: {{{label}}}}}}}");
-    let in_racks = "nodeSelectors: [{matchExpressions: [{key: out, operator: DoesNotExist}, {key: rack, operator: Exists}]}]";
+    let in_racks = "nodeSelectors: [{matchExpressions: [{key: out, operator: DoesNotExist}, {key: shelf, operator: Exists}]}]";
     let one =
-        advertisement("one", &format!("{in_racks}, preferredNodeSelectors: [{}]", prefer(60, "rack: a")));
+        advertisement("one", &format!("{in_racks}, preferredNodeSelectors: [{}]", prefer(60, "shelf: a")));
     let two =
-        advertisement("two", &format!("{in_racks}, preferredNodeSelectors: [{}]", prefer(50, "zone: b")));
+        advertisement("two", &format!("{in_racks}, preferredNodeSelectors: [{}]", prefer(50, "aisle: b")));
     let others = advertisement(
         "others",
         &format!(
             "serviceSelectors: [{{matchLabels: {{app: x}}}}], preferredNodeSelectors: [{}]",
-            prefer(100, "rack: a")
+            prefer(100, "shelf: a")
         ),
     );
     let rest = [vip("192.0.2.1", "web", &["web"]), service("web", ""), slice("web", &[POD1])].concat();
@@ -257,7 +258,7 @@ fn l2_045_l2_046_preferences_add_up_over_advertisements_and_order_only_whom_sele
     assert_eq!(candidates(&vip), ["p1", "p2"]);
     let preferences: Vec<_> = vip.preferences.iter().map(|(node, weight)| (node.as_str(), *weight)).collect();
     assert_eq!(preferences, [("p1", 110), ("p2", 60)], "p3 is kept out, and prefers nobody");
-    let nobody = advertisement("one", &format!("preferredNodeSelectors: [{}]", prefer(60, "rack: z")));
+    let nobody = advertisement("one", &format!("preferredNodeSelectors: [{}]", prefer(60, "shelf: z")));
     let vip = on("p1", &[&nodes, &nobody, &rest]).vips[&address("192.0.2.1")].clone();
     assert!(vip.preferences.is_empty(), "l2_043: a preference that matches nobody equals none");
 }
