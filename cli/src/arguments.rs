@@ -282,11 +282,11 @@ pub struct NodeArguments {
     /// questions are not held back. Lower it where a switch limits ARP (dynamic ARP inspection: often 15 a second)
     #[arg(long, value_name = "FRAMES", env = "FERROLB_ANNOUNCE_RATE", default_value_t = Options::ANNOUNCE_RATE)]
     pub announce_rate: NonZeroU32,
+
     /// Whether addresses are moved to where preferredNodeSelectors and the load want them: off, only those that were taken
     /// when a segment had just come back from a dark time; paced, always
     #[arg(long, value_enum, env = "FERROLB_REBALANCE", default_value_t = RebalanceMode::Off)]
     pub rebalance: RebalanceMode,
-
 
     /// Where metrics and probes are served [default: port 7473 in a cluster, nowhere without]
     #[arg(long, value_name = "ADDRESS:PORT", env = "FERROLB_METRICS_ADDRESS")]

@@ -27,6 +27,7 @@ fn vips(preferred: &[(&str, u32)]) -> Vec<VipIntent> {
         preferences: Arc::clone(&preferences),
         here: Ok(()),
         interfaces: InterfaceRule::OnLink,
+        tcp_port: None,
         unserved: Box::default(),
         carriage: Carriage::Service,
         checks: Box::default(),
@@ -62,7 +63,9 @@ fn alone(phase: Phase, peers: &[&str], claimed: Instant) -> Observed {
         groups: (0..GROUPS).map(group).collect(),
         counters: Counts::default(),
     };
-    let segments = BTreeMap::from([("eth0".to_owned(), SegmentReport { view, traffic: Traffic::default() })]);
+    let (traffic, testimonies) = (Traffic::default(), Vec::new());
+    let report = SegmentReport { view, traffic, testimonies, questions: 0 };
+    let segments = BTreeMap::from([("eth0".to_owned(), report)]);
     Observed { segments, ..Observed::default() }
 }
 
