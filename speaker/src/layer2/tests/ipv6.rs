@@ -12,8 +12,9 @@ use super::*;
 const VIP_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x100);
 const CLIENT_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 3);
 
-/// The first advertisement for the address after `question`, asked again until one comes.
-fn advertised(client: &Namespace, question: Vec<u8>) -> Heard {
+/// The first advertisement for the address after `question`, asked again until one comes: an answer to who asked, or
+/// one to all nodes, as answers to duplicate address detection and announcements are.
+fn advertised(client: &Namespace, question: Vec<u8>, to_who_asked: bool) -> Heard {
     let index = client.wire();
     client.run(move || {
         let mut socket = PacketSocket::open(index, FrameKind::NeighborDiscovery).expect("root may");
@@ -24,7 +25,11 @@ fn advertised(client: &Namespace, question: Vec<u8>) -> Heard {
             thread::sleep(Duration::from_millis(50));
             while let Some(got) = socket.receive(&mut buffer).expect("the wire is up") {
                 match frame::parse(got.bytes) {
-                    Ok(Some(heard @ Heard::NeighborAdvertisement { target: VIP_V6, .. })) => return heard,
+                    Ok(Some(heard @ Heard::NeighborAdvertisement { target: VIP_V6, solicited, .. }))
+                        if solicited == to_who_asked =>
+                    {
+                        return heard;
+                    }
                     _ => continue,
                 }
             }
@@ -58,7 +63,8 @@ fn solicitations_are_answered_whether_multicast_or_unicast_with_or_without_the_s
     let full = ndp::solicitation_for(MAC_CLIENT, CLIENT_V6, VIP_V6);
     let group = ndp::solicited_node(VIP_V6);
     let bare = ndp::probe(MAC_CLIENT, VIP_V6);
-    let Heard::NeighborAdvertisement { sender_mac: owner, .. } = advertised(&lab.client, full.clone()) else {
+    let Heard::NeighborAdvertisement { sender_mac: owner, .. } = advertised(&lab.client, full.clone(), true)
+    else {
         panic!("an advertisement");
     };
     let forms = [
@@ -68,10 +74,10 @@ fn solicitations_are_answered_whether_multicast_or_unicast_with_or_without_the_s
         ("unicast without", readdressed(bare, owner, CLIENT_V6, VIP_V6)),
     ];
     for (form, question) in forms {
-        match advertised(&lab.client, question) {
-            Heard::NeighborAdvertisement { source, target_link_layer, solicited, override_flag, .. } => {
+        match advertised(&lab.client, question, true) {
+            Heard::NeighborAdvertisement { source, target_link_layer, override_flag, .. } => {
                 assert_eq!((target_link_layer, source), (Some(owner), VIP_V6), "{form}");
-                assert!(solicited && override_flag, "{form}");
+                assert!(override_flag, "{form}");
             }
             other => panic!("{form}: {other:?}"),
         }
@@ -81,12 +87,12 @@ fn solicitations_are_answered_whether_multicast_or_unicast_with_or_without_the_s
 #[test]
 fn another_hosts_duplicate_address_detection_is_answered_to_all_nodes() {
     let lab = Two::start();
-    let Heard::NeighborAdvertisement { solicited, override_flag, target_link_layer, .. } =
-        advertised(&lab.client, ndp::probe(MAC_CLIENT, VIP_V6))
+    let Heard::NeighborAdvertisement { override_flag, target_link_layer, .. } =
+        advertised(&lab.client, ndp::probe(MAC_CLIENT, VIP_V6), false)
     else {
         panic!("an advertisement");
     };
-    assert!(!solicited && override_flag && target_link_layer.is_some());
+    assert!(override_flag && target_link_layer.is_some());
     // The kernel's own detection then gives the address up.
     lab.client.set("net/ipv6/conf/wire0/accept_dad", "1");
     lab.client.ip(&format!("address add {VIP_V6}/64 dev wire0"));
@@ -125,7 +131,8 @@ fn speakers_with_nothing_but_link_local_addresses_hear_each_other_and_one_answer
         speaker.until("the peer is up", |event| matches!(event, Event::PeerUp(_)));
     }
     let question = ndp::solicitation_for(MAC_CLIENT, CLIENT_V6, VIP_V6);
-    assert!(matches!(advertised(&client, question), Heard::NeighborAdvertisement { solicited: true, .. }));
+    let answer = advertised(&client, question, true);
+    assert!(matches!(answer, Heard::NeighborAdvertisement { override_flag: true, .. }), "{answer:?}");
     let owners = [&first, &second].map(|speaker| speaker.events.try_iter().filter(is_claimed).count());
     assert_eq!(owners.iter().sum::<usize>(), 1, "exactly one claims it");
 }
