@@ -37,8 +37,12 @@ fn a_killed_speaker_is_replaced_quietly_and_its_clients_go_on() {
 
         let cached = UdpEcho::start(&lab.client, ferrolb.target())?;
         let new = NewClients::start(&lab.newcomer, vip)?;
+        // What the owner itself announced, until it was killed, moves nobody.
+        let owner_mac = owner.mac();
         let announcements = Capture::start(&lab.client, move |frame| match frame.content {
-            Content::Arp(arp) => arp.is_gratuitous() && IpAddr::V4(arp.target) == vip,
+            Content::Arp(arp) => {
+                arp.is_gratuitous() && IpAddr::V4(arp.target) == vip && arp.sender_mac != owner_mac
+            }
             _ => false,
         })?;
         thread::sleep(Duration::from_millis(300));
