@@ -15,6 +15,7 @@ use ferrolb_lab::addresses::{POD_TCP, pod_v4};
 use ferrolb_source::kube::KubeOptions;
 use ferrolb_speaker::datapath::Mode;
 use ferrolb_speaker::{Options, Source};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use tempfile::TempDir;
 use tokio::sync::watch;
 
@@ -87,6 +88,15 @@ impl Stage {
     pub fn owners(&self) -> Result<Vec<Layer2Owner>> {
         let shown: VirtualIP = self.cluster.plane().kubectl().get(&["virtualip", VIP])?;
         Ok(shown.status.unwrap_or_default().layer2)
+    }
+
+    /// Waits until another node has been answered by the owner, and the cluster shows that.
+    pub fn witnessed(&self) -> Result<Condition> {
+        until("what another node saw", || {
+            let shown: VirtualIP = self.cluster.plane().kubectl().get(&["virtualip", VIP])?;
+            let conditions = shown.status.unwrap_or_default().conditions;
+            Ok(conditions.into_iter().find(|condition| condition.type_ == "Reachable"))
+        })
     }
 
     /// Waits until the cluster shows the address with one owner, other than `not`.

@@ -44,7 +44,7 @@ async fn a_kind_that_is_not_installed_is_refused_and_the_others_are_followed() -
     let (_cluster, mut objects) = watched(&plane).await?;
     let view = objects.borrow_and_update().clone();
     let missing: Vec<&str> = view.freshness.unknown.iter().copied().collect();
-    assert_eq!(missing, ["AddressPool", "L2Advertisement", "Speaker", "VirtualIP"]);
+    assert_eq!(missing, ["AddressPool", "FloatingIP", "L2Advertisement", "Speaker", "VirtualIP"]);
     assert!(
         view.refused.iter().all(|refusal| refusal.reason == Reason::KindNotInstalled),
         "{:?}",

@@ -29,7 +29,9 @@ fn owners_and_speakers_show_in_the_cluster_move_and_cost_nothing_at_rest() {
             ensure!((owner.kind.as_str(), owner.name.as_str()) == ("Node", node));
         }
 
-        // At rest nothing is written; what a claim brings with it has to settle first.
+        // At rest nothing is written; what a claim brings with it has to settle first, the word of a witness above all.
+        let reachable = stage.witnessed()?;
+        ensure!(reachable.status == "True", "{reachable:?}");
         std::thread::sleep(std::time::Duration::from_secs(5));
         let plane = stage.cluster.plane();
         let before = plane.requests()?;
