@@ -88,7 +88,7 @@ impl Desk {
         let changed = tokio::select! {
             changed = sources.gates.changed() => return changed,
             changed = sources.layer2.changed() => changed,
-                        changed = sources.known.changed() => changed,
+            changed = sources.known.changed() => changed,
             changed = sources.refusals.changed() => changed,
             changed = sources.links.changed() => changed,
             changed = sources.happened.changed() => changed,

@@ -6,6 +6,7 @@
 
 mod connections;
 mod connects;
+mod dialogue;
 mod new_clients;
 mod pace;
 mod survey;

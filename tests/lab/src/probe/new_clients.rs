@@ -5,13 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Barrier;
-use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 
-use super::{Pace, Task, hurry};
+use super::dialogue::ask_and_listen;
+use super::{Pace, Task};
 use crate::frame::{self, Content};
 use crate::packet_socket::{ARP, IPV6, PacketSocket};
 use crate::{Mac, Namespace, Place};
@@ -68,16 +67,7 @@ impl NewClients {
         let task = Task::start(namespace, "new-clients", move |running, ready| {
             let socket = PacketSocket::open(ether_type, Duration::from_millis(20))?;
             let listener = socket.try_clone()?;
-            let both_hurry = Barrier::new(2);
-            thread::scope(|scope| {
-                let listening = scope.spawn(|| {
-                    hurry();
-                    both_hurry.wait();
-                    listen(&listener, place, target, &running)
-                });
-                hurry();
-                both_hurry.wait();
-                ready.ready();
+            let ask = || {
                 let begin = Instant::now();
                 let (mut pace, mut end) = (Pace::every(INTERVAL), begin);
                 while running.go_on() {
@@ -85,9 +75,11 @@ impl NewClients {
                     drop(socket.send(&question));
                     end = pace.beat();
                 }
-                let answers = listening.join().map_err(|_| anyhow!("the listener panicked"))??;
-                Ok(NewClientsReport { span: (begin, end), answers, stall: pace.worst() })
-            })
+                Ok(((begin, end), pace.worst()))
+            };
+            let ((span, stall), answers) =
+                ask_and_listen(ready, ask, || listen(&listener, place, target, &running))?;
+            Ok(NewClientsReport { span, answers, stall })
         })?;
         Ok(Self { task })
     }

@@ -5,13 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Barrier;
-use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Result, ensure};
 
-use super::{Answer, NewClientsReport, Pace, Running, Task, hurry};
+use super::dialogue::ask_and_listen;
+use super::{Answer, NewClientsReport, Pace, Running, Task};
 use crate::frame::{self, Content};
 use crate::packet_socket::{ARP, PacketSocket};
 use crate::{Namespace, Place};
@@ -46,24 +45,13 @@ impl Survey {
         let task = Task::start(namespace, "survey", move |running, ready| {
             let socket = PacketSocket::open(ARP, Duration::from_millis(20))?;
             let listener = socket.try_clone()?;
-            let both_hurry = Barrier::new(2);
-            thread::scope(|scope| {
-                let listening = scope.spawn(|| {
-                    hurry();
-                    both_hurry.wait();
-                    listen(&listener, &targets, &running)
-                });
-                hurry();
-                both_hurry.wait();
-                ready.ready();
-                let questions: Vec<Vec<u8>> = targets
-                    .iter()
-                    .map(|target| frame::arp_question(place.mac(), place.ipv4(), *target))
-                    .collect();
-                let (span, stall) = ask(&socket, &questions, every, &running);
-                let answers = listening.join().map_err(|_| anyhow!("the listener panicked"))??;
-                Ok(SurveyReport { span, answers, stall })
-            })
+            let question = |target: &Ipv4Addr| frame::arp_question(place.mac(), place.ipv4(), *target);
+            let ((span, stall), answers) = ask_and_listen(
+                ready,
+                || Ok(ask(&socket, &targets.iter().map(question).collect::<Vec<_>>(), every, &running)),
+                || listen(&listener, &targets, &running),
+            )?;
+            Ok(SurveyReport { span, answers, stall })
         })?;
         Ok(Self { task })
     }
@@ -132,6 +120,8 @@ impl SurveyReport {
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use super::*;
     use crate::{Lab, rights};
 

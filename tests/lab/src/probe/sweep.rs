@@ -4,14 +4,13 @@
 //! A client that knows many addresses and sends to each of them in turn.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use std::sync::Barrier;
-use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, ensure};
 
+use super::dialogue::ask_and_listen;
 use super::udp_echo::{Reply, judge, receive};
-use super::{Pace, Ready, Running, Task, UdpEchoReport, hurry};
+use super::{Pace, Ready, Running, Task, UdpEchoReport};
 use crate::Namespace;
 
 /// The running prober.
@@ -63,16 +62,7 @@ fn run(
     running: &Running,
     ready: Ready,
 ) -> Result<SweepReport> {
-    let both_hurry = Barrier::new(2);
-    thread::scope(|scope| {
-        let receiver = scope.spawn(|| {
-            hurry();
-            both_hurry.wait();
-            receive(socket, running)
-        });
-        hurry();
-        both_hurry.wait();
-        ready.ready();
+    let ask = || {
         let (mut pace, mut sent) = (Pace::every(gap), Vec::with_capacity(1 << 14));
         for target in targets.iter().cycle() {
             if !running.go_on() {
@@ -83,9 +73,10 @@ fn run(
             // Refused by the kernel (no neighbour, no route): lost, as any other.
             drop(socket.send_to(&number.to_be_bytes(), target));
         }
-        let replies = receiver.join().map_err(|_| anyhow!("the receiver panicked"))?;
-        Ok(SweepReport { targets: by_target(targets, &sent, &replies)?, stall: pace.worst() })
-    })
+        Ok((sent, pace.worst()))
+    };
+    let ((sent, stall), replies) = ask_and_listen(ready, ask, || Ok(receive(socket, running)))?;
+    Ok(SweepReport { targets: by_target(targets, &sent, &replies)?, stall })
 }
 
 /// Probe `number` went to target `number % targets`.

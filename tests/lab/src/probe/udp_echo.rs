@@ -5,13 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::sync::Barrier;
-use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 
-use super::{Pace, Ready, Running, Task, hurry};
+use super::dialogue::ask_and_listen;
+use super::{Pace, Ready, Running, Task};
 use crate::{Namespace, Place};
 
 /// Between two probes.
@@ -83,16 +82,7 @@ impl UdpEcho {
 }
 
 fn run(socket: &UdpSocket, running: &Running, ready: Ready) -> Result<UdpEchoReport> {
-    let both_hurry = Barrier::new(2);
-    thread::scope(|scope| {
-        let receiver = scope.spawn(|| {
-            hurry();
-            both_hurry.wait();
-            receive(socket, running)
-        });
-        hurry();
-        both_hurry.wait();
-        ready.ready();
+    let ask = || {
         let mut pace = Pace::every(INTERVAL);
         let (mut sent, mut refused) = (Vec::with_capacity(1 << 14), 0);
         while running.go_on() {
@@ -104,9 +94,10 @@ fn run(socket: &UdpSocket, running: &Running, ready: Ready) -> Result<UdpEchoRep
                 refused += 1;
             }
         }
-        let replies = receiver.join().map_err(|_| anyhow!("the receiver panicked"))?;
-        Ok(UdpEchoReport { stall: pace.worst(), refused, ..judge(&sent, &replies) })
-    })
+        Ok((sent, refused, pace.worst()))
+    };
+    let ((sent, refused, stall), replies) = ask_and_listen(ready, ask, || Ok(receive(socket, running)))?;
+    Ok(UdpEchoReport { stall, refused, ..judge(&sent, &replies) })
 }
 
 /// Receives until the prober has been told to finish and stragglers have had their time.
