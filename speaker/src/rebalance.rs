@@ -169,19 +169,18 @@ fn standings(
     let takes = |node: NodeId| {
         node == me || view.peers.iter().any(|peer| peer.node == node && !peer.draining && !peer.suspect)
     };
-    let mut able: BTreeMap<(*const _, *const _), BTreeMap<NodeId, u32>> = BTreeMap::new();
+    let mut able: BTreeMap<(*const _, *const _), Arc<BTreeMap<NodeId, u32>>> = BTreeMap::new();
     let owned = view.groups.iter().filter_map(|group| Some((group, group.owner?, *wanted.get(&group.id)?)));
     owned
         .map(|(group, owner, vip)| {
-            // Thousands of addresses share a few sets of nodes.
             let able = able
                 .entry((Arc::as_ptr(&vip.candidates), Arc::as_ptr(&vip.preferences)))
                 .or_insert_with(|| {
                     let weight = |node: &String| vip.preferences.get(node).copied().unwrap_or_default();
                     let nodes = vip.candidates.iter().map(|node| (id(node), weight(node)));
-                    nodes.filter(|(node, _)| takes(*node)).collect()
+                    Arc::new(nodes.filter(|(node, _)| takes(*node)).collect())
                 });
-            Standing { group: group.id, owner, able: able.clone() }
+            Standing { group: group.id, owner, able: Arc::clone(able) }
         })
         .collect()
 }

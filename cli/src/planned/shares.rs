@@ -37,7 +37,7 @@ pub(super) fn shifts(objects: &Arc<Objects>, now: Timestamp) -> Vec<Shift> {
             segments.entry(&owner.segment).or_default().entry(group).or_insert_with(|| Standing {
                 group: address,
                 owner: owner.node.clone(),
-                able: able(objects, &intent, address, now),
+                able: Arc::new(able(objects, &intent, address, now)),
             });
         }
     }

@@ -7,6 +7,7 @@
 //! put them. This says which ones to move, and moves none that is well where it is.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::load::cap;
 
@@ -17,8 +18,9 @@ pub struct Standing<G, N> {
     pub group: G,
     /// Who owns it.
     pub owner: N,
-    /// Who could take it now, the owner included if it may stay, and how much each is preferred.
-    pub able: BTreeMap<N, u32>,
+    /// Who could take it now, the owner included if it may stay, and how much each is preferred. Shared: thousands of groups
+    /// have a few of them.
+    pub able: Arc<BTreeMap<N, u32>>,
 }
 
 /// A group that should move.
@@ -89,7 +91,7 @@ mod tests {
     use super::*;
 
     fn standing(group: usize, owner: u8, able: &[(u8, u32)]) -> Standing<usize, u8> {
-        Standing { group, owner, able: able.iter().copied().collect() }
+        Standing { group, owner, able: Arc::new(able.iter().copied().collect()) }
     }
 
     fn after(mut standings: Vec<Standing<usize, u8>>) -> Vec<Standing<usize, u8>> {
