@@ -4,16 +4,23 @@
 //! A look at a cluster, once: for those who ask and go.
 
 use std::fmt;
+use std::time::Duration;
 
+use ::kube::Client;
 use ferrolb_config::Objects;
 use ferrolb_config::reason::Refusal;
 use futures::future::join_all;
+use tokio::time::sleep;
 
 use super::connection::Connection;
 use super::kind::{self, Kind, Scope};
 use super::prune::Reader;
 use super::query::Query;
+use super::store::Listing;
 use super::trouble::Trouble;
+
+/// How often an API server that asks for patience is given it, and the longest that it gets at once.
+const PATIENCE: (u32, Duration) = (5, Duration::from_secs(3));
 
 /// Why a cluster could not be read. The text names every kind that is missing, and what to do.
 #[derive(Debug)]
@@ -60,7 +67,7 @@ pub(super) async fn glance(
     let (client, _) = connection.client();
     let listings = wanted.into_iter().map(|(kind, scope)| {
         let (query, client) = (Query::new(kind, reader, &scope), client.clone());
-        async move { (kind, query.list(&client).await) }
+        async move { (kind, patiently(&query, &client).await) }
     });
     let (mut objects, mut troubles) = (Objects::default(), Vec::new());
     for (kind, listing) in join_all(listings).await {
@@ -77,6 +84,17 @@ pub(super) async fn glance(
     } else {
         Err(ReadError { server: connection.server().to_owned(), troubles })
     }
+}
+
+/// Everything of one kind. A server that was told of the kind a moment ago, or is overrun, says when to come back.
+async fn patiently(query: &Query, client: &Client) -> Result<Listing, Trouble> {
+    for _ in 0..PATIENCE.0 {
+        match query.list(client).await {
+            Err(Trouble::Busy(asked)) => sleep(asked.unwrap_or(PATIENCE.1).min(PATIENCE.1)).await,
+            answer => return answer,
+        }
+    }
+    query.list(client).await
 }
 
 #[cfg(test)]

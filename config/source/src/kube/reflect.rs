@@ -36,6 +36,9 @@ const SILENCE: Duration = Duration::from_secs(90);
 const WATCH_SECONDS: (u32, u32) = (180, 110);
 /// A watch that ended sooner was of no use.
 const SHORT: Duration = Duration::from_secs(1);
+/// How often in a row an API server may ask for patience before that is worth a warning. For a second after a kind was
+/// defined it answers so as a matter of course.
+const PATIENCE: u32 = 3;
 
 /// Why reading ended.
 enum End {
@@ -69,6 +72,7 @@ pub(crate) async fn reflect(
     let mut follower = Follower::new(Query::new(kind, reader, &scope), messages.clone());
     let mut backoff = Backoff::default();
     let mut last: Option<Trouble> = None;
+    let mut repeats = 0;
     loop {
         let (client, generation) = connection.client();
         let started = Instant::now();
@@ -97,7 +101,9 @@ pub(crate) async fn reflect(
         };
         let mut wait = backoff.next();
         if let Some(trouble) = trouble {
-            if last.as_ref() != Some(&trouble) {
+            repeats = if last.as_ref() == Some(&trouble) { repeats + 1 } else { 0 };
+            let borne = if matches!(trouble, Trouble::Busy(_)) { PATIENCE } else { 0 };
+            if repeats == borne {
                 warn!(kind = kind.name(), "{trouble}; will try again");
             }
             if let Trouble::Busy(Some(asked)) = &trouble {

@@ -160,6 +160,23 @@ async fn an_api_server_without_streaming_is_asked_for_pages() -> Result<()> {
 }
 
 #[tokio::test]
+async fn who_asks_once_comes_back_when_a_busy_server_says_so_and_gives_up_in_the_end() -> Result<()> {
+    let patience = r#"{"kind":"Status","message":"storage is (re)initializing","details":{"retryAfterSeconds":1},"code":429}"#;
+    let page = r#"{"metadata":{"resourceVersion":"9"},"items":[]}"#;
+    for (refusals, ends) in [(2, true), (usize::MAX, false)] {
+        let busy = Answer::Refusal(429, patience, Some(1));
+        let (address, asked) =
+            serve(move |_, _, count| if count < refusals { busy } else { Answer::Text(page) }).await?;
+        let (cluster, _folder) = connect(address).await?;
+        let read = tokio::time::timeout(PATIENCE, cluster.read(&Interest::Controller)).await?;
+        assert_eq!(read.is_ok(), ends, "{:?}", read.err());
+        let asked = asked.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        assert!(asked.values().all(|count| (3..10).contains(count)), "{asked:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn every_odd_answer_to_a_write_is_told_apart() -> Result<()> {
     let exists = r#"{"kind":"Status","reason":"AlreadyExists","code":409}"#;
     let invalid = r#"{"kind":"Status","reason":"Invalid","message":"spec.address: no","code":422}"#;
