@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
 
-//! When to say again that an address is here: repeats against lost frames, refreshes against forgetful neighbours, and
-//! a budget so that a failover of thousands of addresses does not drown the segment.
+//! When to say again that an address is here: repeats against lost frames, refreshes against forgetful neighbours, a word
+//! to each client that asked lately, since some heed no announcement, and a budget so that a failover of thousands of
+//! addresses does not drown the segment. Now and then the segment is asked who else has the address.
 
 mod budget;
 mod demand;
+mod form;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,12 +17,11 @@ use std::{
 
 use budget::Bucket;
 pub use budget::Budget;
+pub use demand::Asker;
 use demand::Demand;
+use form::Form;
 
-use crate::{
-    frame::{arp, ndp},
-    identity::MacAddr,
-};
+use crate::identity::MacAddr;
 
 /// Pauses between the announcements of an IPv4 address, which thus fall at 0, 0.1, 0.3, 1, 2, 5 and 10 seconds.
 const ARP_PAUSES: [Duration; 6] = [
@@ -78,9 +79,18 @@ struct Progress {
     sent: usize,
     /// When the last of them was sent, or the last before the start began again.
     last: Option<Instant>,
-    /// An IPv4 announcement was sent in request form, and its reply form follows.
-    half: bool,
+    /// Which frame of the next one is to be sent.
+    form: Form,
     at: Place,
+}
+
+/// What is to be sent now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Utterance {
+    /// The frame says that an address is here.
+    Announcement(Vec<u8>),
+    /// The frame asks who else has an address that is here.
+    Probe(Vec<u8>),
 }
 
 /// Where an address stands: exactly one entry of the set it names.
@@ -119,9 +129,10 @@ impl Announcer {
         self.remove(address);
     }
 
-    /// Somebody asked for the address, announced here or not: its announcements go first when the budget is short.
-    pub fn asked(&mut self, address: IpAddr, now: Instant) {
-        self.demand.note(address, now);
+    /// Somebody asked for the address, announced here or not: its announcements go first when the budget is short, and the
+    /// one who asked is told in person.
+    pub fn asked(&mut self, address: IpAddr, asker: Asker, now: Instant) {
+        self.demand.note(address, asker, now);
         let Some(progress) = self.addresses.get_mut(&address) else { return };
         if let Place::Due(urgency, since) = progress.at
             && urgency.unasked
@@ -134,29 +145,32 @@ impl Announcer {
     }
 
     /// The next frame to send now, from the station `mac`; `None` when nothing is due or the budget is used up.
-    pub fn poll(&mut self, now: Instant, mac: MacAddr) -> Option<Vec<u8>> {
+    pub fn poll(&mut self, now: Instant, mac: MacAddr) -> Option<Utterance> {
         self.ripen(now);
         if self.due.is_empty() || !self.bucket.take(now) {
             return None;
         }
-        let (urgency, since, address) = *self.due.first()?;
-        let progress = self.remove(address)?;
-        Some(match address {
-            IpAddr::V4(address) if progress.half => {
-                self.rest(progress, address.into(), progress.last.unwrap_or(now));
-                arp::announcement_reply(mac, address)
+        loop {
+            let (urgency, since, address) = *self.due.first()?;
+            let mut progress = self.remove(address)?;
+            let askers = self.demand.askers(address, now);
+            let utterance = progress.form.utter(address, mac, &askers);
+            if progress.form == Form::ToAll {
+                progress.last = Some(now);
             }
-            IpAddr::V4(address) => {
-                let round = if urgency.round == Round::First { Round::SecondForm } else { urgency.round };
-                let at = Place::Due(Urgency { round, ..urgency }, since);
-                self.place(address.into(), Progress { last: Some(now), half: true, at, ..progress });
-                arp::announcement_request(mac, address)
+            match progress.form.next(address, progress.sent, askers.len()) {
+                Some(form) => {
+                    let round = form.round(urgency.round);
+                    let at = Place::Due(Urgency { round, ..urgency }, since);
+                    self.place(address, Progress { form, at, ..progress });
+                }
+                None => self.rest(progress, address, progress.last.unwrap_or(now)),
             }
-            IpAddr::V6(address) => {
-                self.rest(progress, address.into(), now);
-                ndp::announcement(mac, address)
+            // Who asked may be forgotten meanwhile.
+            if utterance.is_some() {
+                return utterance;
             }
-        })
+        }
     }
 
     /// When [`poll`](Self::poll) will have something; a moment that has passed means now, `None` never.
@@ -188,7 +202,7 @@ impl Announcer {
     }
 
     fn wait(&mut self, address: IpAddr, sent: usize, last: Option<Instant>, at: Instant) {
-        self.place(address, Progress { sent, last, half: false, at: Place::Waiting(at) });
+        self.place(address, Progress { sent, last, form: Form::ToAll, at: Place::Waiting(at) });
     }
 
     fn place(&mut self, address: IpAddr, progress: Progress) {

@@ -86,6 +86,19 @@ impl Heard {
         }
     }
 
+    /// Who asks, and the station that an answer goes to; `None` if nobody asks, or somebody as nobody (probes).
+    pub fn asker(&self) -> Option<(IpAddr, MacAddr)> {
+        let (address, mac) = match *self {
+            Self::ArpRequest { sender_mac, sender_ip, .. } => (sender_ip.into(), sender_mac),
+            Self::NeighborSolicitation { sender_mac, source, source_link_layer, .. } => {
+                (source.into(), source_link_layer.unwrap_or(sender_mac))
+            }
+            Self::ArpReply { .. } | Self::NeighborAdvertisement { .. } => return None,
+        };
+        let address: IpAddr = address;
+        (self.asked().is_some() && !address.is_unspecified()).then_some((address, mac))
+    }
+
     /// The address that the packet says somebody has, and the station said to have it: of whoever asks, answers or
     /// announces. `None` if it says neither (probes).
     pub fn asserted(&self) -> Option<(IpAddr, MacAddr)> {

@@ -40,7 +40,7 @@ pub mod timing;
 pub mod view;
 pub mod witness;
 
-pub use announce::{Announcer, Budget};
+pub use announce::{Announcer, Asker, Budget, Utterance};
 pub use digest::Digest;
 pub use engine::Segment;
 pub use frame::Heard;

@@ -25,18 +25,25 @@ fn millis(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
+/// The client with this number.
+fn client(n: u8) -> Asker {
+    Asker { mac: MacAddr([0x02, 0, 0, 0, 1, n]), address: v4(200 + u32::from(n)) }
+}
+
 /// An announcer driven exactly by its deadlines.
 struct Driven {
     announcer: Announcer,
     start: Instant,
     now: Instant,
+    /// When which address was asked for by us.
+    probes: Vec<(Duration, IpAddr)>,
 }
 
 impl Driven {
     fn new(rate: u32, burst: u32) -> Self {
         let start = Instant::now();
         let budget = Budget { rate: NonZeroU32::new(rate).unwrap(), burst: NonZeroU32::new(burst).unwrap() };
-        Self { announcer: Announcer::new(budget, 7, start), start, now: start }
+        Self { announcer: Announcer::new(budget, 7, start), start, now: start, probes: Vec::new() }
     }
 
     fn start(&mut self, address: IpAddr) {
@@ -48,13 +55,27 @@ impl Driven {
         let mut sent = Vec::new();
         while let Some(deadline) = self.announcer.next_deadline().filter(|at| *at <= self.start + end) {
             self.now = self.now.max(deadline);
-            let before = sent.len();
-            while let Some(frame) = self.announcer.poll(self.now, MAC) {
-                let (address, mac) = frame::parse(&frame).unwrap().unwrap().asserted().unwrap();
-                assert_eq!(mac, MAC);
-                sent.push((self.now - self.start, address, frame));
+            let before = sent.len() + self.probes.len();
+            while let Some(utterance) = self.announcer.poll(self.now, MAC) {
+                let at = self.now - self.start;
+                match utterance {
+                    Utterance::Announcement(frame) => {
+                        let (address, mac) = frame::parse(&frame).unwrap().unwrap().asserted().unwrap();
+                        assert_eq!(mac, MAC);
+                        sent.push((at, address, frame));
+                    }
+                    Utterance::Probe(frame) => {
+                        let heard = frame::parse(&frame).unwrap().unwrap();
+                        assert_eq!((heard.asserted(), heard.asker()), (None, None), "it disturbs nobody");
+                        self.probes.push((at, heard.asked().unwrap()));
+                    }
+                }
             }
-            assert!(sent.len() > before, "woken at {:?} for nothing", self.now - self.start);
+            assert!(
+                sent.len() + self.probes.len() > before,
+                "woken at {:?} for nothing",
+                self.now - self.start
+            );
         }
         self.now = self.start + end;
         sent
@@ -214,11 +235,11 @@ fn n_addresses_of_either_family_are_announced_within_n_frames() {
 #[test]
 fn addresses_that_clients_asked_for_go_first() {
     let mut driven = Driven::new(100, 1);
-    driven.announcer.asked(v6(70), driven.now);
+    driven.announcer.asked(v6(70), client(1), driven.now);
     (1..=99).for_each(|n| driven.start(v6(n)));
     let order: Vec<_> = driven.run(millis(5)).into_iter().map(|(_, address, _)| address).collect();
     assert_eq!(order, [v6(70)]);
-    driven.announcer.asked(v6(50), driven.now);
+    driven.announcer.asked(v6(50), client(1), driven.now);
     let order: Vec<_> = driven.run(millis(20)).into_iter().map(|(_, address, _)| address).collect();
     assert_eq!(order, [v6(50), v6(1)]);
 }
@@ -226,7 +247,7 @@ fn addresses_that_clients_asked_for_go_first() {
 #[test]
 fn a_question_is_forgotten_after_a_minute_at_the_latest() {
     let mut driven = Driven::new(100, 1);
-    driven.announcer.asked(v6(9), driven.now);
+    driven.announcer.asked(v6(9), client(1), driven.now);
     driven.now += millis(60_000);
     (1..=9).for_each(|n| driven.start(v6(n)));
     let first = driven.run(millis(60_005));
@@ -246,4 +267,72 @@ fn a_late_poll_shifts_the_repeats_instead_of_crowding_them() {
     };
     assert_eq!(times(v6(1)), [30_000, 31_000]);
     assert_eq!(times(v4(1)), [30_000, 30_000, 30_200, 30_200, 30_900, 30_900]);
+}
+
+#[test]
+fn who_asked_lately_is_told_in_person_after_all_and_again_a_second_later() {
+    let mut driven = Driven::new(1_000, 1_000);
+    for n in (1..=17).chain([3]) {
+        driven.announcer.asked(v4(1), client(n), driven.now);
+    }
+    driven.start(v4(1));
+    let in_person: Vec<_> = driven
+        .run(millis(5_000))
+        .into_iter()
+        .filter(|(_, _, frame)| !frame.starts_with(&MacAddr::BROADCAST.0))
+        .map(|(at, _, frame)| (at.as_millis(), frame))
+        .collect();
+    let IpAddr::V4(address) = v4(1) else { unreachable!() };
+    let to = |n: u8| {
+        let IpAddr::V4(to) = client(n).address else { unreachable!() };
+        crate::frame::arp::reply(MAC, address, client(n).mac, to)
+    };
+    let told: Vec<u8> = [3].into_iter().chain((4..=17).rev()).chain([2]).collect();
+    let expected: Vec<_> =
+        [0, 1_000].into_iter().flat_map(|at| told.iter().map(move |n| (at, to(*n)))).collect();
+    assert_eq!(in_person, expected, "the last sixteen, whoever asked last first");
+
+    // Across the turn of the periods nobody is told twice, and after a minute nobody at all.
+    driven.announcer.stop(v4(1));
+    driven.now = driven.start + millis(31_000);
+    driven.announcer.asked(v4(1), client(5), driven.now);
+    driven.start(v4(1));
+    assert_eq!(driven.run(millis(31_050)).len(), 2 + 16);
+    driven.announcer.stop(v4(1));
+    driven.now = driven.start + millis(200_000);
+    driven.start(v4(1));
+    assert_eq!(driven.run(millis(200_050)).len(), 2);
+}
+
+#[test]
+fn a_client_of_the_other_family_is_not_told() {
+    let mut driven = Driven::new(1_000, 1_000);
+    driven.announcer.asked(v6(1), client(1), driven.now);
+    driven.start(v6(1));
+    assert_eq!(driven.times(millis(3_000)), [0, 1_000, 2_000]);
+}
+
+#[test]
+fn all_are_told_before_anybody_is_told_in_person() {
+    let mut driven = Driven::new(1_000, 1);
+    for n in 0..100 {
+        driven.announcer.asked(v4(n), client(1), driven.now);
+        driven.start(v4(n));
+    }
+    let sent = driven.run(millis(199));
+    assert!(sent.len() == 200 && sent.iter().all(|(_, _, frame)| frame.starts_with(&MacAddr::BROADCAST.0)));
+}
+
+#[test]
+fn a_second_after_the_start_and_at_each_refresh_the_segment_is_asked_who_else_has_the_address() {
+    for address in [v4(1), v6(1)] {
+        let mut driven = Driven::new(1_000, 1_000);
+        driven.start(address);
+        driven.run(millis(300_000));
+        let times: Vec<_> = driven.probes.iter().map(|(at, _)| *at).collect();
+        assert!(driven.probes.iter().all(|(_, asked)| *asked == address));
+        assert_eq!(times[0], millis(1_000));
+        assert!((4..=6).contains(&(times.len() - 1)), "{times:?}");
+        assert!(times.windows(2).all(|pair| pair[1] - pair[0] >= millis(48_000)));
+    }
 }

@@ -7,6 +7,7 @@ use std::{net::IpAddr, time::Instant};
 
 use super::{Segment, State};
 use crate::{
+    announce::Asker,
     frame::{self, Heard},
     identity::MacAddr,
     rule::{self, Rule},
@@ -32,7 +33,12 @@ impl Segment {
 
     fn answer(&mut self, heard: &Heard, mac: MacAddr, received: Instant, now: Instant) {
         let Some(address) = heard.asked().filter(|address| self.election.carries(*address)) else { return };
-        self.announcer.asked(address, now);
+        // Peers ask as witnesses: that is no client's wish.
+        if let Some((client, station)) = heard.asker()
+            && !self.members.is_peer_station(station)
+        {
+            self.announcer.asked(address, Asker { mac: station, address: client }, now);
+        }
         if self.state != State::Active || self.election.owns(address).is_none() {
             return;
         }

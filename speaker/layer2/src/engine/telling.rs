@@ -7,6 +7,7 @@ use std::{net::IpAddr, time::Instant};
 
 use super::{Segment, State, Timer};
 use crate::{
+    announce::Utterance,
     election::Effect,
     group::Voice,
     hello::{Delta, Flags, Hello},
@@ -82,8 +83,12 @@ impl Segment {
         let Some(mac) = self.mac() else { return self.tell_drained() };
         self.audible = self.proof.holds(now);
         if self.may_announce() {
-            while let Some(frame) = self.announcer.poll(now, mac) {
-                self.counts.announcements = self.counts.announcements.saturating_add(1);
+            while let Some(utterance) = self.announcer.poll(now, mac) {
+                let (frame, count) = match utterance {
+                    Utterance::Announcement(frame) => (frame, &mut self.counts.announcements),
+                    Utterance::Probe(frame) => (frame, &mut self.counts.probes),
+                };
+                *count = count.saturating_add(1);
                 self.frame(frame);
             }
         }

@@ -238,8 +238,8 @@ fn a_lone_node_is_proved_by_its_first_client_and_announces_itself_to_it_at_once(
     bench.frame(&arp::reply(CLIENT_MAC, CLIENT_IP, OUR_MAC, OUR_IP));
     assert_eq!(
         (bench.state(), bench.announcements()),
-        (GroupState::Owner, 2),
-        "its entry waits to be filled"
+        (GroupState::Owner, 3),
+        "its entry waits to be filled: in both forms, and in person"
     );
 }
 
@@ -298,7 +298,7 @@ fn a_lower_claim_is_contradicted_at_once_and_by_frames() {
     bench.clear();
     peer.owned.push(Claim { group: GROUP, term: Term(0) });
     bench.live_hello(&mut peer, &[]);
-    assert_eq!(bench.announcements(), 2, "both forms");
+    assert_eq!(bench.announcements(), 3, "both forms, and to the client that asked");
     let (_, hello) = &bench.hellos[0];
     assert_eq!(hello.deltas[..], [Delta::Claim(Claim { group: GROUP, term: ours })]);
 }
