@@ -5,6 +5,7 @@
 //!
 //! Only this folder names netlink's types and holds the few `unsafe` calls that no safe wrapper offers.
 
+mod batch;
 mod bound_addresses;
 mod filter;
 mod hello_socket;
@@ -24,6 +25,7 @@ mod wait;
 #[cfg(test)]
 mod tests;
 
+pub use batch::Batch;
 pub use bound_addresses::{BindError, BoundAddresses, Place};
 pub use hello_socket::{Family, HELLO_PORT, HelloDatagram, HelloSocket};
 pub use interface_settings::InterfaceSettings;

@@ -7,6 +7,7 @@
 //! priority and shares nothing with the rest of the speaker but bounded channels, so that neither a slow disk nor a
 //! busy API server delays a hello. Inputs: a [`Placement`] and a few commands. Outputs: [`Observed`] and events.
 
+mod crowd;
 mod driver;
 mod following;
 mod keeping;

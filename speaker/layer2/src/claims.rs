@@ -66,6 +66,9 @@ impl Claims {
     /// though its digest says that something differs, lapses.
     pub(crate) fn hear(&mut self, hello: &Hello, received: Instant, patience: Duration) -> Vec<Change> {
         let mut changes = Vec::new();
+        if self.confirms(hello, received) {
+            return changes;
+        }
         for delta in &hello.deltas {
             match *delta {
                 Delta::Claim(claim) | Delta::HandOver { claim, .. } => {
@@ -79,6 +82,20 @@ impl Claims {
         }
         self.compare(hello, received, patience, &mut changes);
         changes
+    }
+
+    /// Whether the hello says nothing new, as nearly all do; then it confirms everything.
+    fn confirms(&mut self, hello: &Hello, received: Instant) -> bool {
+        let Some(told) = self.peers.get_mut(&hello.node) else { return false };
+        let holds = |claim: &Claim| told.held.get(&claim.group).is_some_and(|held| held.term == claim.term);
+        let known = hello.deltas.is_empty()
+            && told.digest == hello.digest
+            && told.announced == hello.digest
+            && hello.claims.iter().all(holds);
+        if known {
+            told.equal_at = Some(received);
+        }
+        known
     }
 
     fn hold(&mut self, node: NodeId, claim: Claim, listed: Instant, changes: &mut Vec<Change>) {

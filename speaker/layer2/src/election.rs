@@ -217,6 +217,10 @@ impl Election {
     /// A lower claim than ours is answered by saying ours again: the claimant's announcements may have been the last ones.
     fn contradict(&mut self, heard: Claim, from: NodeId, s: Situation<'_>) {
         let me = self.me;
+        // Asked for each claim of each hello: what is ours is the shorter list.
+        if !self.holdings.contains(heard.group) {
+            return;
+        }
         let Some(Group { role: Role::Owner(tenure), intent, .. }) = self.groups.get_mut(&heard.group) else {
             return;
         };

@@ -38,6 +38,11 @@ impl Holdings {
         self.terms.get(&claim.group) == Some(&claim.term)
     }
 
+    /// Whether the group is ours, under whatever term.
+    pub(crate) fn contains(&self, group: GroupId) -> bool {
+        self.terms.contains_key(&group)
+    }
+
     pub(crate) fn groups(&self) -> Vec<GroupId> {
         self.terms.keys().copied().collect()
     }

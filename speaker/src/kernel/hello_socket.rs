@@ -15,8 +15,10 @@ use std::time::Instant;
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::batch::Batch;
 use super::links::LinkIndex;
-use super::receive::{self, Receiver};
+use super::receive;
+use super::receive_clock::{Now, ReceiveClock};
 
 /// The UDP port of hellos, source and destination.
 pub const HELLO_PORT: u16 = 7948;
@@ -55,7 +57,7 @@ pub struct HelloDatagram<'a> {
 #[derive(Debug)]
 pub struct HelloSocket {
     socket: Socket,
-    receiver: Receiver,
+    clock: ReceiveClock,
     family: Family,
     link: LinkIndex,
 }
@@ -96,7 +98,7 @@ impl HelloSocket {
                 socket.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, HELLO_PORT)).into())?;
             }
         }
-        Ok(Self { socket, receiver: Receiver::new(), family, link })
+        Ok(Self { socket, clock: ReceiveClock::new(Now::read()), family, link })
     }
 
     /// The address family it speaks.
@@ -105,20 +107,27 @@ impl HelloSocket {
         self.family
     }
 
-    /// Takes the next hello; none when the socket is empty.
+    /// Takes the hellos that wait, as many as there is room for in the batch; none when the socket is empty.
     ///
     /// # Errors
     /// The kernel's; the socket can be used on.
-    pub fn receive<'a>(&mut self, buffer: &'a mut [u8]) -> io::Result<Option<HelloDatagram<'a>>> {
-        let Some(datagram) = self.receiver.receive(&self.socket, buffer)? else {
-            return Ok(None);
-        };
-        let source = datagram.source.ok_or_else(|| io::Error::other("a hello without a sender's address"))?;
-        Ok(Some(HelloDatagram {
-            payload: buffer.get(..datagram.length).unwrap_or_default(),
-            hop_limit: datagram.hop_limit.unwrap_or(0),
-            source,
-            received: datagram.received,
+    pub fn receive<'a>(
+        &mut self,
+        batch: &'a mut Batch,
+    ) -> io::Result<impl Iterator<Item = HelloDatagram<'a>> + use<'a>> {
+        let asked = Now::read();
+        batch.fill(&self.socket)?;
+        let (now, clock) = (Now::read(), self.clock);
+        if !batch.is_full() {
+            self.clock.seen_empty(asked);
+        }
+        Ok(batch.datagrams().filter_map(move |datagram| {
+            Some(HelloDatagram {
+                payload: datagram.bytes,
+                hop_limit: datagram.hop_limit.unwrap_or(0),
+                source: datagram.source?,
+                received: clock.received(now, datagram.stamp),
+            })
         }))
     }
 

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
 
-//! Reading one datagram with what the kernel tells about it: sender, hop limit, time of arrival.
+//! Reading one frame with what the kernel tells about it: the time of arrival.
 
 use std::io::{self, IoSliceMut};
-use std::net::IpAddr;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -19,8 +18,6 @@ use super::receive_clock::{Now, ReceiveClock};
 pub(super) struct Datagram {
     pub(super) length: usize,
     pub(super) received: Instant,
-    pub(super) source: Option<IpAddr>,
-    pub(super) hop_limit: Option<u8>,
 }
 
 /// The receiving half of one socket.
@@ -32,7 +29,7 @@ pub(super) struct Receiver {
 
 impl Receiver {
     pub(super) fn new() -> Self {
-        Self { clock: ReceiveClock::new(Now::read()), control: nix::cmsg_space!(libc::timespec, libc::c_int) }
+        Self { clock: ReceiveClock::new(Now::read()), control: nix::cmsg_space!(libc::timespec) }
     }
 
     /// Takes the next datagram; none when the socket is empty. A datagram longer than the buffer is cut.
@@ -53,22 +50,13 @@ impl Receiver {
             }
         };
         let mut stamp = None;
-        let mut hop_limit = None;
         for control in message.cmsgs()? {
-            match control {
-                ControlMessageOwned::ScmTimestampns(time) => stamp = wall_time(time),
-                ControlMessageOwned::Ipv4Ttl(hops) | ControlMessageOwned::Ipv6HopLimit(hops) => {
-                    hop_limit = u8::try_from(hops).ok();
-                }
-                _ => {}
+            if let ControlMessageOwned::ScmTimestampns(time) = control {
+                stamp = wall_time(time);
             }
         }
-        let source = message.address.as_ref().and_then(|address| {
-            let v4 = address.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
-            v4.or_else(|| address.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())))
-        });
         let received = self.clock.received(Now::read(), stamp);
-        Ok(Some(Datagram { length: message.bytes, received, source, hop_limit }))
+        Ok(Some(Datagram { length: message.bytes, received }))
     }
 }
 

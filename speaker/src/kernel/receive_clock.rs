@@ -27,7 +27,7 @@ impl Now {
 }
 
 /// Turns the receive stamps of one socket into instants.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct ReceiveClock {
     last_empty: Now,
 }

@@ -9,6 +9,9 @@
 //!
 //! Under a flood of frames it spends at most half of its time on them: a thread that sleeps now and then is woken for
 //! a hello at once, one that never does has to queue for the processor like any other.
+//!
+//! Among hundreds of nodes hellos come one by one all the time, and waking up costs more than reading one: then they are
+//! left to gather for a moment (`crowd.rs`), while frames still end the wait at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsFd;
@@ -19,6 +22,7 @@ use ferrolb_layer2::{Event, GroupId, Input, KeyRing, NodeId};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info, warn};
 
+use super::crowd::Crowd;
 use super::following::{Following, LOOK_EVERY, Side};
 use super::observed::{Observed, SegmentEvent};
 use super::placement::{Placement, SegmentPlan};
@@ -26,7 +30,7 @@ use super::segment::{Identity, SegmentDriver};
 use crate::bound::{Binder, CONFIRM_EVERY};
 use crate::kernel::links::LinkIndex;
 use crate::kernel::priority::{self, Shortcoming};
-use crate::kernel::{Bell, Place, wait};
+use crate::kernel::{Batch, Bell, Place, wait};
 
 /// The state is published at most so often when something happened …
 const PUBLISH_AFTER: Duration = Duration::from_millis(100);
@@ -34,7 +38,7 @@ const PUBLISH_AFTER: Duration = Duration::from_millis(100);
 const PUBLISH_EVERY: Duration = Duration::from_secs(5);
 /// Sockets that could not be opened are tried again after this.
 const REOPEN_AFTER: Duration = Duration::from_secs(1);
-/// Longer than any hello and any Ethernet frame without jumbo size.
+/// Longer than any Ethernet frame without jumbo size.
 const BUFFER_BYTES: usize = 2048;
 
 /// A wish from the rest of the speaker.
@@ -69,6 +73,8 @@ pub(super) struct Driver {
     /// Interfaces whose sockets could not be opened, and why.
     problems: BTreeMap<LinkIndex, (String, String)>,
     reopen_at: Option<Instant>,
+    /// How densely hellos come.
+    crowd: Crowd,
     /// During a flood: frames are left waiting until then.
     frames_at: Option<Instant>,
     publish_at: Instant,
@@ -98,6 +104,7 @@ impl Driver {
             segments: BTreeMap::new(),
             problems: BTreeMap::new(),
             reopen_at: None,
+            crowd: Crowd::new(Instant::now()),
             frames_at: None,
             publish_at: Instant::now(),
             held: BTreeSet::new(),
@@ -119,28 +126,36 @@ impl Driver {
             warn!("{shortcoming}");
         }
         self.channels.placement.mark_changed();
-        let mut buffer = [0; BUFFER_BYTES];
+        let (mut batch, mut buffer) = (Batch::new(), [0; BUFFER_BYTES]);
         loop {
-            self.round(&mut buffer);
+            self.round(&mut batch, &mut buffer);
             self.follow_leaders();
             if let Flow::End = self.take_wishes() {
                 break;
             }
             self.tell();
             self.confirm_held();
-            let frames = self.frames_at.is_none();
-            let fds = self.segments.values().flat_map(|segment| segment.fds(frames));
+            let now = Instant::now();
+            let pause = self.crowd.pause(now);
+            let until =
+                pause.map_or_else(|| self.next_deadline(), |pause| now.checked_add(pause).unwrap_or(now));
+            let (hellos, frames) = (pause.is_none(), self.frames_at.is_none());
+            let fds = self.segments.values().flat_map(|segment| segment.fds(hellos, frames));
             let fds = fds.chain(std::iter::once(self.channels.bell.as_fd()));
-            if let Err(error) = wait(fds, Some(self.next_deadline())) {
+            if let Err(error) = wait(fds, Some(until)) {
                 error!(%error, "cannot wait for the network");
                 std::thread::sleep(Duration::from_millis(10));
             }
         }
     }
 
-    fn round(&mut self, buffer: &mut [u8]) {
+    fn round(&mut self, batch: &mut Batch, buffer: &mut [u8]) {
+        let mut heard = false;
         for segment in self.segments.values_mut() {
-            segment.read_hellos(buffer);
+            heard |= segment.read_hellos(batch);
+        }
+        if heard {
+            self.crowd.heard(Instant::now());
         }
         for segment in self.segments.values_mut() {
             segment.run_timers();

@@ -20,8 +20,8 @@ use super::observed::SegmentReport;
 use super::placement::SegmentPlan;
 use super::sockets::Sockets;
 use crate::bound::Binder;
-use crate::kernel::Place;
 use crate::kernel::links::LinkIndex;
+use crate::kernel::{Batch, Place};
 
 /// Hellos read from one socket in one round. More than a segment of a thousand nodes sends in 100 ms, so that only a
 /// flood is cut.
@@ -188,20 +188,32 @@ impl SegmentDriver {
         self.engine.phase() != Phase::Stalled
     }
 
-    /// Reads all hellos that are waiting.
-    pub(super) fn read_hellos(&mut self, buffer: &mut [u8]) {
+    /// Reads all hellos that are waiting, and answers whether there were any.
+    pub(super) fn read_hellos(&mut self, batch: &mut Batch) -> bool {
         let (sockets, _) = self.sockets.counts();
+        let mut any = false;
         for socket in 0..sockets {
-            for _ in 0..HELLOS_PER_ROUND {
-                let Some(hello) = self.sockets.next_hello(socket, buffer) else { break };
-                self.handle(Input::Hello {
-                    payload: hello.payload,
-                    hop_limit: hello.hop_limit,
-                    source: hello.source,
-                    received: hello.received,
-                });
+            let mut read = 0;
+            while read < HELLOS_PER_ROUND {
+                let Some(hellos) = self.sockets.next_hellos(socket, batch) else { break };
+                let before = read;
+                for hello in hellos {
+                    read = read.saturating_add(1);
+                    self.handle(Input::Hello {
+                        payload: hello.payload,
+                        hop_limit: hello.hop_limit,
+                        source: hello.source,
+                        received: hello.received,
+                    });
+                }
+                self.sockets.heard(read.saturating_sub(before));
+                if !batch.is_full() {
+                    break;
+                }
             }
+            any |= read > 0;
         }
+        any
     }
 
     /// Lets the engine act on a deadline that has passed.
@@ -258,9 +270,10 @@ impl SegmentDriver {
         self.engine.next_deadline().into_iter().chain(self.witness.next_deadline()).min()
     }
 
-    /// The sockets of hellos and, if wanted, of frames, to wait for.
-    pub(super) fn fds(&self, frames: bool) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.sockets.hello_fds().chain(self.sockets.frame_fds().filter(move |_| frames))
+    /// The sockets of hellos and of frames, as far as they are wanted, to wait for.
+    pub(super) fn fds(&self, hellos: bool, frames: bool) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let hello_fds = self.sockets.hello_fds().filter(move |_| hellos);
+        hello_fds.chain(self.sockets.frame_fds().filter(move |_| frames))
     }
 
     /// What has happened since the last call.

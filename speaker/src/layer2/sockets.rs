@@ -16,7 +16,7 @@ use tracing::debug;
 use super::observed::Traffic;
 use crate::kernel::links::LinkIndex;
 use crate::kernel::{
-    Family, Frame, FrameKind, HelloDatagram, HelloSocket, PacketSocket, SolicitedNodeGroups,
+    Batch, Family, Frame, FrameKind, HelloDatagram, HelloSocket, PacketSocket, SolicitedNodeGroups,
 };
 
 const ETHERTYPE_IPV4: [u8; 2] = [0x08, 0x00];
@@ -79,12 +79,22 @@ impl Sockets {
         (self.hellos.len(), self.frames.len())
     }
 
-    /// The next hello of the socket `which`; none when it is empty or has an error to tell.
-    pub(super) fn next_hello<'a>(&mut self, which: usize, buffer: &'a mut [u8]) -> Option<HelloDatagram<'a>> {
-        let hello = self.hellos.get_mut(which)?.receive(buffer);
-        let hello = hello.unwrap_or_else(|error| self.traffic.receive_failed(&error))?;
-        count(&mut self.traffic.hellos_received);
-        Some(hello)
+    /// The next hellos of the socket `which`; none when it is empty or has an error to tell.
+    pub(super) fn next_hellos<'a>(
+        &mut self,
+        which: usize,
+        batch: &'a mut Batch,
+    ) -> Option<impl Iterator<Item = HelloDatagram<'a>> + use<'a>> {
+        match self.hellos.get_mut(which)?.receive(batch) {
+            Ok(hellos) => Some(hellos),
+            Err(error) => self.traffic.receive_failed(&error),
+        }
+    }
+
+    /// So many hellos came in.
+    pub(super) fn heard(&mut self, hellos: usize) {
+        let hellos = u64::try_from(hellos).unwrap_or(u64::MAX);
+        self.traffic.hellos_received = self.traffic.hellos_received.saturating_add(hellos);
     }
 
     /// The next frame of the socket `which`; none when it is empty or has an error to tell.

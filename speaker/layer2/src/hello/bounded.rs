@@ -15,6 +15,11 @@ impl<const N: u8, T> UpTo<N, T> {
         Self(Vec::new())
     }
 
+    /// No entries, and room for so many, at most `N`.
+    pub(super) fn with_room(count: u8) -> Self {
+        Self(Vec::with_capacity(count.min(N).into()))
+    }
+
     /// The first `N` entries of `entries`; the rest is left in the iterator if it was passed `by_ref()`.
     pub fn first_of(entries: impl IntoIterator<Item = T>) -> Self {
         Self(entries.into_iter().take(usize::from(N)).collect())

@@ -116,7 +116,7 @@ impl Reader<'_> {
         too_many: &'static str,
         entry: impl Fn(&mut Self) -> Result<T, Rejection>,
     ) -> Result<UpTo<N, T>, Rejection> {
-        let mut list = UpTo::new();
+        let mut list = UpTo::with_room(count);
         for _ in 0..count {
             list.push(entry(self)?).map_err(|_| Rejection::Malformed(too_many))?;
         }
