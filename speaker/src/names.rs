@@ -62,6 +62,7 @@ impl Names {
             | Cause::Requested
             | Cause::LinkDown
             | Cause::Drain
+            | Cause::Duplicate
             | Cause::OwnStall => cause.to_string(),
         }
     }
@@ -99,8 +100,23 @@ impl Names {
             Event::ForeignAnswer { address, mac } => {
                 format!("{address} is carried here, but {mac}, outside the cluster, uses it too")
             }
+            Event::InUse { group, address, mac } => {
+                let group = self.group(*group);
+                format!(
+                    "does not take {group}: {mac}, outside the cluster, has {address}; asks again in a minute"
+                )
+            }
             Event::DuplicateIdentity { node, source } => {
                 format!("{source} also speaks as {}: is a second speaker running?", self.node(*node))
+            }
+            Event::SteppedAside { source } => format!(
+                "does nothing while {source} speaks in this node's name: give one of the two another identity"
+            ),
+            Event::Shaky(duration) => {
+                format!(
+                    "this node fell silent three times within a minute; for {} s it takes only what nobody else can",
+                    duration.as_secs()
+                )
             }
             Event::Stalled(duration) => {
                 format!(

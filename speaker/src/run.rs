@@ -413,7 +413,10 @@ fn log(SegmentEvent { segment, event }: &SegmentEvent, names: &Names) {
     match event {
         Event::NobodyTook { .. }
         | Event::ForeignAnswer { .. }
+        | Event::InUse { .. }
         | Event::DuplicateIdentity { .. }
+        | Event::SteppedAside { .. }
+        | Event::Shaky(_)
         | Event::Stalled(_) => warn!(segment, "{text}"),
         _ => info!(segment, "{text}"),
     }
@@ -428,7 +431,10 @@ fn counted_as(event: &Event) -> &'static str {
         Event::PeerUp(_) => "peersUp",
         Event::PeerDown(..) => "peersDown",
         Event::ForeignAnswer { .. } => "foreignAnswers",
+        Event::InUse { .. } => "addressesInUse",
         Event::DuplicateIdentity { .. } => "duplicateIdentities",
+        Event::SteppedAside { .. } => "steppedAside",
+        Event::Shaky(_) => "penalties",
         Event::Stalled(_) => "ownStalls",
     }
 }

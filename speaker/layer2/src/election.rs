@@ -8,6 +8,7 @@
 
 mod contending;
 mod moving;
+pub(crate) mod search;
 #[cfg(test)]
 mod tests;
 
@@ -23,7 +24,7 @@ use crate::{
     group::{Group, MoveOut, Role, Tenure, Voice},
     hello::{Claim, Delta, Hello},
     holdings::Holdings,
-    identity::{GroupId, NodeId, Term},
+    identity::{GroupId, MacAddr, NodeId, Term},
     input::GroupIntent,
     load::Presumed,
     membership::Membership,
@@ -35,6 +36,9 @@ use crate::{
 
 /// A node repeats itself against a lower claim at most once in this time.
 const CONTRADICTION_GAP: Duration = Duration::from_secs(1);
+/// So long after it began to act a node waits for nodes that are expected: a cluster that starts shall not be all on the
+/// first node that is up.
+const COLD: Duration = Duration::from_secs(10);
 
 /// The groups of a segment and all claims to them.
 #[derive(Debug)]
@@ -47,8 +51,12 @@ pub(crate) struct Election {
     pub(crate) holdings: Holdings,
     presumed: Presumed,
     deadlines: Agenda<GroupId>,
+    /// Until then what is new is left to nodes that are expected but were not heard yet.
+    cold_until: Option<Instant>,
     /// Groups that wait for proof.
     unproven: BTreeSet<GroupId>,
+    /// Groups whose addresses are searched for.
+    searched: BTreeSet<GroupId>,
     /// Groups taken quietly, by the node whose kernel still serves them.
     quiet: BTreeMap<NodeId, BTreeSet<GroupId>>,
     effects: Vec<Effect>,
@@ -65,6 +73,8 @@ pub(crate) struct Situation<'a> {
     pub(crate) proven: bool,
     /// This node is being emptied.
     pub(crate) draining: bool,
+    /// This node keeps falling silent.
+    pub(crate) shaky: bool,
     pub(crate) members: &'a Membership,
 }
 
@@ -85,6 +95,10 @@ pub(crate) enum Effect {
     NobodyTook { group: GroupId, cause: Cause },
     /// Tell others of a claim again.
     Repeat(Claim),
+    /// Ask the segment whether somebody has these addresses.
+    Probe(Vec<IpAddr>),
+    /// Somebody outside the cluster has.
+    InUse { group: GroupId, address: IpAddr, mac: MacAddr },
 }
 
 impl Election {
@@ -98,7 +112,9 @@ impl Election {
             holdings: Holdings::default(),
             presumed: Presumed::default(),
             deadlines: Agenda::new(),
+            cold_until: None,
             unproven: BTreeSet::new(),
+            searched: BTreeSet::new(),
             quiet: BTreeMap::new(),
             effects: Vec::new(),
             random: fastrand::Rng::with_seed(seed),
@@ -138,9 +154,9 @@ impl Election {
         self.groups.get(&group)?.rival.map(|key| key.node)
     }
 
-    /// Whether claims wait for proof.
+    /// Whether claims wait for proof, or will need it in a moment.
     pub(crate) fn waits_for_proof(&self) -> bool {
-        !self.unproven.is_empty()
+        !self.unproven.is_empty() || !self.searched.is_empty()
     }
 
     /// The nodes whose kernels still serve what we took quietly.
@@ -154,6 +170,7 @@ impl Election {
         let gone: Vec<GroupId> = self.groups.keys().filter(|id| !wanted.contains_key(*id)).copied().collect();
         for id in gone {
             self.resign(id, Cause::NotEligible, s);
+            self.stand_by(id);
             self.groups.remove(&id);
             self.schedule(id);
         }
@@ -163,6 +180,10 @@ impl Election {
             match self.groups.get_mut(&id) {
                 Some(group) => {
                     let before = std::mem::replace(&mut group.intent, intent);
+                    if group.intent.addresses != before.addresses && group.tenure().is_none() {
+                        // What is searched for is something else now.
+                        self.stand_by(id);
+                    }
                     self.readdress(id, &before);
                     self.recheck_eligibility(id, s);
                 }
@@ -263,6 +284,12 @@ impl Election {
         }
     }
 
+    /// This node has listened for long enough: others of its cluster may be starting still.
+    pub(crate) fn begin(&mut self, s: Situation<'_>) {
+        self.cold_until = Some(s.now + COLD);
+        self.evaluate_all(s);
+    }
+
     /// Claims may be made again, or no longer.
     pub(crate) fn evaluate_all(&mut self, s: Situation<'_>) {
         let all: Vec<GroupId> = self.groups.keys().copied().collect();
@@ -330,6 +357,11 @@ impl Election {
                 }
                 self.expire_offer(id, s);
             }
+            Some(Role::Searching(_)) => self.go_on_searching(id, s),
+            Some(Role::Conflict { .. }) => {
+                self.stand_by(id);
+                self.evaluate(id, Cause::FirstUse, s);
+            }
             Some(Role::Standby | Role::Unproven) | None => {}
         }
         self.schedule(id);
@@ -362,8 +394,19 @@ impl Election {
             }
             (Role::Owner(_), _) => {}
             (Role::Standby, _) if free => self.contend(id, Duration::ZERO, s),
-            (Role::Contending { .. } | Role::Unproven, _) if !free => self.stand_by(id),
-            (Role::Standby | Role::Contending { .. } | Role::Unproven, _) => {}
+            (Role::Contending { .. } | Role::Unproven | Role::Searching(_) | Role::Conflict { .. }, _)
+                if !free =>
+            {
+                self.stand_by(id)
+            }
+            (
+                Role::Standby
+                | Role::Contending { .. }
+                | Role::Unproven
+                | Role::Searching(_)
+                | Role::Conflict { .. },
+                _,
+            ) => {}
         }
     }
 
@@ -372,6 +415,7 @@ impl Election {
             group.role = Role::Standby;
         }
         self.unproven.remove(&id);
+        self.searched.remove(&id);
         self.schedule(id);
     }
 
@@ -387,6 +431,7 @@ impl Election {
         self.claims.see_term(claim);
         self.holdings.insert(claim);
         self.unproven.remove(&id);
+        self.searched.remove(&id);
         if let Some(host) = quiet {
             self.quiet.entry(host).or_default().insert(id);
         }

@@ -9,6 +9,7 @@
 //! [`Segment::poll_output`] yields until it yields nothing. The times passed in never go back.
 
 mod acting;
+mod aside;
 mod frames;
 mod hearing;
 mod telling;
@@ -24,6 +25,7 @@ use std::{
 use crate::{
     agenda::Agenda,
     announce::Announcer,
+    damping::Damping,
     election::{Election, Situation},
     hello::Recipient,
     identity::{GroupId, MacAddr, NodeId},
@@ -38,6 +40,7 @@ use crate::{
     sent::SentLog,
     strangers::Strangers,
     timing::Timing,
+    twin::Twin,
     view::{self, Counts, Phase, SegmentView},
 };
 
@@ -58,8 +61,11 @@ pub struct Segment {
     election: Election,
     proof: Proof,
     punctuality: Punctuality,
+    damping: Damping,
     announcer: Announcer,
     strangers: Strangers,
+    /// Another process that speaks in our name.
+    twin: Option<Twin>,
     /// Nodes that believed peers echoed while we listened: each should be heard by us, too.
     mentioned: BTreeMap<NodeId, Instant>,
     /// When people were last told of a second process of a node.
@@ -68,6 +74,8 @@ pub struct Segment {
     /// Others heard us when we last looked.
     audible: bool,
     outputs: VecDeque<Output>,
+    /// The next deadline, as of the last input.
+    deadline: Option<Instant>,
     counts: Counts,
 }
 
@@ -86,6 +94,8 @@ enum State {
         until: Instant,
         latest: Instant,
     },
+    /// Another process acts for our node.
+    Aside,
     Left,
 }
 
@@ -117,13 +127,16 @@ impl Segment {
             election: Election::new(node, timing, seed),
             proof: Proof::new(timing),
             punctuality: Punctuality::default(),
+            damping: Damping::default(),
             announcer: Announcer::new(budget, seed, now),
             strangers: Strangers::new(timing),
+            twin: None,
             mentioned: BTreeMap::new(),
             duplicates_told: BTreeMap::new(),
             timers: Agenda::new(),
             audible: false,
             outputs: VecDeque::new(),
+            deadline: None,
             counts: Counts::default(),
         }
     }
@@ -144,11 +157,16 @@ impl Segment {
             Input::Keys(keys) => self.keys = *keys,
             Input::HandOver { group, to } => self.decide(now, |e, s| e.move_on_request(group, to, s)),
             Input::Drain => self.drain(now),
-            Input::Leave => return self.leave(now),
+            Input::Leave => {
+                self.leave(now);
+                self.deadline = None;
+                return;
+            }
             Input::Timeout => self.act(now),
         }
         self.probe_if_needed(now);
         self.tell(now);
+        self.deadline = self.earliest_deadline();
     }
 
     /// The next thing to send or to tell.
@@ -159,6 +177,10 @@ impl Segment {
     /// When to give in [`Input::Timeout`], unless something else comes before; a moment that has passed means now. `None`
     /// while the link is down.
     pub fn next_deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    fn earliest_deadline(&self) -> Option<Instant> {
         let idle = matches!(self.state, State::Down | State::Left);
         let announcements = self.announcer.next_deadline().filter(|_| self.may_announce());
         [
@@ -182,6 +204,7 @@ impl Segment {
             State::Listening { .. } => Phase::Listening,
             State::Active => Phase::Active,
             State::Stalled { .. } => Phase::Stalled,
+            State::Aside => Phase::Aside,
             State::Left => Phase::Left,
         }
     }
@@ -209,6 +232,11 @@ impl Segment {
         }
     }
 
+    /// Whether the node fell silent so often that it leaves what is free to others, and tells them.
+    pub fn is_shaky(&self, now: Instant) -> bool {
+        self.damping.holds(now) && rule::holds(Rule::Damping)
+    }
+
     /// Lets the election decide something, and does what follows.
     fn decide(&mut self, now: Instant, decision: impl FnOnce(&mut Election, Situation<'_>)) {
         let situation = Situation {
@@ -216,6 +244,7 @@ impl Segment {
             active: self.state == State::Active,
             proven: self.proof.holds(now) || !rule::holds(Rule::TwoWayProof),
             draining: self.draining,
+            shaky: self.is_shaky_to_itself(now),
             members: &self.members,
         };
         decision(&mut self.election, situation);
@@ -266,7 +295,9 @@ impl Segment {
     }
 
     fn link_down(&mut self, now: Instant) {
+        self.fell_silent(now);
         self.state = State::Down;
+        self.twin = None;
         self.decide(now, |e, s| e.drop_all(Cause::LinkDown, false, s.now));
         let up: Vec<NodeId> = self.members.all_alive().map(|(node, _)| node).collect();
         for node in up {
@@ -292,7 +323,7 @@ impl Segment {
         let Some(gap) = gap.filter(|_| rule::holds(Rule::OwnStall)) else { return };
         let wait = now + self.timing.hello * 2;
         match self.state {
-            State::Down | State::Left => return,
+            State::Down | State::Aside | State::Left => return,
             State::Listening { early, until } => {
                 self.state = State::Listening { early: early.max(wait), until: until.max(wait) };
             }
@@ -300,6 +331,7 @@ impl Segment {
                 self.state = State::Stalled { until: wait, latest: now + self.timing.listen };
                 self.counts.stalls = self.counts.stalls.saturating_add(1);
                 self.event(Event::Stalled(gap));
+                self.fell_silent(now);
                 self.decide(now, |e, s| e.evaluate_all(s));
             }
         }
@@ -307,6 +339,18 @@ impl Segment {
         // Until this hello is out, each further input would look like another stall.
         self.punctuality.sent(now);
         self.news.show(now);
+    }
+
+    /// Others could not hear us, or we stood still.
+    fn fell_silent(&mut self, now: Instant) {
+        if let Some(length) = self.damping.fell_silent(now) {
+            self.event(Event::Shaky(length));
+        }
+    }
+
+    /// As the others see it, and until they have surely heard that it is over: two that both come first would both claim.
+    fn is_shaky_to_itself(&self, now: Instant) -> bool {
+        self.is_shaky(now) || now.checked_sub(self.timing.dead).is_some_and(|before| self.is_shaky(before))
     }
 
     fn event(&mut self, event: Event) {

@@ -3,10 +3,10 @@
 
 //! One group on one segment: what this node wants with it and where it stands.
 
-use std::{collections::BTreeSet, time::Instant};
+use std::{collections::BTreeSet, net::IpAddr, time::Instant};
 
 use crate::{
-    identity::{NodeId, Term},
+    identity::{MacAddr, NodeId, Term},
     input::GroupIntent,
     output::Cause,
     rank::Key,
@@ -38,8 +38,23 @@ pub(crate) enum Role {
     },
     /// It would claim, but nothing proves that others hear it.
     Unproven,
+    /// It would claim what nobody is known to have held, and asks whether somebody outside the cluster has it.
+    Searching(Search),
+    /// A station outside the cluster has it; it is looked for again at the given time.
+    Conflict { until: Instant, mac: MacAddr },
     /// It owns it.
     Owner(Tenure),
+}
+
+/// Probes for addresses that are used for the first time.
+#[derive(Debug)]
+pub(crate) struct Search {
+    /// Probes still to be sent.
+    pub(crate) left: u8,
+    /// When the next is due, or the end.
+    pub(crate) next: Instant,
+    /// Who answered.
+    pub(crate) foreign: Option<(IpAddr, MacAddr)>,
 }
 
 /// An ownership.
@@ -114,6 +129,8 @@ impl Group {
         match &self.role {
             Role::Standby | Role::Unproven => None,
             Role::Contending { at, .. } => Some(*at),
+            Role::Searching(search) => Some(search.next()),
+            Role::Conflict { until, .. } => Some(*until),
             Role::Owner(tenure) => {
                 let offer = match &tenure.move_out {
                     MoveOut::Offered(offer) => Some(offer.until),

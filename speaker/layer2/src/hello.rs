@@ -48,6 +48,8 @@ const FLAG_DRAINING: u8 = 1;
 const FLAG_STALLED: u8 = 1 << 1;
 const FLAG_LEAVING: u8 = 1 << 2;
 const FLAG_ASK: u8 = 1 << 3;
+const FLAG_ASIDE: u8 = 1 << 5;
+const FLAG_SHAKY: u8 = 1 << 4;
 
 /// Most claims in one hello; a node that owns more sends them slice by slice.
 pub const MAX_CLAIMS: u8 = 48;
@@ -146,6 +148,10 @@ pub struct Flags {
     pub leaving: bool,
     /// "Are you alive?": answer at once, to the sender alone.
     pub ask: bool,
+    /// Another process acts for its node; said to that one alone.
+    pub aside: bool,
+    /// It keeps falling silent: others claim first.
+    pub shaky: bool,
 }
 
 /// Part `index` of `of` parts, counted from 0: always `index < of`.

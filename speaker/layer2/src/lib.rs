@@ -12,6 +12,7 @@ mod agenda;
 pub mod announce;
 pub mod balance;
 mod claims;
+mod damping;
 pub mod digest;
 mod election;
 pub mod engine;
@@ -37,6 +38,7 @@ pub mod rule;
 mod sent;
 mod strangers;
 pub mod timing;
+mod twin;
 pub mod view;
 pub mod witness;
 

@@ -202,7 +202,10 @@ impl Membership {
         nodes.iter().filter_map(|node| {
             let life = self.alive(*node)?;
             let reluctant = life.flags.draining || life.flags.stalled;
-            Some((Candidate { node: *node, reluctant, preference: 0, full: false }, life))
+            Some((
+                Candidate { node: *node, reluctant, shaky: life.flags.shaky, preference: 0, full: false },
+                life,
+            ))
         })
     }
 

@@ -82,6 +82,16 @@ pub enum Event {
         /// The station.
         mac: MacAddr,
     },
+    /// A station outside the cluster has an address that nobody in the cluster is known to have held: the group is not taken,
+    /// and looked for again after a minute.
+    InUse {
+        /// The group.
+        group: GroupId,
+        /// The address.
+        address: IpAddr,
+        /// The station.
+        mac: MacAddr,
+    },
     /// Two processes speak for one node, or another station for ours.
     DuplicateIdentity {
         /// The node concerned.
@@ -89,6 +99,13 @@ pub enum Event {
         /// Where the second one speaks from.
         source: IpAddr,
     },
+    /// That other station owns more than this one, or as much and began later: this one does nothing until the other has gone.
+    SteppedAside {
+        /// Where it speaks from.
+        source: IpAddr,
+    },
+    /// This node fell silent so often that it leaves what is free to others, for so long at least.
+    Shaky(Duration),
     /// This process stood still for so long that peers may have taken over; it listens before it answers again.
     Stalled(Duration),
 }
@@ -120,6 +137,8 @@ pub enum Cause {
     Drain,
     /// This process stood still.
     OwnStall,
+    /// Another station speaks in this node's name.
+    Duplicate,
     /// Its owner lives but stopped listing it.
     Lapsed(NodeId),
 }
@@ -139,6 +158,7 @@ impl fmt::Display for Cause {
             Self::LinkDown => f.write_str("the link went down"),
             Self::Drain => f.write_str("the node is being emptied"),
             Self::OwnStall => f.write_str("this process stood still"),
+            Self::Duplicate => f.write_str("another station speaks in this node's name"),
             Self::Lapsed(node) => write!(f, "node {node} stopped listing it"),
         }
     }

@@ -43,6 +43,8 @@ pub(crate) struct Candidate {
     pub(crate) node: NodeId,
     /// It is being emptied, or has just stood still: it comes after all who are neither.
     pub(crate) reluctant: bool,
+    /// It keeps falling silent: it comes after those that do not, however much they hold or are preferred.
+    pub(crate) shaky: bool,
     /// How much it is preferred: it comes before all who are less so.
     pub(crate) preference: u32,
     /// It holds its share and more: it comes after those that hold less and are preferred as much.
@@ -53,7 +55,8 @@ pub(crate) struct Candidate {
 pub(crate) fn ranked(group: GroupId, candidates: impl IntoIterator<Item = Candidate>) -> Vec<NodeId> {
     let mut all: Vec<Candidate> = candidates.into_iter().collect();
     all.sort_by_key(|c| {
-        (c.reluctant, Reverse(c.preference), c.full, Reverse(score(group, c.node)), Reverse(c.node))
+        let preference = Reverse(c.preference);
+        (c.reluctant, c.shaky, preference, c.full, Reverse(score(group, c.node)), Reverse(c.node))
     });
     all.into_iter().map(|c| c.node).collect()
 }
@@ -67,7 +70,7 @@ mod tests {
     }
 
     fn willing(n: u16) -> Candidate {
-        Candidate { node: node(n), reluctant: false, preference: 0, full: false }
+        Candidate { node: node(n), reluctant: false, shaky: false, preference: 0, full: false }
     }
 
     #[test]
@@ -97,18 +100,19 @@ mod tests {
     }
 
     #[test]
-    fn the_full_rank_after_those_with_room_and_before_the_reluctant() {
+    fn the_full_rank_after_those_with_room_and_before_the_shaky_and_the_reluctant() {
         let group = GroupId(3);
-        let best = ranked(group, (0..4).map(willing));
+        let best = ranked(group, (0..5).map(willing));
         let worse = ranked(
             group,
-            (0..4).map(|n| Candidate {
+            (0..5).map(|n| Candidate {
                 full: node(n) == best[0],
                 reluctant: node(n) == best[1],
+                shaky: node(n) == best[2],
                 ..willing(n)
             }),
         );
-        assert_eq!(worse, [best[2], best[3], best[0], best[1]]);
+        assert_eq!(worse, [best[3], best[4], best[0], best[2], best[1]]);
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub enum Rule {
     RankDelay,
     /// Who holds more than its share lets others claim first.
     LoadBound,
+    /// Who falls silent again and again lets others claim first.
+    Damping,
     /// What an old process claimed is void when a new one speaks for its node.
     RestartVoids,
     /// A move is made before it is broken.
@@ -49,11 +51,19 @@ pub enum Rule {
     Liveness,
     /// Old requests are not answered.
     RequestAge,
+    /// What nobody is known to have held is looked for on the wire before it is claimed.
+    FirstUse,
+    /// Of two processes that speak for one node, one steps aside.
+    Identity,
+    /// Who starts leaves what is new to better-ranked nodes that are expected.
+    ColdStart,
+    /// An address is defended against strangers now and then only.
+    DefencePace,
 }
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 25] = [
         Self::TwoWayProof,
         Self::Audibility,
         Self::Terms,
@@ -67,6 +77,7 @@ impl Rule {
         Self::Listening,
         Self::RankDelay,
         Self::LoadBound,
+        Self::Damping,
         Self::RestartVoids,
         Self::MakeBeforeBreak,
         Self::QuietTakeOver,
@@ -74,6 +85,10 @@ impl Rule {
         Self::Sequence,
         Self::Liveness,
         Self::RequestAge,
+        Self::FirstUse,
+        Self::Identity,
+        Self::ColdStart,
+        Self::DefencePace,
     ];
 }
 

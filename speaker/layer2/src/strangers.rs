@@ -5,7 +5,11 @@
 
 use std::{collections::BTreeMap, net::IpAddr, time::Instant};
 
-use crate::{identity::MacAddr, timing::Timing};
+use crate::{
+    identity::MacAddr,
+    rule::{self, Rule},
+    timing::Timing,
+};
 
 /// Who was heard with our addresses, and whom people were told of.
 ///
@@ -26,7 +30,7 @@ impl Strangers {
     /// A station that is not known to be a peer's says that it has an address of ours.
     pub(crate) fn heard(&mut self, address: IpAddr, mac: MacAddr, now: Instant) {
         let silent = self.defended.get(&address).is_some_and(|at| now < *at + self.timing.defence);
-        if !silent {
+        if !silent || !rule::holds(Rule::DefencePace) {
             self.heard.entry(address).or_insert((mac, now + self.timing.dead));
         }
     }

@@ -8,7 +8,7 @@ use std::{net::IpAddr, time::Instant};
 use crate::{
     election::Election,
     group::{Group, MoveOut, Role, Voice},
-    identity::{GroupId, Incarnation, NodeId, Term},
+    identity::{GroupId, Incarnation, MacAddr, NodeId, Term},
     membership::Membership,
     output::Cause,
     rejection,
@@ -42,6 +42,8 @@ pub enum Phase {
     Active,
     /// It stood still, and listens whether others took over before it answers again.
     Stalled,
+    /// Another station speaks in its name and owns more: it does nothing until that one has gone.
+    Aside,
     /// It has left.
     Left,
 }
@@ -101,6 +103,10 @@ pub enum GroupState {
     Contending,
     /// It would claim, but nothing shows that others hear it.
     NoProof,
+    /// Nobody is known to have held it: the segment is asked whether somebody outside the cluster has its addresses.
+    Searching,
+    /// This station outside the cluster has one of its addresses.
+    InUse(MacAddr),
     /// The segment is not active: see the phase.
     Waiting,
     /// This node is not among the candidates.
@@ -176,6 +182,8 @@ fn state(group: &Group, me: NodeId, active: bool) -> GroupState {
         },
         Role::Contending { .. } => GroupState::Contending,
         Role::Unproven => GroupState::NoProof,
+        Role::Searching(_) => GroupState::Searching,
+        Role::Conflict { mac, .. } => GroupState::InUse(*mac),
         Role::Standby if !group.intent.candidates.contains(&me) => GroupState::NotCandidate,
         Role::Standby if !group.intent.ready => GroupState::NotReady,
         Role::Standby if group.rival.is_none() && !active => GroupState::Waiting,

@@ -159,6 +159,8 @@ fn play(segment: &mut Segment, now: &mut Instant, step: Step) {
                     stalled: flags & 2 != 0,
                     leaving: flags & 0x3c == 4,
                     ask: flags & 8 != 0,
+                    aside: flags & 128 != 0,
+                    shaky: flags & 32 != 0,
                 },
                 owned: 3,
                 digest: if flags & 16 != 0 { claims.iter().copied().collect() } else { Digest::EMPTY },

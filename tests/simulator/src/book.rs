@@ -5,6 +5,7 @@
 //!
 //! The rules are the invariants S1 to S21 of the design; each violation names the one it breaks.
 
+mod foreign;
 mod ownership;
 mod presence;
 mod settled;
@@ -17,7 +18,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ferrolb_layer2::{Event, GroupId, PeerDownCause, Phase, Term, Timing};
+use foreign::Foreign;
+
+use ferrolb_layer2::{Event, GroupId, NodeId, PeerDownCause, Phase, Term, Timing};
 
 use crate::{
     faults::Fault,
@@ -30,6 +33,8 @@ use crate::{
 const SETTLED: Duration = Duration::from_millis(3_000);
 /// Who was well for so long must not lose anything to another's mistake.
 const SOUND: Duration = Duration::from_millis(2_000);
+/// So long after its start a node may leave new groups to nodes that are expected, and search for their addresses.
+const COLD: Duration = Duration::from_millis(13_000);
 /// Claims so close together are a race that the keys decide.
 const RACE: Duration = Duration::from_millis(100);
 
@@ -68,6 +73,19 @@ impl Scene<'_> {
         self.now.saturating_duration_since(then)
     }
 
+    /// The node with this identity, if only one has it.
+    fn only(&self, id: NodeId) -> Option<usize> {
+        let mut those =
+            self.nodes.iter().enumerate().filter(|(_, node)| node.id == id).map(|(number, _)| number);
+        let first = those.next()?;
+        those.next().is_none().then_some(first)
+    }
+
+    /// Whether its speaker was started so long ago that it waits for nobody.
+    fn is_warm(&self, node: &Node) -> bool {
+        node.born.is_some_and(|at| self.since(at) >= COLD)
+    }
+
     /// Whether the node is well and has been for so long.
     fn is_well_for(&self, node: usize, time: Duration) -> bool {
         self.nodes.get(node).is_some_and(|n| n.health() == Health::Well && self.since(n.changed) >= time)
@@ -86,6 +104,8 @@ pub struct Book {
     terms: BTreeMap<(usize, GroupId), Term>,
     /// Highest term that any process of a node ever claimed.
     ever: BTreeMap<(usize, GroupId), Term>,
+    /// When the cable of a node was pulled, with a speaker running.
+    pulled: BTreeMap<usize, Vec<Instant>>,
     /// Since when several nodes answer.
     overlaps: BTreeMap<GroupId, Instant>,
     /// When a node last received a hello of another, by receiver and sender.
@@ -107,6 +127,10 @@ pub struct Book {
     agreed_at: Option<Instant>,
     /// When a client first asked for something: before, a lonely node has no proof that others hear it.
     client_spoke: Option<Instant>,
+    /// How many groups a process was the first to claim.
+    first_claims: BTreeMap<usize, usize>,
+    /// Addresses that stations outside the cluster use.
+    foreign: Foreign,
     episode: Episode,
 }
 
@@ -138,6 +162,7 @@ impl Book {
             contested: BTreeSet::new(),
             terms: BTreeMap::new(),
             ever: BTreeMap::new(),
+            pulled: BTreeMap::new(),
             overlaps: BTreeMap::new(),
             heard: vec![None; nodes * nodes],
             nodes,
@@ -151,6 +176,8 @@ impl Book {
             longest_overlap: Duration::ZERO,
             agreed_at: None,
             client_spoke: None,
+            first_claims: BTreeMap::new(),
+            foreign: Foreign::default(),
             episode: Episode::default(),
         }
     }
@@ -200,6 +227,11 @@ impl Book {
         let calm = is_calm(scene) && self.episode.since.is_none_or(|at| scene.since(at) >= SETTLED);
         let by_chance = matches!(fault, Fault::Lose(_) | Fault::Muffle(_) | Fault::Lag(_));
         let served_by = self.must_be_served_by(fault, calm, scene);
+        if let Fault::Cable(node, false) = *fault
+            && scene.is_well_for(node, Duration::ZERO)
+        {
+            self.pulled.entry(node).or_default().push(scene.now);
+        }
         // What an attacker sends, and what a node knows already, must change nothing.
         let harmless = matches!(fault, Fault::Replay | Fault::Forge | Fault::Rekey(_) | Fault::Configure(_));
         if !harmless {
@@ -218,7 +250,9 @@ impl Book {
                 alone.then(|| scene.now + self.timing.dead + margin)
             }
             Fault::Start(node) if scene.nodes.get(node).is_some_and(|node| node.speaker.is_none()) => {
-                let announced = scene.now + self.timing.hello + margin;
+                // Who holds its share lets it go first in vain, too.
+                let ranks = u32::try_from(scene.nodes.len()).unwrap_or(u32::MAX) * 2;
+                let announced = scene.now + self.timing.hello + margin + self.timing.rank_step * ranks;
                 self.episode.served_by.map(|at| at.min(announced))
             }
             _ => None,
@@ -234,7 +268,10 @@ impl Book {
         self.contested.retain(|group| owners.get(group).is_some_and(|nodes| nodes.len() > 1));
         self.terms.retain(|(n, _), _| *n != node);
         self.spoke.remove(&node);
+        self.pulled.remove(&node);
         self.must_listen.remove(&node);
+        self.first_claims.remove(&node);
+        self.foreign.forget(node);
     }
 
     fn own(&mut self, group: GroupId, node: usize, tenure: Tenure) {
@@ -263,9 +300,12 @@ impl Book {
                 self.check_claim(node, group, cause, scene)?;
                 self.check_audible_claim(node, group, scene)?;
                 self.check_share(node, group, cause, scene)?;
+                self.check_modest(node, group, cause, scene)?;
                 Self::check_quiet(node, cause, quiet, scene)?;
                 self.check_term(node, group, term)?;
                 self.check_moves(group)?;
+                self.check_first_use(node, group, scene)?;
+                self.check_cold_start(node, group, scene)?;
                 self.own(group, node, Tenure { term, since: scene.now });
                 Ok(())
             }
@@ -276,6 +316,8 @@ impl Book {
                 }
                 self.check_yield(node, group, term, to, cause, scene)
             }
+            Event::ForeignAnswer { address, .. } => self.check_defence(node, address, scene),
+            Event::InUse { group, .. } => self.check_in_use(node, group),
             Event::PeerUp(other) => Self::check_revival(node, other, scene),
             Event::PeerDown(silent, PeerDownCause::Silence) => self.check_silence(node, silent, scene),
             _ => Ok(()),

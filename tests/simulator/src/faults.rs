@@ -67,6 +67,13 @@ pub enum Fault {
     Replay,
     /// An attacker sends a hello that he damaged.
     Forge,
+    /// A client begins to use an address of a group, or stops to.
+    Squat {
+        /// Whose address.
+        group: usize,
+        /// Whether it begins.
+        begin: bool,
+    },
     /// The node learns the keys of the next step of their change, unless another is behind it.
     Rekey(usize),
 }
@@ -78,7 +85,7 @@ impl Fault {
         let group = random.usize(..groups.max(1));
         let mut port = || random.usize(..ports.max(1));
         let (from, to, third) = (port(), port(), port());
-        match random.u8(..26) {
+        match random.u8(..27) {
             0 | 1 => Self::Crash(node),
             2 | 3 => Self::Kill(node),
             4 | 5 => Self::Freeze(node),
@@ -98,6 +105,7 @@ impl Fault {
             21 => Self::Muffle(0.3 + 0.7 * random.f64()),
             22 => Self::Lag(random.u64(5..120)),
             23 | 24 => Self::Replay,
+            25 => Self::Squat { group, begin: random.u8(..4) > 0 },
             _ => Self::Forge,
         }
     }

@@ -22,12 +22,16 @@
 //! | S7, S11 | one change of a world at rest moves no group twice over, a well owner's not at all |
 //! | S8 | who moves a group lets go after the successor has it |
 //! | S14 | who holds its share and a quarter more leaves new claims to those with room |
+//! | rule 11 | who lost its link again and again leaves new claims to others |
 //! | S17 | damaged hellos change nothing, recordings revive nobody |
 //! | C.0-5 | a take-over from a node whose kernel lives is quiet |
+//! | S18 | of two processes of one node, one steps aside |
+//! | S19 | what a stranger has is not taken for the first time; nothing is defended more than once in ten seconds |
+//! | C.0-7 | who starts alone leaves its share to nodes that are expected |
 //!
 //! By construction: S12 (an engine sees no wall clock), S13 (nothing of Kubernetes changes in a play but readiness).
-//! Tested elsewhere: S16 (the announcer's own tests). Not checked, because nothing in the engine promises it yet: S18
-//! (identity clashes are reported, not resolved), S19 (first use; defence is tested in the engine). Not the engine's: S15 (gates come in as readiness), S20 (bound mode), S22 (surge).
+//! Tested elsewhere: S16 (the announcer's own tests); S18 in plays of its own ([`clash()`]). Not the
+//! engine's: S15 (gates come in as readiness), S20 (bound mode), S22 (surge).
 //!
 //! Hellos of most plays are signed by a checksum instead of HMAC-SHA-256, which would take half of the time: as good against
 //! damage by chance, and forgery proper is what the key ring's own tests are for. One play in 64 uses the real thing.
@@ -36,15 +40,19 @@
 //! segment of them, on which each node then speaks with two processes.
 
 mod book;
+mod clash;
 mod faults;
 mod key_change;
 mod network;
 mod node;
 mod play;
+mod random;
+mod schedule;
 mod station;
 mod world;
 
 pub use book::{Book, Happening, Violation};
+pub use clash::clash;
 pub use faults::Fault;
 pub use key_change::Signing;
 pub use network::{Network, Port};

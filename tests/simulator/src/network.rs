@@ -5,6 +5,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::random::at_most;
+
 /// Where something is plugged in: nodes first, then stations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Port(pub usize);
@@ -206,7 +208,7 @@ impl Network {
             || (loss > 0.0 && random.f64() < loss)
             || (to_all && multicast_loss > 0.0 && random.f64() < multicast_loss);
         let doubled = !lost && self.duplication > 0.0 && random.f64() < self.duplication;
-        let mut flight = |flies: bool| flies.then(|| self.delay + lag + self.jitter.mul_f64(random.f64()));
+        let mut flight = |flies: bool| flies.then(|| self.delay + lag + at_most(self.jitter, random));
         [flight(!lost), flight(doubled)].into_iter().flatten()
     }
 }

@@ -42,6 +42,8 @@ pub(crate) struct Node {
     pub(crate) changed: Instant,
     /// When it last came or went: standing still is neither.
     pub(crate) moved: Instant,
+    /// When its speaker was last started.
+    pub(crate) born: Option<Instant>,
     pub(crate) keys: KeyStep,
     pub(crate) timing: Timing,
 }
@@ -118,6 +120,7 @@ impl Node {
             plan: BTreeMap::new(),
             changed: now,
             moved: now,
+            born: None,
             keys: KeyStep::default(),
             timing,
         }
@@ -153,6 +156,7 @@ impl Node {
             timing: self.timing,
             budget: Budget::DEFAULT,
         };
+        self.born = Some(now);
         self.speaker = Some(Speaker {
             segment: Segment::new(config, now),
             frozen: false,

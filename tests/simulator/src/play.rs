@@ -16,6 +16,8 @@ const REPAIR: Duration = Duration::from_secs(3);
 const REST: Duration = Duration::from_secs(6);
 /// One play in so many authenticates hellos as a cluster does.
 const REAL_HMAC: u64 = 64;
+/// In one play in so many a cable is loose.
+const LOOSE_CABLE: u64 = 8;
 /// Lines of the trace that are told.
 const TOLD: usize = 150;
 
@@ -104,9 +106,18 @@ impl Site {
         for world in &mut self.worlds {
             world.network().duplication = if random.bool() { 0.05 } else { 0.0 };
         }
+        if random.u8(..4) == 0 {
+            self.inflict(&Fault::Squat { group: 0, begin: true }, random)?;
+        }
         for node in 0..setup.nodes {
             self.inflict(&Fault::Start(node), random)?;
-            self.run(random.u64(0..400))?;
+            // Now and then the first is alone for a while.
+            let alone = node == 0 && random.u8(..4) == 0;
+            self.run(if alone { random.u64(2_000..9_000) } else { random.u64(0..400) })?;
+        }
+        // Not drawn by lot: the seeds that are kept play on as before.
+        if setup.seed % LOOSE_CABLE == 3 {
+            self.loosen_a_cable(setup.nodes, random)?;
         }
         while self.elapsed() < TROUBLE {
             match random.u8(..24) {
@@ -168,6 +179,22 @@ impl Site {
         self.inflict(&Fault::Start(node), random)
     }
 
+    /// A node is cut off three times within a minute; then another dies.
+    fn loosen_a_cable(&mut self, nodes: usize, random: &mut fastrand::Rng) -> Result<(), Violation> {
+        let node = random.usize(..nodes);
+        for _ in 0..3 {
+            self.each(|world| world.inflict(&Fault::Cable(node, false)))?;
+            self.run(random.u64(1_000..2_000))?;
+            self.each(|world| world.inflict(&Fault::Cable(node, true)))?;
+            self.run(random.u64(1_100..3_000))?;
+        }
+        self.run(3_100)?;
+        let other = (node + random.usize(1..nodes)) % nodes;
+        self.inflict(&Fault::Crash(other), random)?;
+        self.run(random.u64(500..3_500))?;
+        self.inflict(&Fault::Start(other), random)
+    }
+
     /// A speaker is started again before anybody misses it.
     fn restart_at_once(&mut self, nodes: usize, random: &mut fastrand::Rng) -> Result<(), Violation> {
         self.run(3_100)?;
@@ -199,6 +226,7 @@ impl Site {
                 (0..setup.nodes)
                     .try_for_each(|node| world.inflict(&Fault::Ready { node, group, ready: true }))?;
             }
+            (0..setup.groups).try_for_each(|group| world.inflict(&Fault::Squat { group, begin: false }))?;
             world.inflict(&Fault::Heal)?;
         }
         (0..setup.nodes).try_for_each(|node| self.inflict(&Fault::Thaw(node), random))
@@ -275,6 +303,7 @@ fn remedies(fault: &Fault, nodes: usize, random: &mut fastrand::Rng) -> Vec<Faul
         | Fault::Muffle(_)
         | Fault::Lag(_) => vec![Fault::Heal],
         Fault::Ready { node, group, .. } => vec![Fault::Ready { node: *node, group: *group, ready: true }],
+        Fault::Squat { group, .. } => vec![Fault::Squat { group: *group, begin: false }],
         Fault::Replay | Fault::Forge => vec![Fault::Replay, Fault::Forge],
         _ => vec![Fault::Start(random.usize(..nodes))],
     }

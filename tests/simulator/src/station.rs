@@ -4,7 +4,7 @@
 //! A station that is no node: a client or a router, with a neighbour table such as Linux keeps.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
@@ -18,6 +18,8 @@ pub(crate) struct Station {
     pub(crate) mac: MacAddr,
     pub(crate) address: Ipv4Addr,
     pub(crate) link_local: Ipv6Addr,
+    /// Addresses of the cluster that it uses, too.
+    pub(crate) squats: BTreeSet<IpAddr>,
     /// Who it believes to have which address.
     pub(crate) table: BTreeMap<IpAddr, MacAddr>,
 }
@@ -30,6 +32,7 @@ impl Station {
             mac: MacAddr([2, 0, 0, 0, 1, byte]),
             address,
             link_local: Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, byte.into()),
+            squats: BTreeSet::new(),
             table: BTreeMap::new(),
         }
     }
@@ -48,7 +51,7 @@ impl Station {
             self.learn(heard, address, mac);
         }
         let own = [IpAddr::V4(self.address), IpAddr::V6(self.link_local)];
-        heard.asked().filter(|asked| own.contains(asked))?;
+        heard.asked().filter(|asked| own.contains(asked) || self.squats.contains(asked))?;
         frame::answer(heard, self.mac)
     }
 

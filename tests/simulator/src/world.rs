@@ -7,20 +7,21 @@ mod inflict;
 mod wire;
 
 use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap},
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr},
     rc::Rc,
     time::{Duration, Instant},
 };
 
-use ferrolb_layer2::{ClusterId, GroupId, MacAddr, NodeId, SegmentView, Timing};
+use ferrolb_layer2::{ClusterId, GroupId, MacAddr, NodeId, Phase, SegmentView, Timing, frame};
 
 use crate::{
     book::{Book, Scene, Violation},
     key_change::Signing,
     network::{Network, Port},
     node::{GroupPlan, Node, SCHEDULING, Step},
+    random::at_most,
+    schedule::Schedule,
     station::Station,
 };
 
@@ -62,6 +63,8 @@ pub struct Setup {
     pub signing: Signing,
     /// How many of the nodes, the last ones, still have the slower times of another version.
     pub slower: usize,
+    /// The last node has the identity of the first one.
+    pub twin: bool,
     /// Print everything that happens.
     pub verbose: bool,
 }
@@ -81,6 +84,7 @@ impl Default for Setup {
             cluster: ClusterId::of("simulated"),
             signing: Signing::Hmac,
             slower: 0,
+            twin: false,
             verbose: false,
         }
     }
@@ -91,9 +95,10 @@ pub struct World {
     setup: Setup,
     start: Instant,
     now: Instant,
+    /// From `start` to `now`.
+    elapsed: Duration,
     random: fastrand::Rng,
-    queue: BinaryHeap<Reverse<(Instant, u64, Occurrence)>>,
-    queued: u64,
+    queue: Schedule<Occurrence>,
     nodes: Vec<Node>,
     stations: Vec<Station>,
     network: Network,
@@ -113,7 +118,7 @@ struct Recording {
 }
 
 /// Where a hello comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sender {
     Node(Port),
     /// An attacker who repeats one.
@@ -123,7 +128,7 @@ enum Sender {
 }
 
 /// Something that is going to happen.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug)]
 enum Occurrence {
     Run(usize),
     Hello { from: Sender, to: usize, source: IpAddr, payload: Rc<Vec<u8>> },
@@ -139,16 +144,17 @@ impl World {
         let start = Instant::now();
         let ports = setup.nodes + setup.clients + usize::from(setup.gateway.is_some());
         let cluster = format!("simulated-{}", setup.seed);
-        let id = |n: usize| NodeId::of(&cluster, &format!("node-{n}"));
+        let original = |n: usize| if setup.twin && n + 1 == setup.nodes { 0 } else { n };
+        let id = |n: usize| NodeId::of(&cluster, &format!("node-{}", original(n)));
         let slow = |n: usize| n + setup.slower >= setup.nodes;
         let timing = |n: usize| if slow(n) { SLOWER } else { Timing::DEFAULT };
         let slowest = if setup.slower > 0 { SLOWER } else { Timing::DEFAULT };
         let mut world = Self {
             start,
             now: start,
+            elapsed: Duration::ZERO,
             random: fastrand::Rng::with_seed(setup.seed ^ setup.segment.rotate_left(40)),
-            queue: BinaryHeap::new(),
-            queued: 0,
+            queue: Schedule::new(),
             nodes: (0..setup.nodes).map(|n| Node::new(n, id(n), timing(n), start)).collect(),
             stations: Vec::new(),
             network: Network::new(ports, setup.delay, setup.jitter),
@@ -191,7 +197,8 @@ impl World {
             addresses.push(IpAddr::from([0xfe80, 0, 0, 0, 1, 0, 0, byte]));
         }
         self.addresses.extend(addresses.iter().map(|address| (*address, id)));
-        let candidates: Vec<NodeId> = self.nodes.iter().map(|node| node.id).collect();
+        let candidates: BTreeSet<NodeId> = self.nodes.iter().map(|node| node.id).collect();
+        let candidates: Vec<NodeId> = candidates.into_iter().collect();
         for node in &mut self.nodes {
             let plan =
                 GroupPlan { addresses: addresses.clone(), candidates: candidates.clone(), ready: true };
@@ -211,7 +218,7 @@ impl World {
 
     /// How much virtual time has passed.
     pub fn elapsed(&self) -> Duration {
-        self.now.saturating_duration_since(self.start)
+        self.elapsed
     }
 
     /// What the engines said, and what followed.
@@ -246,8 +253,26 @@ impl World {
     pub fn is_served(&self) -> Result<(), Violation> {
         (0..self.setup.groups).map(|group| (group, self.answering(group))).try_for_each(|(group, nodes)| {
             let text = format!("S1: in the end {nodes:?} answer for group {group}");
-            if nodes.len() == 1 { Ok(()) } else { Err(Violation(text)) }
+            let disputed = nodes.is_empty() && !self.book.is_undisputed(Self::group(group));
+            if nodes.len() == 1 || disputed { Ok(()) } else { Err(Violation(text)) }
         })
+    }
+
+    /// S18: of the nodes that share an identity, all but one stepped aside.
+    ///
+    /// # Errors
+    /// Names them if more act.
+    pub fn is_single(&self) -> Result<(), Violation> {
+        let acts = |node: &&Node| {
+            node.speaker.as_ref().is_some_and(|speaker| speaker.segment.phase() != Phase::Aside)
+        };
+        let acting: Vec<NodeId> = self.nodes.iter().filter(acts).map(|node| node.id).collect();
+        let distinct: BTreeSet<NodeId> =
+            self.nodes.iter().filter(|n| n.speaker.is_some()).map(|n| n.id).collect();
+        if acting.len() == distinct.len() {
+            return Ok(());
+        }
+        Err(Violation(format!("S18: {} processes act for {} nodes", acting.len(), distinct.len())))
     }
 
     /// The MAC that a client believes to have the address.
@@ -275,8 +300,7 @@ impl World {
     }
 
     fn later(&mut self, after: Duration, what: Occurrence) {
-        self.queued += 1;
-        self.queue.push(Reverse((self.now + after, self.queued, what)));
+        self.queue.plan(self.elapsed + after, what);
     }
 
     fn note(&mut self, line: impl FnOnce() -> String) {
@@ -296,12 +320,9 @@ impl World {
     /// # Errors
     /// The first rule that was broken.
     pub fn run_for(&mut self, time: Duration) -> Result<(), Violation> {
-        let end = self.now + time;
-        while let Some(Reverse((at, ..))) = self.queue.peek()
-            && *at <= end
-            && let Some(Reverse((at, _, what))) = self.queue.pop()
-        {
-            self.now = at;
+        let end = self.elapsed + time;
+        while let Some((at, what)) = self.queue.next_until(end) {
+            self.pass_to(at);
             self.happen(what)?;
             let scene = Scene { now: self.now, nodes: &self.nodes, network: &self.network };
             self.book.check_overlaps(scene)?;
@@ -310,8 +331,13 @@ impl World {
                 self.book.check(&self.addresses, scene)?;
             }
         }
-        self.now = end;
+        self.pass_to(end);
         Ok(())
+    }
+
+    fn pass_to(&mut self, elapsed: Duration) {
+        self.elapsed = elapsed;
+        self.now = self.start + elapsed;
     }
 
     fn happen(&mut self, what: Occurrence) -> Result<(), Violation> {
@@ -366,7 +392,7 @@ impl World {
 
     /// Plans a run when the engine wants one, or at `at` if that is earlier.
     fn plan_run(&mut self, number: usize, at: Option<Instant>) {
-        let (now, late) = (self.now, (SCHEDULING / 2).mul_f64(self.random.f64()));
+        let (now, late) = (self.now, at_most(SCHEDULING / 2, &mut self.random));
         let Some(node) = self.nodes.get_mut(number) else { return };
         let wanted = node.next_run(now).map(|next| next.max(now) + late);
         let Some(next) = at.into_iter().chain(wanted).min() else { return };
@@ -382,8 +408,14 @@ impl World {
         let pause = self.pause();
         self.later(pause, Occurrence::Ask(client));
         let choice = self.random.usize(..self.addresses.len().max(1));
-        let Some(target) = self.addresses.keys().nth(choice).copied() else { return };
         let Some(station) = self.stations.get(client) else { return };
+        // Who has an address of the cluster speaks of it often.
+        let squatted = station.squats.iter().nth(choice % 4).copied();
+        let Some(target) = squatted.or_else(|| self.addresses.keys().nth(choice).copied()) else { return };
+        if station.squats.contains(&target) {
+            let (port, claims) = (station.port, frame::announcement(station.mac, target));
+            return claims.into_iter().for_each(|frame| self.send_frame(port, frame));
+        }
         let (port, question) = (station.port, station.question(target));
         self.book.client_spoke(self.now);
         self.send_frame(port, question);

@@ -4,16 +4,19 @@
 //! Who claims what nobody holds: those with room before those that hold their share, each after as many steps as others rank
 //! before it, and only who is heard.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use super::{Election, Situation};
 use crate::{
     group::Role,
-    identity::GroupId,
+    identity::{GroupId, NodeId, Term},
     input::GroupIntent,
     load,
     output::Cause,
-    rank::{Candidate, ranked},
+    rank::{self, Candidate, ranked},
     rule::{self, Rule},
 };
 
@@ -38,28 +41,46 @@ impl Election {
         // Peers that do not know yet that we are full wait for us as if we were not.
         let rank = if deferred { all.max(rank) } else { rank };
         let rank = if rule::holds(Rule::RankDelay) { rank } else { 0 };
-        let mut delay = listen + self.timing.rank_step * u32::try_from(rank).unwrap_or(u32::MAX);
+        let mut delay = listen
+            + self.search_ahead(id, rank)
+            + self.timing.rank_step * u32::try_from(rank).unwrap_or(u32::MAX);
         if rank >= 3 {
             delay += self.timing.rank_step.mul_f64(self.random.f64());
         }
+        let at = (s.now + delay).max(self.wait_for_expected(id, s).unwrap_or(s.now));
         if let Some(group) = self.groups.get_mut(&id) {
-            group.role = Role::Contending { at: s.now + delay, deferred };
+            group.role = Role::Contending { at, deferred };
         }
-        if delay.is_zero() {
+        if at <= s.now {
             self.claim_if_proven(id, s);
         }
         self.schedule(id);
+    }
+
+    /// Until when a better-ranked candidate is waited for that was not heard yet, of a group that nobody is known to have held.
+    fn wait_for_expected(&self, id: GroupId, s: Situation<'_>) -> Option<Instant> {
+        let until = self.cold_until.filter(|until| s.now < *until && rule::holds(Rule::ColdStart))?;
+        let intent = &self.groups.get(&id)?.intent;
+        let rank = |node| (intent.preferences.get(&node).copied().unwrap_or_default(), rank::score(id, node));
+        let mine = rank(self.me);
+        let better = |node: &&NodeId| rank(**node) > mine && !s.members.is_alive(**node);
+        let expected = intent.candidates.iter().find(better);
+        expected.filter(|_| self.claims.term(id) == Term::default()).map(|_| until)
     }
 
     /// Everybody who is up and may carry the group, and whether each holds its share already: of as much as those get who are
     /// preferred alike.
     pub(super) fn candidates(&self, intent: &GroupIntent, s: Situation<'_>) -> Vec<Candidate> {
         let held = |owned: u32| usize::try_from(owned).unwrap_or(usize::MAX);
-        let mine = Candidate { node: self.me, reluctant: s.draining, preference: 0, full: false };
+        let mine =
+            Candidate { node: self.me, reluctant: s.draining, shaky: s.shaky, preference: 0, full: false };
         let peers = s.members.candidates(&intent.candidates).map(|(candidate, life)| {
             (candidate, held(life.owned).saturating_add(self.presumed.of(candidate.node)))
         });
-        let mine = intent.candidates.contains(&self.me).then(|| (mine, held(self.holdings.len())));
+        let mine = intent.candidates.contains(&self.me).then(|| {
+            // What we search for is as good as ours.
+            (mine, held(self.holdings.len()).saturating_add(self.searched.len()))
+        });
         let preferred = |node| intent.preferences.get(&node).copied().unwrap_or_default();
         let all: Vec<_> = peers
             .chain(mine)
@@ -79,7 +100,8 @@ impl Election {
     /// Whether we hold our share and somebody willing, who is preferred as much, does not.
     fn defers(&self, candidates: &[Candidate]) -> bool {
         let Some(mine) = candidates.iter().find(|c| c.node == self.me && c.full) else { return false };
-        candidates.iter().any(|c| !c.full && !c.reluctant && c.preference >= mine.preference)
+        let has_room = |c: &Candidate| !c.full && !c.shaky && !c.reluctant;
+        candidates.iter().any(|c| has_room(c) && c.preference >= mine.preference)
     }
 
     /// Our turn has come; if we have got our share meanwhile, we wait once more for those that have not.
@@ -93,13 +115,25 @@ impl Election {
     }
 
     fn claim_if_proven(&mut self, id: GroupId, s: Situation<'_>) {
-        let Some(group) = self.groups.get_mut(&id) else { return };
         if !s.proven {
-            group.role = Role::Unproven;
-            group.since = s.now;
-            self.unproven.insert(id);
-            return;
+            return self.wait_for_proof(id, s.now);
         }
+        if self.is_new(id) {
+            return self.search(id, s);
+        }
+        self.claim_now(id, s);
+    }
+
+    pub(super) fn wait_for_proof(&mut self, id: GroupId, now: Instant) {
+        if let Some(group) = self.groups.get_mut(&id) {
+            group.role = Role::Unproven;
+            group.since = now;
+            self.unproven.insert(id);
+        }
+    }
+
+    pub(super) fn claim_now(&mut self, id: GroupId, s: Situation<'_>) {
+        let Some(group) = self.groups.get(&id) else { return };
         let cause = group.vacancy;
         // The old node's kernel goes on serving clients that hold its MAC: moving them would reset their connections.
         let quiet = match cause {

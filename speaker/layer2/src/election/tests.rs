@@ -48,7 +48,7 @@ impl Hall {
 
     fn decide(&mut self, decision: impl FnOnce(&mut Election, Situation<'_>)) -> Vec<Effect> {
         let Self { now, proven, draining, .. } = *self;
-        let s = Situation { now, active: true, proven, draining, members: &self.members };
+        let s = Situation { now, active: true, proven, draining, shaky: false, members: &self.members };
         decision(&mut self.election, s);
         self.election.take_effects()
     }
@@ -63,6 +63,8 @@ impl Hall {
             ready,
             bound: false,
         };
+        // It was held before; the search for what never was is told of elsewhere.
+        self.election.claims.see_term(claim(1));
         self.decide(|e, s| e.set_groups(vec![intent], s))
     }
 
@@ -105,8 +107,9 @@ impl Hall {
 
     /// How many of the peers rank before us.
     fn rank(&self) -> u32 {
-        let all =
-            [1, 2, 3].map(|n| Candidate { node: node(n), reluctant: false, preference: 0, full: false });
+        let willing =
+            |n| Candidate { node: node(n), reluctant: false, shaky: false, preference: 0, full: false };
+        let all = [1, 2, 3].map(willing);
         u32::try_from(ranked(GROUP, all).iter().position(|n| *n == node(1)).unwrap()).unwrap()
     }
 }
@@ -131,9 +134,9 @@ fn a_free_group_is_claimed_after_as_many_steps_as_peers_rank_before_us() {
     if rank > 0 {
         assert_eq!(at_once, None);
         assert_eq!(claimed(&hall.pass(step * rank - MS)), None);
-        assert_eq!(claimed(&hall.pass(MS)), Some((Term(1), Cause::FirstUse)));
+        assert_eq!(claimed(&hall.pass(MS)), Some((Term(2), Cause::FirstUse)));
     } else {
-        assert_eq!(at_once, Some((Term(1), Cause::FirstUse)));
+        assert_eq!(at_once, Some((Term(2), Cause::FirstUse)));
     }
 }
 
@@ -155,10 +158,10 @@ fn the_higher_term_wins_and_at_equal_terms_the_higher_score() {
     hall.intend(true);
     hall.pass(MS * 200);
     assert!(hall.owner());
-    let equal = hall.hello(2, Flags::default(), &[claim(1)], &[]);
-    let we_win = Key::of(GROUP, node(1), Term(1)) > Key::of(GROUP, node(2), Term(1));
+    let equal = hall.hello(2, Flags::default(), &[claim(2)], &[]);
+    let we_win = Key::of(GROUP, node(1), Term(2)) > Key::of(GROUP, node(2), Term(2));
     assert_eq!(hall.owner(), we_win, "{equal:?}");
-    let effects = hall.hello(3, Flags::default(), &[claim(2)], &[]);
+    let effects = hall.hello(3, Flags::default(), &[claim(3)], &[]);
     assert!(!hall.owner());
     if we_win {
         assert!(matches!(

@@ -27,6 +27,7 @@ impl Segment {
         while self.election_acts(now) {}
         while let Some(timer) = self.timers.pop_due(now) {
             match timer {
+                Timer::Hello if self.state == State::Aside => self.stay_aside(now),
                 Timer::Hello => self.send_regular_hello(now),
                 Timer::State => self.leave_state(now),
                 Timer::Probe => self.probe_round(now),
@@ -84,7 +85,7 @@ impl Segment {
                 self.begin_acting(now);
                 self.news.show(now);
             }
-            State::Down | State::Active | State::Left => {}
+            State::Down | State::Active | State::Aside | State::Left => {}
         }
     }
 

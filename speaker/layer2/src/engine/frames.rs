@@ -63,6 +63,7 @@ impl Segment {
             if self.election.owns(address).is_some() && !self.members.is_peer_station(station) {
                 self.strangers.heard(address, station, now);
             }
+            self.election.hear_of(address, station);
             return;
         }
         self.members.station(address, station);
@@ -75,6 +76,16 @@ impl Segment {
         if self.address_towards(address).is_some() && self.proof.neighbour(address, waiting, now) {
             self.probe(address, now);
         }
+    }
+
+    /// Asks as nobody whether anybody has the address, which disturbs no neighbour's table.
+    pub(super) fn search_for(&mut self, address: IpAddr) {
+        let Some(mac) = self.mac() else { return };
+        self.counts.probes = self.counts.probes.saturating_add(1);
+        self.frame(match address {
+            IpAddr::V4(target) => frame::arp::probe(mac, target),
+            IpAddr::V6(target) => frame::ndp::probe(mac, target),
+        });
     }
 
     /// Asks the station at `address` for its MAC, from our own address.

@@ -29,7 +29,16 @@ impl Segment {
         }
         let hello = match self.me.receive(payload, hop_limit, &self.keys) {
             Ok(hello) => hello,
-            Err(rejection) => return self.refuse_hello(rejection, source, now),
+            Err(rejection) => {
+                self.counts.rejections.record(&rejection);
+                if rejection == Rejection::OwnNode
+                    && !self.is_own_address(source)
+                    && let Ok(hello) = Hello::decode(payload, &self.keys)
+                {
+                    self.hear_twin(&hello, source, received, now);
+                }
+                return;
+            }
         };
         let echoed = self.echoed(&hello, received);
         match self.members.hear(&hello, source, received, echoed.is_some()) {
@@ -79,15 +88,8 @@ impl Segment {
         }
     }
 
-    fn refuse_hello(&mut self, rejection: Rejection, source: IpAddr, now: Instant) {
-        self.counts.rejections.record(&rejection);
-        if rejection == Rejection::OwnNode && !self.is_own_address(source) {
-            self.notice_duplicate(self.me.node, source, now);
-        }
-    }
-
     /// Counts each, tells people now and then; otherwise nothing changes: the process believed so far stays.
-    fn notice_duplicate(&mut self, node: NodeId, source: IpAddr, now: Instant) {
+    pub(super) fn notice_duplicate(&mut self, node: NodeId, source: IpAddr, now: Instant) {
         self.counts.duplicates = self.counts.duplicates.saturating_add(1);
         let pause = self.timing.defence;
         self.duplicates_told.retain(|_, told| now.saturating_duration_since(*told) < pause);
@@ -98,7 +100,7 @@ impl Segment {
     }
 
     /// When we sent the newest hello of the last dead interval that this one echoes: its sender lived and heard us then.
-    fn echoed(&self, hello: &Hello, received: Instant) -> Option<Instant> {
+    pub(super) fn echoed(&self, hello: &Hello, received: Instant) -> Option<Instant> {
         let ours = |echo: &&Echo| echo.node == self.me.node && echo.incarnation == self.me.incarnation;
         let sent = |echo: &Echo| self.sent.sent_within(echo.seq, received, self.timing.dead);
         hello.echoes.iter().filter(ours).filter_map(sent).max()
@@ -174,9 +176,10 @@ impl Segment {
     }
 
     pub(super) fn begin_acting(&mut self, now: Instant) {
+        let listened = matches!(self.state, State::Listening { .. });
         self.state = State::Active;
         self.mentioned.clear();
         self.timers.set(Timer::State, None);
-        self.decide(now, |e, s| e.evaluate_all(s));
+        self.decide(now, |e, s| if listened { e.begin(s) } else { e.evaluate_all(s) });
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     announce::Utterance,
     election::Effect,
     group::Voice,
-    hello::{Delta, Flags, Hello},
+    hello::{Delta, Echo, Flags, Hello, MAX_ECHOES, UpTo},
     identity::NodeId,
     news::Bulletin,
     output::{Destination, Event, Output},
@@ -51,6 +51,12 @@ impl Segment {
                 Effect::Silence(addresses) => self.silence(addresses),
                 Effect::Offer { claim, to } => self.news.tell(Delta::HandOver { claim, to }, now),
                 Effect::NobodyTook { group, cause } => self.event(Event::NobodyTook { group, cause }),
+                Effect::Probe(addresses) => {
+                    addresses.into_iter().for_each(|address| self.search_for(address))
+                }
+                Effect::InUse { group, address, mac } => {
+                    self.event(Event::InUse { group, address, mac });
+                }
                 Effect::Repeat(claim) => self.news.tell(Delta::Claim(claim), now),
             }
         }
@@ -81,7 +87,10 @@ impl Segment {
     /// Sends what is due: announcements, then news.
     pub(super) fn tell(&mut self, now: Instant) {
         let Some(mac) = self.mac() else { return self.tell_drained() };
-        self.audible = self.proof.holds(now);
+        let was_audible = std::mem::replace(&mut self.audible, self.proof.holds(now));
+        if was_audible && !self.audible && self.state == State::Active && self.is_cut_off(now) {
+            self.fell_silent(now);
+        }
         if self.may_announce() {
             while let Some(utterance) = self.announcer.poll(now, mac) {
                 let (frame, count) = match utterance {
@@ -99,9 +108,19 @@ impl Segment {
                 Delta::Resign(claim) => !holdings.has(*claim),
             };
             let Some(bulletin) = self.news.take(now, is_true) else { break };
+            if self.state == State::Aside {
+                continue;
+            }
             self.send_to_all(bulletin, Flags::default(), now);
         }
         self.tell_drained();
+    }
+
+    /// Nobody hears us any more: whether that is our own fault. Of a single peer that is silent, too, it may be the peer's.
+    fn is_cut_off(&self, now: Instant) -> bool {
+        let alive = self.members.all_alive().count();
+        let silent = self.members.fell_silent_since(now, &self.timing);
+        self.members.hears_somebody() || alive.saturating_add(silent) > 1
     }
 
     fn tell_drained(&mut self) {
@@ -155,7 +174,7 @@ impl Segment {
         }
     }
 
-    fn send(&mut self, to: Destination, bulletin: Bulletin, flags: Flags, now: Instant) {
+    pub(super) fn send(&mut self, to: Destination, bulletin: Bulletin, flags: Flags, now: Instant) {
         self.seq = self.seq.saturating_add(1);
         self.sent.record(self.seq, now);
         let holdings = &mut self.election.holdings;
@@ -173,16 +192,30 @@ impl Segment {
             seq: self.seq,
             interval: self.timing.hello,
             dead: self.timing.dead,
-            flags: Flags { draining: self.draining, stalled, ..flags },
+            flags: Flags {
+                draining: self.draining,
+                stalled,
+                shaky: self.is_shaky(now),
+                aside: self.state == State::Aside,
+                ..flags
+            },
             owned: self.election.holdings.len(),
             digest: self.election.holdings.digest(),
             slice,
             claims,
             deltas,
-            echoes: self.members.echoes(now),
+            echoes: self.echoes(now),
         };
         self.counts.hellos_sent = self.counts.hellos_sent.saturating_add(1);
         self.outputs.push_back(Output::Hello { to, payload: hello.encode(&self.keys) });
+    }
+
+    fn echoes(&mut self, now: Instant) -> UpTo<MAX_ECHOES, Echo> {
+        let of_peers = self.members.echoes(now);
+        match self.twin.as_ref().and_then(|twin| twin.echo(self.me.node, now, &self.timing)) {
+            Some(twin) => UpTo::first_of(std::iter::once(twin).chain(of_peers.iter().copied())),
+            None => of_peers,
+        }
     }
 
     pub(super) fn frame(&mut self, frame: Vec<u8>) {

@@ -100,13 +100,22 @@ impl Bench {
     /// The same, owning the group by a client's proof.
     fn owner() -> Self {
         let mut bench = Self::new();
-        bench.pass(MS * 1_100);
+        // The peer is expected, but does not come.
+        bench.pass(MS * 11_100);
         bench.frame(&arp::request(CLIENT_MAC, CLIENT_IP, VIP));
-        bench.frame(&arp::reply(CLIENT_MAC, CLIENT_IP, OUR_MAC, OUR_IP));
+        bench.search();
         bench.pass(MS * 200);
         assert_eq!(bench.state(), GroupState::Owner);
         bench.clear();
         bench
+    }
+
+    /// The client answers while the address is searched for.
+    fn search(&mut self) {
+        for _ in 0..=7 {
+            self.frame(&arp::reply(CLIENT_MAC, CLIENT_IP, OUR_MAC, OUR_IP));
+            self.pass(MS * 100);
+        }
     }
 
     fn link(&mut self, up: bool) {
@@ -236,11 +245,30 @@ fn a_lone_node_is_proved_by_its_first_client_and_announces_itself_to_it_at_once(
     bench.frame(&arp::request(CLIENT_MAC, CLIENT_IP, VIP));
     assert_eq!(bench.frames.iter().filter_map(Heard::asked).collect::<Vec<_>>(), [IpAddr::V4(CLIENT_IP)]);
     bench.frame(&arp::reply(CLIENT_MAC, CLIENT_IP, OUR_MAC, OUR_IP));
-    assert_eq!(
-        (bench.state(), bench.announcements()),
-        (GroupState::Owner, 3),
-        "its entry waits to be filled: in both forms, and in person"
-    );
+    assert_eq!(bench.state(), GroupState::Searching);
+    bench.clear();
+    bench.search();
+    assert_eq!(bench.state(), GroupState::Owner);
+    assert!(bench.announcements() >= 3, "its entry waits to be filled: in both forms, and in person");
+    let nobody = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    let probes = bench.frames.iter().filter(|heard| heard.asked() == Some(VIP.into()));
+    assert_eq!(probes.count(), 2, "the first went out with the search; none of {nobody} disturbs a table");
+}
+
+#[test]
+fn an_address_that_a_stranger_answers_for_is_left_alone_for_a_minute() {
+    let mut bench = Bench::new();
+    bench.pass(MS * 11_100);
+    bench.frame(&arp::request(CLIENT_MAC, CLIENT_IP, VIP));
+    bench.frame(&arp::reply(CLIENT_MAC, CLIENT_IP, OUR_MAC, OUR_IP));
+    bench.frame(&arp::reply(PEER_MAC, VIP, OUR_MAC, Ipv4Addr::UNSPECIFIED));
+    bench.search();
+    assert_eq!((bench.state(), bench.announcements()), (GroupState::InUse(PEER_MAC), 0));
+    assert!(bench.events.contains(&Event::InUse { group: GROUP, address: VIP.into(), mac: PEER_MAC }));
+    bench.pass(MS * 59_000);
+    bench.search();
+    bench.search();
+    assert_eq!(bench.state(), GroupState::Owner, "it answers no more");
 }
 
 #[test]
@@ -340,6 +368,8 @@ fn a_restarted_peer_replaces_its_old_process_and_a_second_process_beside_it_does
     bench.pass_with(&mut first, MS * 200);
     let mut second = peer(2);
     bench.clear();
+    let payload = second.hello(None, &[]);
+    bench.hello(&payload);
     for _ in 0..20 {
         bench.pass_with(&mut first, MS * 50);
         bench.live_hello(&mut second, &[]);
@@ -367,6 +397,41 @@ fn our_name_in_the_mouth_of_another_is_counted_and_told_and_changes_nothing() {
     let clash = Event::DuplicateIdentity { node: clone.node, source: PEER_IP.into() };
     assert_eq!(bench.events, [clash]);
     assert_eq!((bench.state(), bench.rejected(Kind::OwnNode)), (GroupState::Owner, 5));
+}
+
+#[test]
+fn s18_of_two_processes_of_our_node_the_one_that_owns_less_steps_aside_until_the_other_is_gone() {
+    let mut bench = Bench::owner();
+    let mut clone = peer(5);
+    clone.node = NodeId::of("bench", "us");
+    clone.owned.extend([1, 2].map(|group| Claim { group: GroupId(group), term: Term(1) }));
+    let payload = clone.hello(None, &[]);
+    bench.hello(&payload);
+    assert_eq!(bench.segment.phase(), Phase::Active, "perhaps a recording");
+    bench.pass(MS * 10);
+    let echoed = |hello: &Hello| hello.echoes.iter().any(|echo| echo.incarnation == clone.incarnation);
+    assert!(bench.hellos.iter().any(|(_, hello)| echoed(hello)));
+    bench.live_hello(&mut clone, &[]);
+    assert_eq!(bench.segment.phase(), Phase::Aside);
+    let aside = Event::SteppedAside { source: PEER_IP.into() };
+    let gave_up = |e: &Event| matches!(e, Event::Yielded { to: None, cause: Cause::Duplicate, .. });
+    assert!(bench.events.contains(&aside) && bench.events.iter().any(gave_up), "{:?}", bench.events);
+    assert!(bench.hellos.last().unwrap().1.flags.leaving, "peers need not wait for its silence");
+    bench.clear();
+    for _ in 0..40 {
+        bench.pass(MS * 80);
+        bench.live_hello(&mut clone, &[]);
+    }
+    assert!(
+        bench
+            .hellos
+            .iter()
+            .all(|(to, hello)| *to == Destination::Unicast(PEER_IP.into()) && hello.flags.aside)
+    );
+    bench.frame(&arp::request(CLIENT_MAC, CLIENT_IP, VIP));
+    assert_eq!((bench.segment.phase(), bench.frames.len()), (Phase::Aside, 0));
+    bench.pass(MS * 3_000);
+    assert_eq!(bench.segment.phase(), Phase::Active);
 }
 
 #[test]

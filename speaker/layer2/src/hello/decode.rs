@@ -188,5 +188,7 @@ fn flags(bits: u8) -> Flags {
         stalled: set(super::FLAG_STALLED),
         leaving: set(super::FLAG_LEAVING),
         ask: set(super::FLAG_ASK),
+        aside: set(super::FLAG_ASIDE),
+        shaky: set(super::FLAG_SHAKY),
     }
 }

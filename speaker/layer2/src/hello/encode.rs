@@ -74,6 +74,8 @@ fn flags(flags: Flags) -> u8 {
         (flags.stalled, super::FLAG_STALLED),
         (flags.leaving, super::FLAG_LEAVING),
         (flags.ask, super::FLAG_ASK),
+        (flags.aside, super::FLAG_ASIDE),
+        (flags.shaky, super::FLAG_SHAKY),
     ]
     .into_iter()
     .fold(0, |bits, (set, bit)| if set { bits | bit } else { bits })

@@ -239,7 +239,7 @@ fn authentic_nonsense_is_refused_by_name() {
 
 #[test]
 fn flags_of_a_later_version_are_ignored() {
-    assert_eq!(Hello::decode(&forged(FLAGS, &[0xf0], &[]), &keys()), Ok(idle()));
+    assert_eq!(Hello::decode(&forged(FLAGS, &[0xc0], &[]), &keys()), Ok(idle()));
 }
 
 #[test]
@@ -323,7 +323,8 @@ prop_compose! {
     fn any_hello()(
         (cluster, node, number, seq) in (any::<u64>(), any_node(), 1..=u64::MAX, any::<u64>()),
         (interval, beyond) in (1..=30_000_u64, 0..=30_000_u64),
-        [draining, stalled, leaving, ask] in array::uniform4(any::<bool>()),
+        [draining, stalled, leaving, ask, shaky] in array::uniform5(any::<bool>()),
+        aside in any::<bool>(),
         (owned, digest) in (any::<u32>(), any::<u128>()),
         (index, after) in (0..1_000_u16, 1..1_000_u16),
         claims in collection::vec(any_claim(), 0..=usize::from(MAX_CLAIMS)),
@@ -337,7 +338,7 @@ prop_compose! {
             seq,
             interval: Duration::from_millis(interval),
             dead: Duration::from_millis(interval + beyond),
-            flags: Flags { draining, stalled, leaving, ask },
+            flags: Flags { draining, stalled, leaving, ask, shaky, aside },
             owned,
             digest: Digest::from_bytes(digest.to_be_bytes()),
             slice: Slice::new(index, index + after).unwrap(),
@@ -362,7 +363,7 @@ proptest! {
         packet.truncate(packet.len() - TAG_LEN);
         let position = HEADER_LEN + at.index(packet.len() - HEADER_LEN);
         packet[position] = byte;
-        packet[FLAGS] &= 0x0f;
+        packet[FLAGS] &= 0x3f;
         let tag = keys().sign(&packet);
         packet.extend(tag);
         if let Ok(understood) = Hello::decode(&packet, &keys()) {

@@ -3,9 +3,11 @@
 
 //! Who may claim, and who may let go.
 
+use std::time::Duration;
+
 use ferrolb_layer2::{Cause, GroupId, NodeId, Term};
 
-use super::{Book, RACE, SOUND, Scene, Violation};
+use super::{Book, RACE, SOUND, Scene, Violation, answers};
 use crate::node::{Health, SCHEDULING, Step};
 
 impl Book {
@@ -37,7 +39,7 @@ impl Book {
     /// S6: nobody claims for the silence of an owner that it believes to be up.
     pub(crate) fn check_causes(&self, node: usize, step: &Step, scene: Scene<'_>) -> Result<(), Violation> {
         for (group, silent) in &step.blames {
-            let owner = scene.nodes.iter().position(|other| other.id == *silent);
+            let owner = scene.only(*silent);
             let tenure = owner.and_then(|owner| self.owners.get(group)?.get(&owner));
             // A new process of it may have claimed a moment ago.
             if tenure.is_some_and(|tenure| scene.since(tenure.since) >= RACE) {
@@ -76,17 +78,22 @@ impl Book {
         if agreed || !self.episode.clear || scene.network.sound_for(scene.now) < SOUND {
             return Ok(());
         }
+        // What falls to the shaky by their share, others take beyond theirs.
+        if (0..scene.nodes.len()).any(|n| is_shaky(n, scene)) {
+            return Ok(());
+        }
         let groups = scene.nodes.get(node).map_or(0, |n| n.plan.len());
         let cap = |nodes: usize| (groups * 5).div_ceil(nodes.max(1) * 4);
         let held = |n: usize| self.owners.values().filter(|owners| owners.contains_key(&n)).count();
-        let well: Vec<usize> = (0..scene.nodes.len()).filter(|n| scene.is_well_for(*n, SOUND)).collect();
+        let acts = |n: &usize| scene.is_well_for(*n, SOUND) && scene.nodes.get(*n).is_some_and(answers);
+        let well: Vec<usize> = (0..scene.nodes.len()).filter(acts).collect();
         // Nodes may differ on how many they are.
         let (most, least) = (cap(well.len()), cap(scene.nodes.len()));
-        // Of another version, some hear of a death later than all ranks take.
-        let dead = scene.nodes.get(node).map(|n| n.timing.dead);
-        let as_soon =
-            |n: usize| scene.nodes.get(n).is_some_and(|n| n.may_carry(group) && Some(n.timing.dead) <= dead);
-        let has_room = |n: usize| n != node && held(n) < least && as_soon(n);
+        // Who started lately leaves what is new to others that it expects.
+        let waits =
+            |n: usize| cause == Cause::FirstUse && !scene.nodes.get(n).is_some_and(|n| scene.is_warm(n));
+        let has_room =
+            |n: usize| n != node && held(n) < least && !waits(n) && Self::would_take(n, node, group, scene);
         match well.iter().find(|n| has_room(**n)) {
             Some(other) if held(node) >= most => {
                 let text = format!("and holds {} of {groups}; {other} holds {}", held(node), held(*other));
@@ -94,6 +101,67 @@ impl Book {
             }
             _ => Ok(()),
         }
+    }
+
+    /// C.0-7: who is first to start does not take it all while nodes are expected that never ran.
+    pub(super) fn check_cold_start(
+        &mut self,
+        node: usize,
+        group: GroupId,
+        scene: Scene<'_>,
+    ) -> Result<(), Violation> {
+        if self.ever.keys().any(|(other, known)| *known == group && *other != node) {
+            return Ok(());
+        }
+        let claims = self.first_claims.entry(node).or_default();
+        *claims += 1;
+        let expected = scene.nodes.iter().filter(|n| n.born.is_none()).count();
+        let Some(machine) = scene.nodes.get(node) else { return Ok(()) };
+        let young = machine.born.is_some_and(|at| scene.since(at) < Duration::from_secs(10));
+        let groups = machine.plan.len();
+        if young && expected >= 3 && groups >= 20 && *claims > groups * 3 / 4 {
+            let text = format!("{claims} of {groups} groups while {expected} nodes are expected");
+            return Err(Violation(format!("C.0-7: node {node} claimed {text}")));
+        }
+        Ok(())
+    }
+
+    /// Rule 11: who lost its link three times within a minute claims nothing that another could who did not.
+    pub(super) fn check_modest(
+        &self,
+        node: usize,
+        group: GroupId,
+        cause: Cause,
+        scene: Scene<'_>,
+    ) -> Result<(), Violation> {
+        let minute = Duration::from_secs(60);
+        let pulls = self.pulled.get(&node).map(Vec::as_slice).unwrap_or_default();
+        let mut lately = pulls.iter().rev().take(3).filter(|at| scene.since(**at) < minute);
+        let agreed = matches!(cause, Cause::HandedOver(_));
+        if lately.by_ref().count() < 3
+            || agreed
+            || !self.episode.clear
+            || scene.network.sound_for(scene.now) < SOUND
+        {
+            return Ok(());
+        }
+        let another =
+            |n: usize| n != node && scene.is_well_for(n, SOUND) && Self::would_take(n, node, group, scene);
+        match (0..scene.nodes.len()).find(|n| another(*n)) {
+            Some(other) => {
+                Err(Violation(format!("rule 11: node {node} claimed {group:?} ({cause}) before {other}")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Whether `other` may carry the group, is not shaky, and hears of a death no later than `node`: of another version, some
+    /// do so later than all ranks take.
+    fn would_take(other: usize, node: usize, group: GroupId, scene: Scene<'_>) -> bool {
+        let dead = |n: usize| scene.nodes.get(n).map(|n| n.timing.dead);
+        let may = scene.nodes.get(other).is_some_and(|n| n.may_carry(group));
+        let acts = scene.nodes.get(other).is_some_and(answers);
+        may && acts && dead(other) <= dead(node) && !is_shaky(other, scene)
     }
 
     /// Of a speaker that just died on a node that lives, clients that hold its MAC are left alone.
@@ -104,7 +172,9 @@ impl Book {
         scene: Scene<'_>,
     ) -> Result<(), Violation> {
         let Cause::Silence(silent) = cause else { return Ok(()) };
-        let Some(silent) = scene.nodes.iter().find(|node| node.id == silent) else { return Ok(()) };
+        let Some(silent) = scene.only(silent).and_then(|silent| scene.nodes.get(silent)) else {
+            return Ok(());
+        };
         let died = scene.since(silent.changed);
         let lives = silent.health() == Health::SpeakerDead
             && scene.is_well_for(node, SOUND)
@@ -156,7 +226,8 @@ impl Book {
         scene: Scene<'_>,
     ) -> Result<(), Violation> {
         let Some(to) = to else { return Ok(()) };
-        let successor = scene.nodes.iter().position(|other| other.id == to);
+        let Some(successor) = scene.only(to) else { return Ok(()) };
+        let successor = Some(successor);
         let theirs = successor.and_then(|s| self.owners.get(&group)?.get(&s));
         // Who stood still hears first what processes claimed that have ended since.
         let stood_still = scene.nodes.get(node).is_some_and(|n| scene.since(n.changed) < SOUND);
@@ -177,4 +248,11 @@ impl Book {
         }
         Ok(())
     }
+}
+
+/// Whether the node says that it leaves what is free to others, or did a moment ago.
+fn is_shaky(node: usize, scene: Scene<'_>) -> bool {
+    let before = scene.now.checked_sub(SOUND).unwrap_or(scene.now);
+    let speaker = scene.nodes.get(node).and_then(|node| node.speaker.as_ref());
+    speaker.is_some_and(|speaker| speaker.segment.is_shaky(before))
 }

@@ -28,7 +28,7 @@ impl Book {
         silent: NodeId,
         scene: Scene<'_>,
     ) -> Result<(), Violation> {
-        let Some(silent) = scene.nodes.iter().position(|node| node.id == silent) else { return Ok(()) };
+        let Some(silent) = scene.only(silent) else { return Ok(()) };
         if self.is_within_reach(node, silent, scene) {
             return Err(Violation(format!("S5: node {node} calls node {silent} silent, which is well")));
         }
@@ -40,6 +40,12 @@ impl Book {
         // Of a new process that is heard the old one is silent none the less.
         let changed = scene.nodes.get(silent).map(|node| scene.since(node.changed));
         if changed.is_some_and(|ago| ago < self.timing.dead * 2) {
+            return Ok(());
+        }
+        // Nor does one that nobody hears believe who was started anew while it stood still.
+        let thawed =
+            scene.nodes.get(node).is_some_and(|judge| scene.since(judge.changed) < self.timing.dead * 2);
+        if thawed && scene.network.blocked() > 0 {
             return Ok(());
         }
         let shortest = ferrolb_layer2::Timing::DEFAULT.dead;
@@ -79,7 +85,7 @@ impl Book {
 
     /// S17: nobody takes for alive who is long dead, whatever recordings of it are heard.
     pub(super) fn check_revival(node: usize, other: NodeId, scene: Scene<'_>) -> Result<(), Violation> {
-        let Some(other) = scene.nodes.iter().find(|node| node.id == other) else { return Ok(()) };
+        let Some(other) = scene.only(other).and_then(|other| scene.nodes.get(other)) else { return Ok(()) };
         let dead = other.speaker.is_none() && scene.since(other.changed) > Duration::from_secs(1);
         if dead {
             return Err(Violation(format!(

@@ -5,12 +5,12 @@
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
-use ferrolb_layer2::{GroupId, NodeId};
+use ferrolb_layer2::{GroupId, NodeId, Phase};
 
 use super::{Book, SETTLED, SOUND, Scene, Violation, is_calm};
 use crate::{
     network::Port,
-    node::{Health, SCHEDULING},
+    node::{Health, Node, SCHEDULING},
 };
 
 /// While nothing happens, agreement is checked so often.
@@ -85,10 +85,10 @@ impl Book {
         }
         self.episode.served_by = None;
         for group in groups.values() {
-            let able =
-                scene.nodes.iter().filter(|n| n.health() == Health::Well && n.may_carry(*group)).count();
+            let able = |n: &&Node| n.health() == Health::Well && n.may_carry(*group) && scene.is_warm(n);
+            let able = scene.nodes.iter().filter(able).count();
             let answering = self.answering(*group, scene);
-            if able >= 2 && answering.is_empty() {
+            if able >= 2 && answering.is_empty() && !self.foreign.in_use(*group) {
                 return Err(Violation(format!("S5: nobody answers for {group:?} in time after a death")));
             }
         }
@@ -134,6 +134,13 @@ impl Book {
         let answering = self.answering(group, scene);
         let [owner] = answering[..] else {
             let spoke = self.client_spoke.is_some_and(|at| scene.since(at) > SOUND);
+            let warm = |n: &Node| n.health() == Health::Well && n.may_carry(group) && scene.is_warm(n);
+            if answering.is_empty() && !scene.nodes.iter().any(warm) {
+                return Ok(());
+            }
+            if answering.is_empty() && self.foreign.in_use(group) {
+                return Ok(());
+            }
             if answering.is_empty() && (able == 0 || (able == 1 && !spoke)) {
                 return Ok(());
             }
@@ -158,5 +165,7 @@ fn views(scene: Scene<'_>) -> Views {
     let well = scene.nodes.iter().enumerate().filter(|(_, node)| node.health() == Health::Well);
     let seen =
         well.filter_map(|(number, node)| Some((number, node.speaker.as_ref()?.segment.view(scene.now))));
+    // Whoever stepped aside hears no more of the node in whose name it spoke.
+    let seen = seen.filter(|(_, view)| view.phase != Phase::Aside);
     seen.map(|(number, view)| (number, view.groups.into_iter().map(|g| (g.id, g.owner)).collect())).collect()
 }

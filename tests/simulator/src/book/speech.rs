@@ -82,6 +82,10 @@ impl Book {
             return Ok(());
         }
         self.announced.push((at, node, address));
+        // Who asks as nobody is answered by what all hear.
+        if prompted_at.is_some() && matches!(heard, Heard::NeighborAdvertisement { .. }) {
+            return Ok(());
+        }
         let patience = self.timing.dead + scene.network.flight() + SCHEDULING * 2;
         match self.cut_off.get(&node) {
             Some(since) if scene.since(*since) > patience => {

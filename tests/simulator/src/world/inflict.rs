@@ -5,7 +5,7 @@
 
 use std::{net::IpAddr, rc::Rc, time::Duration};
 
-use ferrolb_layer2::{Input, MacAddr};
+use ferrolb_layer2::{GroupId, Input, MacAddr};
 
 use super::{Occurrence, Recording, Sender, World};
 use crate::{
@@ -97,6 +97,10 @@ impl World {
                 return self.give(node, Input::HandOver { group: Self::group(group), to });
             }
             Fault::Ready { node, group, ready } => {
+                let plan = self.nodes.get(node).and_then(|node| node.plan.get(&Self::group(group)));
+                if plan.is_none_or(|plan| plan.ready == ready) {
+                    return Ok(());
+                }
                 self.change(node, |node| {
                     if let Some(plan) = node.plan.get_mut(&Self::group(group)) {
                         plan.ready = ready;
@@ -119,11 +123,27 @@ impl World {
             Fault::Muffle(part) => self.network.muffle(part, now),
             Fault::Lag(ms) => self.network.lag(Duration::from_millis(ms), now),
             Fault::Rekey(number) => return self.rekey(number),
+            Fault::Squat { group, begin } => self.squat(Self::group(group), begin),
             Fault::Heal => self.network.heal(now),
             Fault::Replay => self.attack(Sender::Replayer, |payload, _| payload),
             Fault::Forge => self.attack(Sender::Forger, damaged),
         }
         Ok(())
+    }
+
+    /// The first client uses the addresses of a group, or no longer.
+    fn squat(&mut self, group: GroupId, begin: bool) {
+        let addresses = self.addresses.iter().filter(|(_, id)| **id == group).map(|(address, _)| *address);
+        let addresses: Vec<IpAddr> = addresses.collect();
+        let Some(station) = self.stations.first_mut() else { return };
+        for address in addresses {
+            if begin {
+                station.squats.insert(address);
+            } else {
+                station.squats.remove(&address);
+            }
+        }
+        self.book.squatted(group, begin.then_some((station.port, self.now)));
     }
 
     fn come_or_go(&mut self, number: usize, change: impl FnOnce(&mut Node)) {

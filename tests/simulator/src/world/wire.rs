@@ -16,6 +16,7 @@ use crate::{
     book::{Scene, Violation},
     network::Port,
     node::{Datagram, SCHEDULING},
+    random::at_most,
 };
 
 /// Hellos remembered for whoever replays them.
@@ -108,8 +109,12 @@ impl World {
     }
 
     fn wake(&mut self, number: usize) {
-        let soon = self.now + SCHEDULING.mul_f64(self.random.f64());
-        self.plan_run(number, Some(soon));
+        let soon = self.now + at_most(SCHEDULING, &mut self.random);
+        let planned = self.nodes.get(number).and_then(|node| node.speaker.as_ref()?.wake);
+        // What is planned is due no later than the engine's deadline.
+        if planned.is_none_or(|planned| planned > soon || planned <= self.now) {
+            self.plan_run(number, Some(soon));
+        }
     }
 
     pub(super) fn send_frame(&mut self, from: Port, bytes: Vec<u8>) {

@@ -5,9 +5,13 @@
 
 #![cfg(test)]
 
+mod cold_start;
 mod cut_off;
+mod damping;
 mod death;
+mod foreign;
 mod hand_over;
+mod identity;
 mod load;
 mod proof;
 mod restart;

@@ -117,5 +117,10 @@ fn a_whole_cluster_that_restarts_listens_before_it_claims() {
     run(&mut world, T * 2 - MS);
     assert_eq!(claims(&world, Duration::ZERO).len(), 0);
     run(&mut world, MS * 1_000);
-    assert_eq!(claims(&world, Duration::ZERO).len(), 4, "and nothing is claimed twice");
+    assert_eq!(
+        claims(&world, Duration::ZERO).len(),
+        4,
+        "nothing is claimed twice\n{}",
+        world.trace().join("\n")
+    );
 }
