@@ -71,6 +71,8 @@ pub(crate) struct Situation<'a> {
     pub(crate) active: bool,
     /// Others hear us.
     pub(crate) proven: bool,
+    /// When they surely did for the last time.
+    pub(crate) heard: Option<Instant>,
     /// This node is being emptied.
     pub(crate) draining: bool,
     /// This node keeps falling silent.

@@ -225,7 +225,7 @@ impl Segment {
         SegmentView {
             phase,
             draining: self.draining,
-            proven: self.proof.holds(now),
+            proven: self.is_heard(now),
             peers: view::peers(&self.members, &self.election),
             groups: view::groups(&self.election, self.me.node, phase == Phase::Active),
             counters: self.counts.clone(),
@@ -237,12 +237,25 @@ impl Segment {
         self.damping.holds(now) && rule::holds(Rule::Damping)
     }
 
+    /// Whether others hear us. Where all peers are slower than we are, a sign lasts until the quickest of them must have given
+    /// the next, unless somebody fell silent meanwhile: then it may be us who hear nothing.
+    fn is_heard(&self, now: Instant) -> bool {
+        let patient = || {
+            let (newest, window) = self.proof.newest().zip(self.members.quickest())?;
+            let all_there = self.members.fell_silent_since(newest, &self.timing) == 0;
+            Some(all_there && self.proof.holds_for(window, now))
+        };
+        self.proof.holds(now) || patient().unwrap_or(false)
+    }
+
     /// Lets the election decide something, and does what follows.
     fn decide(&mut self, now: Instant, decision: impl FnOnce(&mut Election, Situation<'_>)) {
+        let unasked = (!rule::holds(Rule::TwoWayProof)).then_some(now);
         let situation = Situation {
             now,
             active: self.state == State::Active,
-            proven: self.proof.holds(now) || !rule::holds(Rule::TwoWayProof),
+            proven: self.is_heard(now) || !rule::holds(Rule::TwoWayProof),
+            heard: self.proof.newest().filter(|_| rule::holds(Rule::TwoWayProof)).or(unasked),
             draining: self.draining,
             shaky: self.is_shaky_to_itself(now),
             members: &self.members,

@@ -49,6 +49,8 @@ pub(crate) enum Role {
 /// Probes for addresses that are used for the first time.
 #[derive(Debug)]
 pub(crate) struct Search {
+    /// When the first was sent.
+    pub(crate) begun: Instant,
     /// Probes still to be sent.
     pub(crate) left: u8,
     /// When the next is due, or the end.

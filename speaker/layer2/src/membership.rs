@@ -194,6 +194,11 @@ impl Membership {
         self.all_alive().any(|(_, life)| !life.is_suspect())
     }
 
+    /// How long the quickest of those that are up may be silent.
+    pub(crate) fn quickest(&self) -> Option<Duration> {
+        self.all_alive().map(|(_, life)| life.may_be_silent_for()).min()
+    }
+
     /// Those of `nodes` that are up.
     pub(crate) fn candidates<'a>(
         &'a self,

@@ -295,6 +295,11 @@ impl Life {
         !matches!(self.pulse, Pulse::Down { .. })
     }
 
+    /// Silent for longer, it is dead.
+    pub(crate) fn may_be_silent_for(&self) -> Duration {
+        self.dead_after
+    }
+
     /// Whether its hellos arrive but have long shown no sign of its hearing anybody.
     fn is_deaf(&self) -> bool {
         self.heard.saturating_duration_since(self.hears) >= self.dead_after

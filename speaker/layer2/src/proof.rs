@@ -64,9 +64,19 @@ impl Proof {
         }
     }
 
-    /// Whether others hear us, as of `now`.
+    /// Whether a sign came within our dead interval.
     pub(crate) fn holds(&self, now: Instant) -> bool {
-        self.newest.is_some_and(|at| now.saturating_duration_since(at) <= self.timing.dead)
+        self.holds_for(self.timing.dead, now)
+    }
+
+    /// Whether the newest sign is not older than `window`.
+    pub(crate) fn holds_for(&self, window: Duration, now: Instant) -> bool {
+        self.newest.is_some_and(|at| now.saturating_duration_since(at) <= window)
+    }
+
+    /// When others surely heard us for the last time.
+    pub(crate) fn newest(&self) -> Option<Instant> {
+        self.newest
     }
 
     /// A peer echoed a hello of ours that we sent at `at`: then we were heard.

@@ -20,7 +20,7 @@ use crate::{
 const PROBES: u8 = 3;
 /// Between two probes, and after the last.
 const GAP: Duration = Duration::from_millis(200);
-/// How long a search takes.
+/// How long a search takes at least.
 pub(super) const LENGTH: Duration = Duration::from_millis(600);
 /// After an answer, the address is looked for again after so long (RFC 5227, section 2.1.1: RATE_LIMIT_INTERVAL).
 pub(crate) const PAUSE: Duration = Duration::from_secs(60);
@@ -42,7 +42,7 @@ impl Election {
             return;
         }
         self.searched.insert(id);
-        group.role = Role::Searching(Search { left: PROBES, next: s.now, foreign: None });
+        group.role = Role::Searching(Search { begun: s.now, left: PROBES, next: s.now, foreign: None });
         self.go_on_searching(id, s);
     }
 
@@ -51,6 +51,12 @@ impl Election {
         let Some(group) = self.groups.get_mut(&id) else { return };
         let Role::Searching(search) = &mut group.role else { return };
         if search.next > s.now {
+            return;
+        }
+        // Who is not heard asks nobody: the last probe waits for a sign that the search could have been answered.
+        let heard = search.foreign.is_some() || s.heard.is_some_and(|at| at >= search.begun);
+        if search.left == 1 && !heard && s.proven {
+            search.next = s.now + self.timing.ask_gap;
             return;
         }
         if let Some(left) = search.left.checked_sub(1) {
@@ -67,7 +73,6 @@ impl Election {
                 self.effects.push(Effect::InUse { group: id, address, mac });
             }
             None if s.proven => self.claim_now(id, s),
-            // Who was not heard asked nobody.
             None => self.wait_for_proof(id, s.now),
         }
     }
@@ -80,9 +85,11 @@ impl Election {
         }
     }
 
-    /// When a candidate of this rank may begin: the others leave the search to the first.
+    /// When a candidate of this rank may begin: the others leave the search to the first, whose last probe waits for a hello
+    /// that echoes one of its own.
     pub(super) fn search_ahead(&self, id: GroupId, rank: usize) -> Duration {
-        if rank > 0 && self.is_new(id) { LENGTH } else { Duration::ZERO }
+        let echoed = self.timing.hello * 2 + GAP * 2;
+        if rank > 0 && self.is_new(id) { LENGTH.max(echoed) } else { Duration::ZERO }
     }
 }
 

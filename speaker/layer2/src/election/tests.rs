@@ -26,6 +26,8 @@ struct Hall {
     members: Membership,
     now: Instant,
     proven: bool,
+    /// When a sign came last, if not just now.
+    heard: Option<Instant>,
     draining: bool,
     seq: u64,
 }
@@ -38,6 +40,7 @@ impl Hall {
             members: Membership::new(Timing::DEFAULT),
             now,
             proven: true,
+            heard: None,
             draining: false,
             seq: 0,
         };
@@ -47,8 +50,16 @@ impl Hall {
     }
 
     fn decide(&mut self, decision: impl FnOnce(&mut Election, Situation<'_>)) -> Vec<Effect> {
-        let Self { now, proven, draining, .. } = *self;
-        let s = Situation { now, active: true, proven, draining, shaky: false, members: &self.members };
+        let Self { now, proven, heard, draining, .. } = *self;
+        let s = Situation {
+            now,
+            active: true,
+            proven,
+            heard: heard.or(proven.then_some(now)),
+            draining,
+            shaky: false,
+            members: &self.members,
+        };
         decision(&mut self.election, s);
         self.election.take_effects()
     }
@@ -200,6 +211,25 @@ fn without_proof_a_claim_waits_and_long_waiting_makes_it_listen_first() {
     assert_eq!(claimed(&hall.decide(|e, s| e.proof_arrived(s))), None);
     assert_eq!(claimed(&hall.pass(Timing::DEFAULT.suspect - MS)), None);
     assert!(claimed(&hall.pass(MS * 100)).is_some());
+}
+
+#[test]
+fn the_last_probe_of_a_search_waits_for_a_sign_that_the_search_can_be_answered() {
+    let mut hall = Hall::new();
+    hall.heard = Some(hall.now - MS);
+    let addresses = vec![[192, 0, 2, 9].into()];
+    let candidates = vec![node(1)];
+    let preferences = Default::default();
+    let intent = GroupIntent { id: GROUP, addresses, candidates, preferences, ready: true, bound: false };
+    let probes = |effects: Vec<Effect>| effects.iter().filter(|e| matches!(e, Effect::Probe(_))).count();
+    assert_eq!(probes(hall.decide(|e, s| e.set_groups(vec![intent], s))), 1);
+    assert_eq!(probes(hall.pass(MS * 200)), 1);
+    assert_eq!(hall.pass(MS * 200), []);
+    assert_eq!(hall.pass(MS * 3_000), []);
+    hall.heard = None;
+    assert_eq!(probes(hall.pass(MS * 25)), 1);
+    assert_eq!(hall.pass(MS * 199), []);
+    assert_eq!(claimed(&hall.pass(MS)), Some((Term(1), Cause::FirstUse)));
 }
 
 #[test]

@@ -96,7 +96,7 @@ impl Segment {
         if acting && (self.election.waits_for_proof() || (!self.members.hears_somebody() && suspects())) {
             Need::Urgent
         } else if acting
-            && !self.proof.holds(now)
+            && !self.is_heard(now)
             && self.announcer.next_deadline().is_some_and(|due| due <= now)
         {
             Need::Leisurely

@@ -108,7 +108,7 @@ impl Segment {
 
     fn believe(&mut self, hello: &Hello, echoed: Option<Instant>, received: Instant, now: Instant) {
         self.counts.hellos_heard = self.counts.hellos_heard.saturating_add(1);
-        let was_proven = self.proof.holds(now);
+        let was_proven = self.is_heard(now);
         if let Some(sent) = echoed {
             self.proof.echoed(sent);
         }
@@ -141,7 +141,7 @@ impl Segment {
     }
 
     pub(super) fn proof_may_have_arrived(&mut self, now: Instant) {
-        if self.proof.holds(now) && self.election.waits_for_proof() && self.state == State::Active {
+        if self.is_heard(now) && self.election.waits_for_proof() && self.state == State::Active {
             self.decide(now, |e, s| e.proof_arrived(s));
         }
     }

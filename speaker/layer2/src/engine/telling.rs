@@ -87,7 +87,8 @@ impl Segment {
     /// Sends what is due: announcements, then news.
     pub(super) fn tell(&mut self, now: Instant) {
         let Some(mac) = self.mac() else { return self.tell_drained() };
-        let was_audible = std::mem::replace(&mut self.audible, self.proof.holds(now));
+        let audible = self.is_heard(now);
+        let was_audible = std::mem::replace(&mut self.audible, audible);
         if was_audible && !self.audible && self.state == State::Active && self.is_cut_off(now) {
             self.fell_silent(now);
         }
