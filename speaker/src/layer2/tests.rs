@@ -23,8 +23,8 @@ use crate::namespace::Namespace;
 const CLUSTER: &str = "test";
 const VIP: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 100);
 const CLIENT: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 3);
-/// Longer than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Longer than anything here takes on a busy machine, where a node may wait ten seconds for one that starts late.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 fn names<const N: usize>() -> [String; N] {
     std::array::from_fn(|position| format!("n{}", position + 1))

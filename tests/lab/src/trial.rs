@@ -25,7 +25,7 @@ const BEFORE: Duration = Duration::from_millis(250);
 /// How long to look at who answers before believing it.
 const LOOK: Duration = Duration::from_millis(300);
 /// How long until one station alone answers again.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// Two stations answering new clients for longer than this is a fault of its own.
 pub const TOLERATED_TWO_ANSWERS: Duration = Duration::from_millis(150);
