@@ -143,7 +143,15 @@ struct Episode {
     /// When every group must be answered for again, if the fault was a death.
     served_by: Option<Instant>,
     /// How often each group moved since.
-    moves: BTreeMap<GroupId, u32>,
+    moves: BTreeMap<GroupId, Moves>,
+}
+
+/// How often a group moved, and the last time.
+#[derive(Clone, Copy, Debug)]
+struct Moves {
+    count: u32,
+    term: Term,
+    at: Instant,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -303,7 +311,7 @@ impl Book {
                 self.check_modest(node, group, cause, scene)?;
                 Self::check_quiet(node, cause, quiet, scene)?;
                 self.check_term(node, group, term)?;
-                self.check_moves(group)?;
+                self.check_moves(group, term, scene)?;
                 self.check_first_use(node, group, scene)?;
                 self.check_cold_start(node, group, scene)?;
                 self.own(group, node, Tenure { term, since: scene.now });

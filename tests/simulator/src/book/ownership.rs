@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ferrolb_layer2::{Cause, GroupId, NodeId, Term};
 
-use super::{Book, RACE, SOUND, Scene, Violation, answers};
+use super::{Book, Moves, RACE, SOUND, Scene, Violation, answers};
 use crate::node::{Health, SCHEDULING, Step};
 
 impl Book {
@@ -204,12 +204,23 @@ impl Book {
         }
     }
 
-    /// S11: one change of a world at rest moves no group more than twice.
-    pub(super) fn check_moves(&mut self, group: GroupId) -> Result<(), Violation> {
-        let moves = self.episode.moves.entry(group).or_default();
-        *moves += 1;
-        if self.episode.clear && *moves > 2 {
-            return Err(Violation(format!("S11: {group:?} moved {moves} times after one change")));
+    /// S11: one change of a world at rest moves no group more than twice. Claims under one term, each made before the other can
+    /// have been heard, are one move: the keys decide where to (C.3-1), and S2 how soon.
+    pub(super) fn check_moves(
+        &mut self,
+        group: GroupId,
+        term: Term,
+        scene: Scene<'_>,
+    ) -> Result<(), Violation> {
+        let at = scene.now;
+        let moves = self.episode.moves.entry(group).or_insert(Moves { count: 0, term, at });
+        let unheard = scene.since(moves.at) <= scene.network.flight() + SCHEDULING;
+        let race = moves.count > 0 && moves.term == term && unheard;
+        if !race {
+            *moves = Moves { count: moves.count + 1, term, at };
+        }
+        if self.episode.clear && moves.count > 2 {
+            return Err(Violation(format!("S11: {group:?} moved {} times after one change", moves.count)));
         }
         Ok(())
     }
