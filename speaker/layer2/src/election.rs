@@ -39,6 +39,9 @@ const CONTRADICTION_GAP: Duration = Duration::from_secs(1);
 /// So long after it began to act a node waits for nodes that are expected: a cluster that starts shall not be all on the
 /// first node that is up.
 const COLD: Duration = Duration::from_secs(10);
+/// For so long it is remembered that the cluster held a group that left the list: who loses all endpoints for a moment does not
+/// wait for a search.
+const REMEMBERED: Duration = Duration::from_secs(60);
 
 /// The groups of a segment and all claims to them.
 #[derive(Debug)]
@@ -49,6 +52,8 @@ pub(crate) struct Election {
     by_address: BTreeMap<IpAddr, GroupId>,
     pub(crate) claims: Claims,
     pub(crate) holdings: Holdings,
+    /// When groups left the list that may come back.
+    left: BTreeMap<GroupId, Instant>,
     presumed: Presumed,
     deadlines: Agenda<GroupId>,
     /// Until then what is new is left to nodes that are expected but were not heard yet.
@@ -112,6 +117,7 @@ impl Election {
             by_address: BTreeMap::new(),
             claims: Claims::default(),
             holdings: Holdings::default(),
+            left: BTreeMap::new(),
             presumed: Presumed::default(),
             deadlines: Agenda::new(),
             cold_until: None,
@@ -171,9 +177,10 @@ impl Election {
         let mut wanted: BTreeMap<GroupId, GroupIntent> = intents.into_iter().map(|i| (i.id, i)).collect();
         let gone: Vec<GroupId> = self.groups.keys().filter(|id| !wanted.contains_key(*id)).copied().collect();
         for id in gone {
-            self.resign(id, Cause::NotEligible, s);
+            self.yield_group(id, None, Cause::NotEligible, true, s.now);
             self.stand_by(id);
             self.groups.remove(&id);
+            self.left.insert(id, s.now);
             self.schedule(id);
         }
         self.by_address =
@@ -196,7 +203,10 @@ impl Election {
             self.evaluate(id, Cause::FirstUse, s);
         }
         let groups = &self.groups;
-        self.claims.keep_terms_of(|id| groups.contains_key(&id));
+        self.left
+            .retain(|id, at| !groups.contains_key(id) && s.now.saturating_duration_since(*at) < REMEMBERED);
+        let left = &self.left;
+        self.claims.keep_terms_of(|id| groups.contains_key(&id) || left.contains_key(&id));
     }
 
     fn readdress(&mut self, id: GroupId, before: &GroupIntent) {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use ferrolb_config::reason::Reason;
 
-use crate::cluster::{Cluster, FAILOVER, MS};
+use crate::cluster::{Cluster, FAILOVER, FROM_NOTHING, MS};
 use crate::manifests::{LOCAL, conditioned, endpoints, grouped, ipv6_endpoints, node, served, service, vip};
 
 const VIP: &str = "192.0.2.100";
@@ -57,7 +57,7 @@ fn l2_003_nobody_answers_without_endpoints_and_somebody_does_again_with_one() {
             .apply(&[conditioned("web", &[("n1", "ready: false"), ("n2", "ready: false, serving: false")])]);
         assert_eq!(cluster.answering(VIP), [""; 0], "{policy}");
         cluster.apply(&[endpoints("web", &["n2"])]);
-        cluster.pass(FAILOVER);
+        cluster.pass(FROM_NOTHING);
         assert_eq!(cluster.answering(VIP).len(), 1, "{policy}");
     }
 }
@@ -179,7 +179,7 @@ fn l2_012_a_node_labelled_out_does_not_announce_and_with_all_labelled_nobody_doe
     cluster.pass(FAILOVER);
     assert_eq!(cluster.answering(VIP), [""; 0]);
     cluster.apply(&[node(&owner, "")]);
-    cluster.pass(FAILOVER);
+    cluster.pass(FROM_NOTHING);
     assert_eq!(cluster.owner(VIP), owner);
 }
 

@@ -28,6 +28,8 @@ use crate::manifests::{self, POOL};
 const CLUSTER: &str = "conformance";
 /// Longer than a silent node is believed in, and its successor needs.
 pub const FAILOVER: Duration = Duration::from_millis(500);
+/// Longer than a lone address takes that nobody could carry for a moment: its segment listens again, and searches for it.
+pub const FROM_NOTHING: Duration = Duration::from_millis(2_000);
 pub const MS: Duration = Duration::from_millis(1);
 
 /// Nodes on wires, and the objects that they follow.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use ferrolb_layer2::{Cause, Event};
 
-use crate::cluster::{Cluster, FAILOVER, MS};
+use crate::cluster::{Cluster, FAILOVER, FROM_NOTHING, MS};
 use crate::manifests::{LOCAL, conditioned, endpoints, grouped, served, service};
 
 const VIP: &str = "192.0.2.100";
@@ -104,7 +104,7 @@ fn l2_020_flapping_endpoints_policies_and_rapid_edits_end_in_one_holder() {
         cluster.apply(&[endpoints("web", &["n1"])]);
         cluster.pass(MS * 20);
     }
-    cluster.pass(FAILOVER);
+    cluster.pass(FROM_NOTHING);
     assert_eq!(cluster.answering(VIP).len(), 1, "after flaps that took the address from {owner}");
     cluster.apply(&[service("web", LOCAL)]);
     cluster.pass(FAILOVER);

@@ -65,6 +65,12 @@ impl Hall {
     }
 
     fn intend(&mut self, ready: bool) -> Vec<Effect> {
+        // It was held before; the search for what never was is told of elsewhere.
+        self.election.claims.see_term(claim(1));
+        self.want(ready)
+    }
+
+    fn want(&mut self, ready: bool) -> Vec<Effect> {
         let candidates = vec![node(1), node(2), node(3)];
         let intent = GroupIntent {
             id: GROUP,
@@ -74,8 +80,6 @@ impl Hall {
             ready,
             bound: false,
         };
-        // It was held before; the search for what never was is told of elsewhere.
-        self.election.claims.see_term(claim(1));
         self.decide(|e, s| e.set_groups(vec![intent], s))
     }
 
@@ -272,4 +276,24 @@ fn an_offer_goes_from_rank_to_rank_and_the_owner_answers_all_the_while() {
     let effects = hall.pass(Timing::DEFAULT.hand_over_timeout);
     assert_eq!(effects, [Effect::NobodyTook { group: GROUP, cause: Cause::Requested }]);
     assert!(hall.owner() && hall.election.settled());
+}
+
+#[test]
+fn a_group_that_left_the_list_for_a_moment_is_claimed_without_a_search_and_after_a_minute_with_one() {
+    let wait = Timing::DEFAULT.rank_step * 2;
+    for (away, searched) in [(MS * 59_000, false), (MS * 61_000, true)] {
+        let mut hall = Hall::new();
+        hall.intend(true);
+        hall.pass(wait);
+        assert!(hall.owner());
+        let effects = hall.decide(|e, s| e.set_groups(Vec::new(), s));
+        assert!(matches!(effects[..], [Effect::Yielded { vacant: true, .. }]), "{effects:?}");
+        assert_eq!(hall.election.holdings.len(), 0, "what is gone is not claimed again");
+        hall.now += away;
+        // Something else changes meanwhile.
+        hall.decide(|e, s| e.set_groups(Vec::new(), s));
+        hall.want(true);
+        hall.pass(wait);
+        assert_eq!(hall.owner(), !searched, "after {away:?}");
+    }
 }
