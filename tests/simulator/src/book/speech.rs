@@ -16,6 +16,8 @@ use crate::node::SCHEDULING;
 
 /// More hellos than this in a second would be a storm.
 const STORM: u32 = 400;
+/// So long at most after an announcement to all clients are told in person.
+const IN_PERSON: Duration = Duration::from_millis(500);
 
 impl Book {
     pub(crate) fn hello_sent(
@@ -73,15 +75,26 @@ impl Book {
             let text = "though it stood still a moment ago";
             return Err(Violation(format!("S4: node {node} spoke for {address} {text}")));
         }
-        if is_answer(heard) {
-            self.answered.push((at, node, address));
-            let age = prompted_at.map(|at| scene.since(at));
-            if age.is_none_or(|age| age > self.timing.request_max_age) {
-                return Err(Violation(format!("S4: node {node} answered for {address} after {age:?}")));
+        match (is_answer(heard), prompted_at) {
+            (true, Some(prompted)) => {
+                self.answered.push((at, node, address));
+                let age = scene.since(prompted);
+                if age > self.timing.request_max_age {
+                    return Err(Violation(format!("S4: node {node} answered for {address} after {age:?}")));
+                }
+                return Ok(());
             }
-            return Ok(());
+            // Who asked lately is told in person, after all were told.
+            (true, None) => {
+                let mut lately =
+                    self.announced.iter().rev().take_while(|(before, ..)| at - *before < IN_PERSON);
+                if !lately.any(|(_, who, what)| (*who, *what) == (node, address)) {
+                    let text = "which it did not announce";
+                    return Err(Violation(format!("S4: node {node} told a client of {address}, {text}")));
+                }
+            }
+            (false, _) => self.announced.push((at, node, address)),
         }
-        self.announced.push((at, node, address));
         // Who asks as nobody is answered by what all hear.
         if prompted_at.is_some() && matches!(heard, Heard::NeighborAdvertisement { .. }) {
             return Ok(());
