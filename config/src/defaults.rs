@@ -23,8 +23,8 @@ pub fn apply(object: &mut Object) {
     metadata.namespace = reference.namespace.clone();
     metadata.uid.get_or_insert_with(|| stable_uid(&reference));
     match object {
-        Object::Service(service) => default_service(service),
-        Object::Namespace(namespace) => label_namespace(namespace),
+        Object::Service(service) => default_service(Arc::make_mut(service)),
+        Object::Namespace(namespace) => label_namespace(Arc::make_mut(namespace)),
         _ => {}
     }
 }
@@ -102,11 +102,11 @@ mod tests {
 
     fn service(spec: ServiceSpec) -> ServiceSpec {
         let metadata = ObjectMeta { name: Some("web".to_owned()), ..ObjectMeta::default() };
-        let mut object = Object::Service(Box::new(Service { metadata, spec: Some(spec), status: None }));
+        let mut object = Object::Service(Arc::new(Service { metadata, spec: Some(spec), status: None }));
         apply(&mut object);
         let Object::Service(service) = object else { unreachable!() };
         assert_eq!(service.metadata.namespace.as_deref(), Some("default"));
-        service.spec.unwrap()
+        service.spec.clone().unwrap()
     }
 
     #[test]
@@ -160,7 +160,7 @@ mod tests {
             namespace: Some("shop".to_owned()),
             ..ObjectMeta::default()
         };
-        objects.insert(Object::Service(Box::new(Service { metadata, ..Service::default() })));
+        objects.insert(Object::Service(Arc::new(Service { metadata, ..Service::default() })));
         complete(&mut objects);
         let labels = objects.namespaces["shop"].metadata.labels.clone().unwrap();
         assert_eq!(labels[NAMESPACE_NAME_LABEL], "shop");

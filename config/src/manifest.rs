@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use serde_saphyr::Spanned;
 
 use self::kind::{Input, Kind, ReadError};
-use self::split::Chunk;
+pub use self::split::{Chunk, documents};
 use self::tree::{Entry, Node, Place, Value};
 use crate::api;
 use crate::defaults;
@@ -75,9 +75,17 @@ impl Manifest {
     /// Reads `text`, which stands in `file`. Total: whatever the text holds, there is a manifest.
     pub fn parse(file: &Path, text: &str) -> Self {
         let mut reader = Reader { file, manifest: Self::default() };
-        for chunk in split::documents(text) {
+        for chunk in documents(text) {
             reader.chunk(chunk);
         }
+        reader.manifest
+    }
+
+    /// Reads one document of `file` alone; its places count from the top of the file. What it yields depends on its text
+    /// alone, but for its lines.
+    pub fn parse_one(file: &Path, chunk: Chunk<'_>) -> Self {
+        let mut reader = Reader { file, manifest: Self::default() };
+        reader.chunk(chunk);
         reader.manifest
     }
 }
@@ -120,7 +128,14 @@ impl Reader<'_> {
             return self.no_kind_of_ours(&header, start);
         };
         let object = header.reference(&tree, kind);
-        match kind.read(input) {
+        let read = match input {
+            // The parser is slow, and has been over the text already; its own messages are worth a second time.
+            Input::Text(text) if is_plain(text) => {
+                kind.read(&Input::Item(tree.to_json())).or_else(|_| kind.read(input))
+            }
+            Input::Text(_) | Input::Item(_) => kind.read(input),
+        };
+        match read {
             Ok((mut read, understood)) => {
                 tree.shift(lines);
                 if let Some((field, refusal)) = name::fault(read.metadata(), object.clone()) {
@@ -174,6 +189,11 @@ impl Reader<'_> {
     fn refuse(&mut self, refusal: Refusal, place: Place) {
         self.manifest.refused.push(Refusal { location: Some(at(self.file, place)), ..refusal });
     }
+}
+
+/// Whether nothing in a document has a type of its own or stands for something elsewhere (YAML 1.2.2, 6.8.2 and 7.1).
+fn is_plain(text: &str) -> bool {
+    !text.contains(['!', '&', '*'])
 }
 
 fn unnamed(reason: Reason, message: String, remedy: String) -> Refusal {

@@ -69,31 +69,61 @@ impl fmt::Display for ObjectRef {
     }
 }
 
-/// One object of a kind that FerroLB reads.
-#[derive(Clone, Debug, PartialEq)]
+/// One object of a kind that FerroLB reads. It is shared: a copy is a pointer.
+#[derive(Clone, Debug)]
 pub enum Object {
     /// An AddressPool.
-    AddressPool(Box<AddressPool>),
+    AddressPool(Arc<AddressPool>),
     /// An L2Advertisement.
-    L2Advertisement(Box<L2Advertisement>),
+    L2Advertisement(Arc<L2Advertisement>),
     /// A FloatingIP.
-    FloatingIP(Box<FloatingIP>),
+    FloatingIP(Arc<FloatingIP>),
     /// A VirtualIP.
-    VirtualIP(Box<VirtualIP>),
+    VirtualIP(Arc<VirtualIP>),
     /// A Speaker.
-    Speaker(Box<Speaker>),
+    Speaker(Arc<Speaker>),
     /// A core/v1 Service.
-    Service(Box<Service>),
+    Service(Arc<Service>),
     /// A discovery.k8s.io/v1 EndpointSlice.
-    EndpointSlice(Box<EndpointSlice>),
+    EndpointSlice(Arc<EndpointSlice>),
     /// A core/v1 Node.
-    Node(Box<Node>),
+    Node(Arc<Node>),
     /// A core/v1 Namespace.
-    Namespace(Box<Namespace>),
+    Namespace(Arc<Namespace>),
     /// An IPAddressPool of MetalLB's.
-    MetalLBPool(Box<metallb::IPAddressPool>),
+    MetalLBPool(Arc<metallb::IPAddressPool>),
     /// An L2Advertisement of MetalLB's.
-    MetalLBL2Advertisement(Box<metallb::L2Advertisement>),
+    MetalLBL2Advertisement(Arc<metallb::L2Advertisement>),
+}
+
+impl PartialEq for Object {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::AddressPool(one), Self::AddressPool(other)) => is_same(one, other),
+            (Self::L2Advertisement(one), Self::L2Advertisement(other)) => is_same(one, other),
+            (Self::FloatingIP(one), Self::FloatingIP(other)) => is_same(one, other),
+            (Self::VirtualIP(one), Self::VirtualIP(other)) => is_same(one, other),
+            (Self::Speaker(one), Self::Speaker(other)) => is_same(one, other),
+            (Self::Service(one), Self::Service(other)) => is_same(one, other),
+            (Self::EndpointSlice(one), Self::EndpointSlice(other)) => is_same(one, other),
+            (Self::Node(one), Self::Node(other)) => is_same(one, other),
+            (Self::Namespace(one), Self::Namespace(other)) => is_same(one, other),
+            (Self::MetalLBPool(one), Self::MetalLBPool(other)) => is_same(one, other),
+            (Self::MetalLBL2Advertisement(one), Self::MetalLBL2Advertisement(other)) => is_same(one, other),
+            _ => false,
+        }
+    }
+}
+
+/// Whether two objects are alike. What is the same memory is not looked at.
+fn is_same<T: PartialEq>(one: &Arc<T>, other: &Arc<T>) -> bool {
+    Arc::ptr_eq(one, other) || one == other
+}
+
+/// Whether two kinds hold objects that are alike, under the same names.
+fn are_same<K: PartialEq, T: PartialEq>(one: &BTreeMap<K, Arc<T>>, other: &BTreeMap<K, Arc<T>>) -> bool {
+    one.len() == other.len()
+        && one.iter().zip(other).all(|((name, one), (its, other))| name == its && is_same(one, other))
 }
 
 impl Object {
@@ -134,17 +164,17 @@ impl Object {
     /// Its metadata, to be changed.
     pub fn metadata_mut(&mut self) -> &mut ObjectMeta {
         match self {
-            Self::AddressPool(object) => &mut object.metadata,
-            Self::L2Advertisement(object) => &mut object.metadata,
-            Self::FloatingIP(object) => &mut object.metadata,
-            Self::VirtualIP(object) => &mut object.metadata,
-            Self::Speaker(object) => &mut object.metadata,
-            Self::Service(object) => &mut object.metadata,
-            Self::EndpointSlice(object) => &mut object.metadata,
-            Self::Node(object) => &mut object.metadata,
-            Self::Namespace(object) => &mut object.metadata,
-            Self::MetalLBPool(object) => &mut object.metadata,
-            Self::MetalLBL2Advertisement(object) => &mut object.metadata,
+            Self::AddressPool(object) => &mut Arc::make_mut(object).metadata,
+            Self::L2Advertisement(object) => &mut Arc::make_mut(object).metadata,
+            Self::FloatingIP(object) => &mut Arc::make_mut(object).metadata,
+            Self::VirtualIP(object) => &mut Arc::make_mut(object).metadata,
+            Self::Speaker(object) => &mut Arc::make_mut(object).metadata,
+            Self::Service(object) => &mut Arc::make_mut(object).metadata,
+            Self::EndpointSlice(object) => &mut Arc::make_mut(object).metadata,
+            Self::Node(object) => &mut Arc::make_mut(object).metadata,
+            Self::Namespace(object) => &mut Arc::make_mut(object).metadata,
+            Self::MetalLBPool(object) => &mut Arc::make_mut(object).metadata,
+            Self::MetalLBL2Advertisement(object) => &mut Arc::make_mut(object).metadata,
         }
     }
 
@@ -175,7 +205,7 @@ pub const DEFAULT_NAMESPACE: &str = "default";
 
 /// Every object of a source, unvalidated, by name. Each object is shared: a copy of the whole, made on every change,
 /// copies names and pointers only.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Objects {
     /// AddressPools.
     pub pools: BTreeMap<String, Arc<AddressPool>>,
@@ -223,7 +253,60 @@ impl Freshness {
     }
 }
 
+impl PartialEq for Objects {
+    /// Two views of one source share most of their memory, which is not looked at.
+    fn eq(&self, other: &Self) -> bool {
+        let Self {
+            pools,
+            l2_advertisements,
+            floating_ips,
+            virtual_ips,
+            speakers,
+            services,
+            endpoint_slices,
+            nodes,
+            namespaces,
+            metallb_pools,
+            metallb_l2_advertisements,
+            refused,
+            freshness,
+        } = self;
+        *freshness == other.freshness
+            && *refused == other.refused
+            && are_same(pools, &other.pools)
+            && are_same(l2_advertisements, &other.l2_advertisements)
+            && are_same(floating_ips, &other.floating_ips)
+            && are_same(virtual_ips, &other.virtual_ips)
+            && are_same(speakers, &other.speakers)
+            && are_same(services, &other.services)
+            && are_same(endpoint_slices, &other.endpoint_slices)
+            && are_same(nodes, &other.nodes)
+            && are_same(namespaces, &other.namespaces)
+            && are_same(metallb_pools, &other.metallb_pools)
+            && are_same(metallb_l2_advertisements, &other.metallb_l2_advertisements)
+    }
+}
+
 impl Objects {
+    /// Whether there is an object of the same kind and name.
+    pub fn has_like(&self, object: &Object) -> bool {
+        let ObjectRef { namespace, name, .. } = object.reference();
+        let namespaced = |name| ServiceName { namespace: namespace.unwrap_or_default(), name };
+        match object {
+            Object::AddressPool(_) => self.pools.contains_key(&name),
+            Object::L2Advertisement(_) => self.l2_advertisements.contains_key(&name),
+            Object::FloatingIP(_) => self.floating_ips.contains_key(&namespaced(name)),
+            Object::VirtualIP(_) => self.virtual_ips.contains_key(&name),
+            Object::Speaker(_) => self.speakers.contains_key(&name),
+            Object::Service(_) => self.services.contains_key(&namespaced(name)),
+            Object::EndpointSlice(_) => self.endpoint_slices.contains_key(&namespaced(name)),
+            Object::Node(_) => self.nodes.contains_key(&name),
+            Object::Namespace(_) => self.namespaces.contains_key(&name),
+            Object::MetalLBPool(_) => self.metallb_pools.contains_key(&name),
+            Object::MetalLBL2Advertisement(_) => self.metallb_l2_advertisements.contains_key(&name),
+        }
+    }
+
     /// The metadata of the object that `object` names, if it is there.
     pub fn metadata(&self, object: &ObjectRef) -> Option<&ObjectMeta> {
         let ObjectRef { kind, namespace, name } = object;
@@ -248,20 +331,18 @@ impl Objects {
         let ObjectRef { namespace, name, .. } = object.reference();
         let namespaced = |name| ServiceName { namespace: namespace.unwrap_or_default(), name };
         match object {
-            Object::AddressPool(object) => drop(self.pools.insert(name, Arc::from(object))),
-            Object::L2Advertisement(object) => drop(self.l2_advertisements.insert(name, Arc::from(object))),
-            Object::FloatingIP(object) => drop(self.floating_ips.insert(namespaced(name), Arc::from(object))),
-            Object::VirtualIP(object) => drop(self.virtual_ips.insert(name, Arc::from(object))),
-            Object::Speaker(object) => drop(self.speakers.insert(name, Arc::from(object))),
-            Object::Service(object) => drop(self.services.insert(namespaced(name), Arc::from(object))),
-            Object::EndpointSlice(object) => {
-                drop(self.endpoint_slices.insert(namespaced(name), Arc::from(object)))
-            }
-            Object::Node(object) => drop(self.nodes.insert(name, Arc::from(object))),
-            Object::Namespace(object) => drop(self.namespaces.insert(name, Arc::from(object))),
-            Object::MetalLBPool(object) => drop(self.metallb_pools.insert(name, Arc::from(object))),
+            Object::AddressPool(object) => drop(self.pools.insert(name, object)),
+            Object::L2Advertisement(object) => drop(self.l2_advertisements.insert(name, object)),
+            Object::FloatingIP(object) => drop(self.floating_ips.insert(namespaced(name), object)),
+            Object::VirtualIP(object) => drop(self.virtual_ips.insert(name, object)),
+            Object::Speaker(object) => drop(self.speakers.insert(name, object)),
+            Object::Service(object) => drop(self.services.insert(namespaced(name), object)),
+            Object::EndpointSlice(object) => drop(self.endpoint_slices.insert(namespaced(name), object)),
+            Object::Node(object) => drop(self.nodes.insert(name, object)),
+            Object::Namespace(object) => drop(self.namespaces.insert(name, object)),
+            Object::MetalLBPool(object) => drop(self.metallb_pools.insert(name, object)),
             Object::MetalLBL2Advertisement(object) => {
-                drop(self.metallb_l2_advertisements.insert(name, Arc::from(object)))
+                drop(self.metallb_l2_advertisements.insert(name, object))
             }
         }
     }

@@ -181,7 +181,7 @@ mod tests {
         object.metadata.annotations =
             annotated.map(|text| BTreeMap::from([(annotation::MOVE.to_owned(), text.to_owned())]));
         let mut objects = Objects::default();
-        objects.insert(ferrolb_config::Object::VirtualIP(Box::new(object)));
+        objects.insert(ferrolb_config::Object::VirtualIP(Arc::new(object)));
         objects
     }
 

@@ -22,8 +22,10 @@ use crate::files::{Files, LastGood, Look, Saved};
 use crate::merge::{Merged, merge};
 use crate::state::{CONTROLLER, NODES, OPERATOR, Role, SPEAKER_PREFIX, STATUS, StateError, VIRTUAL_IPS};
 
+mod kept;
 mod notice;
 
+use kept::{kept_by, reads};
 use notice::Notice;
 
 /// Changes that come within this time are read together.
@@ -75,6 +77,8 @@ pub enum DirectoryError {
 pub struct Directory {
     source: PathBuf,
     state: PathBuf,
+    /// Who reads, if it is one of those that write.
+    role: Option<Role>,
     source_files: Files,
     state_files: Files,
     /// Why the source itself cannot be read at the moment.
@@ -102,11 +106,11 @@ impl Directory {
     /// See [`DirectoryError`].
     pub fn first_virtual_ip(source: &Path) -> Result<Option<Location>, DirectoryError> {
         let unreadable = |error| DirectoryError::Unreadable { path: source.to_owned(), error };
-        let mut files = Files::new(Saved::Anyhow);
+        let mut files = Files::new(Saved::Anyhow, |object| object);
         files.look(&manifests(source).map_err(unreadable)?, Instant::now());
-        let mut objects = files.held().flat_map(|(_, held)| &held.objects);
-        let found = objects.find(|(object, _)| matches!(object, Object::VirtualIP(_)));
-        Ok(found.map(|(_, location)| location.clone()))
+        let mut objects = files.held().flat_map(|(path, held)| held.objects.iter().map(move |it| (path, it)));
+        let found = objects.find(|(_, placed)| matches!(placed.object, Object::VirtualIP(_)));
+        Ok(found.map(|(path, placed)| placed.location(path)))
     }
 
     /// Follows both folders until the last receiver is gone. The first value is what the folders hold now; it does not
@@ -138,7 +142,9 @@ impl Directory {
         };
         // Watched before it is read: what changes in between is read twice rather than missed.
         let changed = Arc::new(Notify::new());
-        let notice = Notice::new(&source, &state, Arc::clone(&changed));
+        let root = state.clone();
+        let is_read = move |path: &Path| reads(role.as_ref(), path.strip_prefix(&root).unwrap_or(path));
+        let notice = Notice::new(&source, &state, is_read, Arc::clone(&changed));
         let (directory, first, look) = scan(directory).await?;
         // Where nothing was found, nothing changed.
         let (sender, receiver) = watch::channel(Arc::new(first.unwrap_or_default()));
@@ -170,11 +176,13 @@ impl Directory {
             });
         }
         let last_good = role.map(|role| LastGood::new(state, role)).transpose()?;
+        let (of_manifests, of_state) = kept_by(role);
         Ok(Self {
             source: source.to_owned(),
             state: state.to_owned(),
-            source_files: Files::remembered(last_good),
-            state_files: Files::new(Saved::Whole),
+            role: role.cloned(),
+            source_files: Files::remembered(of_manifests, last_good),
+            state_files: Files::new(Saved::Whole, of_state),
             gone: None,
             foreign: BTreeSet::new(),
             expires: None,
@@ -184,7 +192,7 @@ impl Directory {
     /// Reads what changed.
     fn look(&mut self) -> Look {
         let now = Instant::now();
-        let mut look = self.state_files.look(&state_files(&self.state), now);
+        let mut look = self.state_files.look(&state_files(&self.state, self.role.as_ref()), now);
         let gone = match manifests(&self.source) {
             Ok(present) => {
                 let source = self.source_files.look(&present, now);
@@ -301,7 +309,7 @@ fn manifests(folder: &Path) -> io::Result<BTreeSet<PathBuf>> {
 }
 
 /// The files that our writers make; a part of the state folder that is not there yet holds none.
-fn state_files(state: &Path) -> BTreeSet<PathBuf> {
+fn state_files(state: &Path, role: Option<&Role>) -> BTreeSet<PathBuf> {
     let controller = state.join(CONTROLLER);
     let status = controller.join(STATUS);
     let operator = state.join(OPERATOR);
@@ -310,6 +318,7 @@ fn state_files(state: &Path) -> BTreeSet<PathBuf> {
     folders.extend(below(state).into_iter().filter(|folder| {
         folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with(SPEAKER_PREFIX))
     }));
+    folders.retain(|folder| reads(role, folder.strip_prefix(state).unwrap_or(folder)));
     folders.iter().flat_map(|folder| manifests(folder).unwrap_or_default()).collect()
 }
 

@@ -7,6 +7,7 @@
 //! when it has been quiet for a moment, and a change that takes objects away when it has been quiet for longer. What
 //! cannot be read any more stays in force as it was.
 
+mod held;
 mod last_good;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,10 +16,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use ferrolb_config::manifest::Manifest;
+use ferrolb_config::Object;
 use ferrolb_config::reason::{Location, Reason, Refusal, Severity};
-use ferrolb_config::{Object, ObjectRef};
 
+use held::Reading;
+pub(crate) use held::{Held, Placed};
 pub(crate) use last_good::LastGood;
 
 /// How long a changed file must be quiet before it is read.
@@ -43,20 +45,10 @@ pub(crate) enum Saved {
 #[derive(Debug)]
 pub(crate) struct Files {
     saved: Saved,
+    reading: Reading,
     last_good: Option<LastGood>,
     opened: bool,
     entries: BTreeMap<PathBuf, Entry>,
-}
-
-/// What is in force of one file.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Held {
-    /// Its objects, each with its place.
-    pub(crate) objects: Vec<(Object, Location)>,
-    /// What is wrong with the file as it is now.
-    pub(crate) refused: Vec<Refusal>,
-    /// Kinds that FerroLB has no use for.
-    pub(crate) foreign: BTreeSet<String>,
 }
 
 /// What a look at the files showed.
@@ -75,17 +67,19 @@ impl Look {
 }
 
 impl Files {
-    pub(crate) fn new(saved: Saved) -> Self {
-        Self { saved, last_good: None, opened: false, entries: BTreeMap::new() }
+    /// Files of which that is kept which `keep` leaves of each object.
+    pub(crate) fn new(saved: Saved, keep: fn(Object) -> Object) -> Self {
+        let reading = Reading::new(keep);
+        Self { saved, reading, last_good: None, opened: false, entries: BTreeMap::new() }
     }
 
     /// Files that people save, of which `last_good` outlives this process.
-    pub(crate) fn remembered(last_good: Option<LastGood>) -> Self {
-        Self { last_good, ..Self::new(Saved::Anyhow) }
+    pub(crate) fn remembered(keep: fn(Object) -> Object, last_good: Option<LastGood>) -> Self {
+        Self { last_good, ..Self::new(Saved::Anyhow, keep) }
     }
 
     /// What is in force, by path.
-    pub(crate) fn held(&self) -> impl Iterator<Item = (&Path, &Held)> {
+    pub(crate) fn held(&self) -> impl Iterator<Item = (&Path, &Held)> + Clone {
         self.entries.iter().map(|(path, entry)| (path.as_path(), &entry.held))
     }
 
@@ -96,7 +90,7 @@ impl Files {
         let patience = if self.opened { self.saved } else { Saved::Whole };
         for path in present {
             let entry = self.entries.entry(path.clone()).or_insert_with(|| Entry::new(now));
-            entry.look(path, patience, self.last_good.as_mut(), now, &mut look);
+            entry.look(path, patience, &self.reading, self.last_good.as_mut(), now, &mut look);
         }
         let before = self.entries.len();
         self.entries.retain(|path, entry| present.contains(path) || entry.outlives(patience, now, &mut look));
@@ -174,6 +168,7 @@ impl Entry {
         &mut self,
         path: &Path,
         patience: Saved,
+        reading: &Reading,
         last_good: Option<&mut LastGood>,
         now: Instant,
         look: &mut Look,
@@ -181,7 +176,7 @@ impl Entry {
         let stamp = match Stamp::of(path) {
             Ok(stamp) => stamp,
             Err(_) if vanished(path) => return look.again(TICK),
-            Err(error) => return self.keep(path, &error.to_string(), last_good.as_deref(), look),
+            Err(error) => return self.keep(path, &error.to_string(), reading, last_good.as_deref(), look),
         };
         if self.stamp != Some(stamp) || self.missing {
             (self.stamp, self.since, self.missing, self.settled) = (Some(stamp), now, false, false);
@@ -193,22 +188,20 @@ impl Entry {
         if patience == Saved::Anyhow && quiet < QUIET {
             return look.again(QUIET - quiet);
         }
-        let (text, manifest) = match read(path, stamp.size) {
-            Ok(text) => {
-                let manifest = Manifest::parse(path, &text);
-                (text, manifest)
-            }
+        let text = match read(path, stamp.size) {
+            Ok(text) => text,
             Err(_) if vanished(path) => return look.again(TICK),
             Err(problem) => {
                 self.settled = true;
-                return self.keep(path, &problem, last_good.as_deref(), look);
+                return self.keep(path, &problem, reading, last_good.as_deref(), look);
             }
         };
-        let is_good = errors(&manifest).next().is_none();
+        let mut next = reading.read(path, &text, &self.held);
+        let is_good = next.is_good();
         if !is_good {
-            self.recall(path, last_good.as_deref());
+            self.recall(path, reading, last_good.as_deref());
+            next.keep_unread_of(&self.held);
         }
-        let next = Held::next(&self.held, manifest);
         if Stamp::of(path).ok() != Some(stamp) {
             return look.again(QUIET);
         }
@@ -232,18 +225,25 @@ impl Entry {
     }
 
     /// Before a file that cannot be read is all there is: what it held for an earlier process.
-    fn recall(&mut self, path: &Path, last_good: Option<&LastGood>) {
+    fn recall(&mut self, path: &Path, reading: &Reading, last_good: Option<&LastGood>) {
         if std::mem::replace(&mut self.recalled, true) {
             return;
         }
         if let Some(text) = last_good.and_then(|last_good| last_good.read(path)) {
-            self.held = Held::next(&Held::default(), Manifest::parse(path, &text));
+            self.held = reading.read(path, &text, &self.held);
         }
     }
 
     /// Keeps what is in force, with the reason why nothing newer is.
-    fn keep(&mut self, path: &Path, problem: &str, last_good: Option<&LastGood>, look: &mut Look) {
-        self.recall(path, last_good);
+    fn keep(
+        &mut self,
+        path: &Path,
+        problem: &str,
+        reading: &Reading,
+        last_good: Option<&LastGood>,
+        look: &mut Look,
+    ) {
+        self.recall(path, reading, last_good);
         let refused = vec![unreadable(path, problem)];
         if self.held.refused != refused {
             self.held.refused = refused;
@@ -269,37 +269,6 @@ impl Entry {
 /// Whether the file was removed since the folder was listed; the next listing says so too.
 fn vanished(path: &Path) -> bool {
     fs::symlink_metadata(path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
-}
-
-impl Held {
-    /// What is in force after `manifest` was read: its objects, and of those before the ones that it may still hold
-    /// in a document that cannot be read.
-    fn next(before: &Self, manifest: Manifest) -> Self {
-        let anything_unread = errors(&manifest).any(|refusal| refusal.object.is_none());
-        let unread: BTreeSet<&ObjectRef> =
-            errors(&manifest).filter_map(|refusal| refusal.object.as_ref()).collect();
-        let mut objects: Vec<(Object, Location)> =
-            manifest.documents.iter().map(|doc| (doc.object.clone(), doc.location())).collect();
-        let read: BTreeSet<ObjectRef> = objects.iter().map(|(object, _)| object.reference()).collect();
-        let kept = before.objects.iter().filter(|(object, _)| {
-            let reference = object.reference();
-            !read.contains(&reference) && (anything_unread || unread.contains(&reference))
-        });
-        objects.extend(kept.cloned());
-        let foreign = manifest.foreign.iter().map(|document| document.kind.clone()).collect();
-        Self { objects, foreign, refused: manifest.refused }
-    }
-
-    /// Whether an object of `before` is not there any more.
-    fn lacks(&self, before: &Self) -> bool {
-        let mine: BTreeSet<ObjectRef> = self.objects.iter().map(|(object, _)| object.reference()).collect();
-        before.objects.iter().any(|(object, _)| !mine.contains(&object.reference()))
-    }
-}
-
-/// What of a manifest cannot be used.
-fn errors(manifest: &Manifest) -> impl Iterator<Item = &Refusal> {
-    manifest.refused.iter().filter(|refusal| refusal.severity == Severity::Error)
 }
 
 fn read(path: &Path, size: u64) -> Result<String, String> {
@@ -339,7 +308,7 @@ mod tests {
     fn a_file_that_is_removed_after_the_folder_was_listed_is_gone_and_not_broken() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.yaml");
-        let mut files = Files::new(Saved::Whole);
+        let mut files = Files::new(Saved::Whole, |object| object);
         files.look(&[path.clone()].into(), Instant::now());
         assert!(files.held().all(|(_, held)| held.refused.is_empty()));
         fs::write(&path, "kind: [").unwrap();

@@ -15,7 +15,7 @@ mod glance;
 mod kept;
 mod kind;
 mod lines;
-mod prune;
+pub(crate) mod prune;
 mod publish;
 mod query;
 mod reflect;

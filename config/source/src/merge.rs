@@ -16,7 +16,7 @@ use ferrolb_config::{Object, ObjectRef, Objects, defaults};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use crate::files::Held;
+use crate::files::{Held, Placed};
 use crate::state::{CONTROLLER, OPERATOR, SPEAKER_PREFIX, STATUS};
 
 /// What one merge yields.
@@ -28,7 +28,7 @@ pub(crate) struct Merged {
 
 /// Merges the files of the source with those of the state folder `state`.
 pub(crate) fn merge<'a>(
-    source: impl Iterator<Item = (&'a Path, &'a Held)>,
+    source: impl Iterator<Item = (&'a Path, &'a Held)> + Clone,
     state: &Path,
     state_files: impl Iterator<Item = (&'a Path, &'a Held)>,
     now: Timestamp,
@@ -45,50 +45,44 @@ pub(crate) fn merge<'a>(
     Merged { objects, expires }
 }
 
-fn take_source<'a>(objects: &mut Objects, files: impl Iterator<Item = (&'a Path, &'a Held)>) {
-    let mut first_at: BTreeMap<ObjectRef, &Location> = BTreeMap::new();
-    for (_, held) in files {
+fn take_source<'a>(objects: &mut Objects, files: impl Iterator<Item = (&'a Path, &'a Held)> + Clone) {
+    for (path, held) in files.clone() {
         objects.refused.extend(held.refused.iter().cloned());
-        for (object, location) in &held.objects {
-            let reference = object.reference();
-            if matches!(object, Object::Speaker(_)) {
-                let refusal =
-                    Refusal::error(Reason::InvalidValue, reference, "speakers report about themselves");
-                let refusal = refusal.remedy("Remove the document.");
-                objects.refused.push(Refusal { location: Some(location.clone()), ..refusal });
-            } else if let Some(first) = first_at.get(&reference) {
-                let message = format!("the object stands at {first} already");
-                let refusal = Refusal::error(Reason::DuplicateObject, reference, message);
-                let refusal = refusal.remedy("Remove one of the two; the first one is used.");
-                objects.refused.push(Refusal { location: Some(location.clone()), ..refusal });
+        for placed in &held.objects {
+            let object = &placed.object;
+            let refusal = if matches!(object, Object::Speaker(_)) {
+                let why = "speakers report about themselves";
+                Refusal::error(Reason::InvalidValue, object.reference(), why).remedy("Remove the document.")
+            } else if objects.has_like(object) {
+                let message = match first_place(files.clone(), &object.reference()) {
+                    Some(first) => format!("the object stands at {first} already"),
+                    None => "the object stands elsewhere already".to_owned(),
+                };
+                Refusal::error(Reason::DuplicateObject, object.reference(), message)
+                    .remedy("Remove one of the two; the first one is used.")
             } else {
-                first_at.insert(reference, location);
-                objects.insert(without_status(object.clone()));
-            }
+                objects.insert(object.clone());
+                continue;
+            };
+            objects.refused.push(Refusal { location: Some(placed.location(path)), ..refusal });
         }
     }
 }
 
-/// A manifest says what is wanted. What stands in its status is from another time or another cluster; only a Node's
-/// status says what nobody else can: its addresses.
-fn without_status(mut object: Object) -> Object {
-    match &mut object {
-        Object::AddressPool(pool) => pool.status = None,
-        Object::L2Advertisement(advertisement) => advertisement.status = None,
-        Object::FloatingIP(floating_ip) => floating_ip.status = None,
-        Object::VirtualIP(virtual_ip) => virtual_ip.status = None,
-        Object::Speaker(speaker) => speaker.status = None,
-        Object::Service(service) => service.status = None,
-        Object::EndpointSlice(_) | Object::Node(_) | Object::Namespace(_) => {}
-        Object::MetalLBPool(_) | Object::MetalLBL2Advertisement(_) => {}
-    }
-    object
+fn first_place<'a>(
+    mut files: impl Iterator<Item = (&'a Path, &'a Held)>,
+    reference: &ObjectRef,
+) -> Option<Location> {
+    files.find_map(|(path, held)| {
+        let first = held.objects.iter().find(|placed| placed.object.reference() == *reference)?;
+        Some(first.location(path))
+    })
 }
 
 /// The state folder's objects, by their writer.
 #[derive(Default)]
 struct Recorded<'a> {
-    virtual_ips: Vec<&'a VirtualIP>,
+    virtual_ips: Vec<&'a Arc<VirtualIP>>,
     statuses: Vec<&'a Object>,
     wishes: Vec<&'a Object>,
     speakers: BTreeMap<String, Observed<'a>>,
@@ -97,7 +91,7 @@ struct Recorded<'a> {
 /// What one speaker wrote.
 #[derive(Default)]
 struct Observed<'a> {
-    speaker: Option<&'a Speaker>,
+    speaker: Option<&'a Arc<Speaker>>,
     virtual_ips: Vec<&'a VirtualIP>,
 }
 
@@ -110,7 +104,7 @@ impl<'a> Recorded<'a> {
             .map(|node| (node.to_owned(), self.speakers.entry(node.to_owned()).or_default()));
         match observed {
             Some((node, observed)) => {
-                for (object, _) in &held.objects {
+                for Placed { object, .. } in &held.objects {
                     match object {
                         Object::Speaker(speaker) if speaker.metadata.name.as_ref() == Some(&node) => {
                             observed.speaker = Some(speaker);
@@ -121,14 +115,16 @@ impl<'a> Recorded<'a> {
                 }
             }
             None if writer == CONTROLLER => {
-                for (object, _) in &held.objects {
+                for Placed { object, .. } in &held.objects {
                     match object {
                         Object::VirtualIP(virtual_ip) if kind != STATUS => self.virtual_ips.push(virtual_ip),
                         object => self.statuses.push(object),
                     }
                 }
             }
-            None if writer == OPERATOR => self.wishes.extend(held.objects.iter().map(|(object, _)| object)),
+            None if writer == OPERATOR => {
+                self.wishes.extend(held.objects.iter().map(|placed| &placed.object))
+            }
             None => {}
         }
     }
@@ -137,7 +133,7 @@ impl<'a> Recorded<'a> {
         for virtual_ip in self.virtual_ips {
             // A record that people distribute with the rest stands above what a controller here once wrote.
             let name = virtual_ip.metadata.name.clone().unwrap_or_default();
-            objects.virtual_ips.entry(name).or_insert_with(|| Arc::new(virtual_ip.clone()));
+            objects.virtual_ips.entry(name).or_insert_with(|| Arc::clone(virtual_ip));
         }
         for object in self.statuses {
             add_status(objects, object);
@@ -150,7 +146,7 @@ impl<'a> Recorded<'a> {
         let mut reachable: BTreeMap<String, Condition> = BTreeMap::new();
         for (node, observed) in self.speakers {
             let Some(speaker) = observed.speaker else { continue };
-            objects.speakers.insert(node.clone(), Arc::new(speaker.clone()));
+            objects.speakers.insert(node.clone(), Arc::clone(speaker));
             let Some(left) = time_to_live(speaker, now) else { continue };
             expires = Some(expires.map_or(left, |other| other.min(left)));
             for virtual_ip in observed.virtual_ips {

@@ -118,7 +118,7 @@ mod tests {
             "apiVersion": "metallb.io/v1beta1", "kind": "IPAddressPool",
             "metadata": {"name": name, "namespace": "metallb-system", "labels": {"zone": "a"}}, "spec": spec,
         });
-        Object::MetalLBPool(Box::new(serde_json::from_value(object).unwrap()))
+        Object::MetalLBPool(Arc::new(serde_json::from_value(object).unwrap()))
     }
 
     fn ours(name: &str, range: &str, accepted: &[&str]) -> Object {
@@ -128,7 +128,7 @@ mod tests {
             accepted_addresses: accepted.iter().map(|range| (*range).to_owned()).collect(),
             ..AddressPoolStatus::default()
         });
-        Object::AddressPool(Box::new(pool))
+        Object::AddressPool(Arc::new(pool))
     }
 
     fn snapshot(objects: impl IntoIterator<Item = Object>) -> Snapshot {
@@ -244,7 +244,7 @@ mod tests {
         assert_eq!(objects.metallb_pools.keys().collect::<Vec<_>>(), ["first"]);
         let held = Arc::clone(&objects.metallb_pools["first"]);
         assert_eq!(
-            Object::MetalLBPool(Box::new((*held).clone())).reference().to_string(),
+            Object::MetalLBPool(Arc::new((*held).clone())).reference().to_string(),
             "IPAddressPool.metallb.io metallb-system/first"
         );
     }

@@ -77,12 +77,12 @@ mod tests {
             "apiVersion": "metallb.io/v1beta1", "kind": "L2Advertisement",
             "metadata": {"name": "lan", "namespace": "metallb-system"}, "spec": spec,
         });
-        Object::MetalLBL2Advertisement(Box::new(serde_json::from_value(object).unwrap()))
+        Object::MetalLBL2Advertisement(Arc::new(serde_json::from_value(object).unwrap()))
     }
 
     fn ours(spec: serde_json::Value) -> Object {
         let spec = serde_json::from_value(spec).unwrap();
-        Object::L2Advertisement(Box::new(L2Advertisement::new("lan", spec)))
+        Object::L2Advertisement(Arc::new(L2Advertisement::new("lan", spec)))
     }
 
     fn snapshot(objects: impl IntoIterator<Item = Object>) -> Snapshot {

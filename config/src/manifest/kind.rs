@@ -3,6 +3,8 @@
 
 //! The kinds that FerroLB reads, by apiVersion and kind.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_saphyr::{DeserializeError, Options};
@@ -81,15 +83,15 @@ pub(super) enum ReadError {
 impl Input<'_> {
     fn read<T: Serialize + DeserializeOwned>(
         &self,
-        wrap: fn(Box<T>) -> Object,
+        wrap: fn(Arc<T>) -> Object,
     ) -> Result<(Object, serde_json::Value), ReadError> {
         let object: T = match self {
             Self::Text(text) => serde_saphyr::from_str_with_options(text, options())
                 .map_err(|error| ReadError::Yaml(Box::new(error)))?,
-            Self::Item(item) => serde_json::from_value(item.clone()).map_err(ReadError::Json)?,
+            Self::Item(item) => T::deserialize(item).map_err(ReadError::Json)?,
         };
         let understood = serde_json::to_value(&object).map_err(ReadError::Json)?;
-        Ok((wrap(Box::new(object)), understood))
+        Ok((wrap(Arc::new(object)), understood))
     }
 }
 

@@ -3,18 +3,20 @@
 
 //! Cuts a file into its documents before any of them is parsed, so that a mistake in one does not harm the others.
 
-/// The text of one document and the number of lines before it.
+/// One document of a file, not read yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Chunk<'a> {
-    pub(super) text: &'a str,
-    pub(super) lines_before: u32,
+pub struct Chunk<'a> {
+    /// Its text.
+    pub text: &'a str,
+    /// The number of lines before it.
+    pub lines_before: u32,
 }
 
 /// The documents of `text`; those without any content are left out.
 ///
 /// A line that begins with `---` ends a document wherever it stands, also inside a block or a quoted scalar
 /// (YAML 1.2.2, 9.1.2 and rule `c-forbidden`), so no parser is needed to find the borders.
-pub(super) fn documents(text: &str) -> Vec<Chunk<'_>> {
+pub fn documents(text: &str) -> Vec<Chunk<'_>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut chunks = Vec::new();
     let (mut start, mut lines_before) = (0, 0);

@@ -156,3 +156,16 @@ proptest::proptest! {
         let _ = parse(&text);
     }
 }
+
+#[test]
+fn scalars_are_read_by_the_type_of_their_field_whether_or_not_the_document_is_plain() {
+    let text = "apiVersion: v1\nkind: Service\nmetadata: {name: web, labels: {one: 1, yes: yes, half: 0.5}}\n\
+                spec:\n  publishNotReadyAddresses: true\n  clusterIP: ~\n  externalName: 123\n  \
+                ports: [{port: 80, targetPort: \"80\"}, {port: 0x50, targetPort: http}]\n";
+    let object = |text: &str| {
+        let manifest = parse(text);
+        assert_eq!(manifest.refused, [], "{text}");
+        manifest.documents[0].object.clone()
+    };
+    assert_eq!(object(text), object(&format!("{text}  type: !!str ClusterIP\n")));
+}

@@ -4,6 +4,7 @@
 //! Whether the external addresses of a Service are FerroLB's to move, and what is to be written then. Pure.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ferrolb_config::address::Family;
 use ferrolb_config::api::annotation;
@@ -131,7 +132,7 @@ fn rehearse(
     now: Timestamp,
 ) -> Result<(), Box<Refusal>> {
     let mut then = objects.clone();
-    then.insert(Object::Service(Box::new(what.asking(service))));
+    then.insert(Object::Service(Arc::new(what.asking(service))));
     let planned = plan(&Snapshot::build_within(&then, scope), now).services.remove(&what.service);
     let (given, refusal) = match planned {
         Some(ServicePlan::Ours { addresses, refusal }) => (addresses, refusal),
@@ -208,19 +209,19 @@ mod tests {
                 "ipFamilyPolicy": if is_dual { "PreferDualStack" } else { "SingleStack" }, "ipFamilies": families,
             },
         });
-        objects.insert(Object::Service(serde_json::from_value(service).unwrap()));
+        objects.insert(Object::Service(Arc::new(serde_json::from_value(service).unwrap())));
         let pool = json!({
             "apiVersion": "ferrolb.io/v1beta1", "kind": "AddressPool", "metadata": {"name": "p"},
             "spec": {"addresses": ["192.0.2.0/24", "2001:db8::/120"]},
         });
-        objects.insert(Object::AddressPool(serde_json::from_value(pool).unwrap()));
+        objects.insert(Object::AddressPool(Arc::new(serde_json::from_value(pool).unwrap())));
         objects
     }
 
     fn edit(objects: &mut Objects, change: impl FnOnce(&mut ServiceSpec)) {
         let mut service = Service::clone(objects.services.values().next().unwrap());
         change(service.spec.as_mut().unwrap());
-        objects.insert(Object::Service(Box::new(service)));
+        objects.insert(Object::Service(Arc::new(service)));
     }
 
     fn decided(objects: &Objects) -> Result<Move, (Reason, String)> {
@@ -281,12 +282,12 @@ mod tests {
             "spec": {"address": "192.0.2.7", "pool": "p",
                 "consumers": [{"kind": "Service", "namespace": "shop", "name": "other"}]},
         });
-        recorded.insert(Object::VirtualIP(serde_json::from_value(record).unwrap()));
+        recorded.insert(Object::VirtualIP(Arc::new(serde_json::from_value(record).unwrap())));
         let other = json!({
             "metadata": {"name": "other", "namespace": "shop"},
             "spec": {"type": "LoadBalancer", "clusterIP": "10.0.0.2", "ports": [{"port": 80}]},
         });
-        recorded.insert(Object::Service(serde_json::from_value(other).unwrap()));
+        recorded.insert(Object::Service(Arc::new(serde_json::from_value(other).unwrap())));
         let (reason, message) = decided(&recorded).unwrap_err();
         assert_eq!(reason, Reason::AddressInUse, "{message}");
     }

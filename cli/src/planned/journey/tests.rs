@@ -38,9 +38,9 @@ fn objects(owner: Option<Layer2Owner>, speakers: &[&str]) -> Objects {
     let layer2 = owner.into_iter().collect();
     object.status = Some(VirtualIPStatus { layer2, ..VirtualIPStatus::default() });
     let mut objects = Objects::default();
-    objects.insert(Object::VirtualIP(Box::new(object)));
+    objects.insert(Object::VirtualIP(std::sync::Arc::new(object)));
     for node in speakers {
-        objects.insert(Object::Speaker(Box::new(Speaker::new(node, SpeakerSpec {}))));
+        objects.insert(Object::Speaker(std::sync::Arc::new(Speaker::new(node, SpeakerSpec {}))));
     }
     objects
 }

@@ -30,15 +30,23 @@ struct Watched {
 }
 
 impl Notice {
-    /// Watches from now on.
-    pub(super) fn new(source: &Path, state: &Path, changed: Arc<Notify>) -> Self {
+    /// Watches from now on. Changes of paths that are not read call nobody.
+    pub(super) fn new(
+        source: &Path,
+        state: &Path,
+        is_read: impl Fn(&Path) -> bool + Send + 'static,
+        changed: Arc<Notify>,
+    ) -> Self {
         // The speaker and the controller make their folders in it; without it there is nothing to watch yet.
         if let Err(error) = fs::create_dir_all(state) {
             warn!(folder = %state.display(), %error, "cannot create the state folder");
         }
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
             // An error means that notices were lost.
-            if event.map_or(true, |event| is_change(&event.kind)) {
+            // One without a path says that notices were lost.
+            let is_read = |paths: &[PathBuf]| paths.is_empty() || paths.iter().any(|path| is_read(path));
+            let concerns = |event: Event| is_change(&event.kind) && is_read(&event.paths);
+            if event.map_or(true, concerns) {
                 changed.notify_one();
             }
         });

@@ -3,6 +3,8 @@
 
 //! What the API server sends, read object by object: one that cannot be read does not harm the others.
 
+use std::sync::Arc;
+
 use ::kube::Resource;
 use ferrolb_config::reason::{Reason, Refusal};
 use ferrolb_config::{Object, ObjectRef};
@@ -124,13 +126,13 @@ pub(crate) fn object(kind: Kind, raw: &str, reader: Reader) -> Result<Object, Bo
 fn one<K: Prune + DeserializeOwned + Resource>(
     raw: &str,
     reader: Reader,
-) -> Result<Box<K>, serde_json::Error> {
+) -> Result<Arc<K>, serde_json::Error> {
     let mut object: K = serde_json::from_str(raw)?;
     if object.meta().name.as_ref().is_none_or(String::is_empty) {
         return Err(serde::de::Error::missing_field("metadata.name"));
     }
     object.prune(reader);
-    Ok(Box::new(object))
+    Ok(Arc::new(object))
 }
 
 #[cfg(test)]

@@ -190,8 +190,8 @@ impl Kept {
 
 impl From<Stored> for Objects {
     fn from(stored: Stored) -> Self {
-        fn all<T>(objects: &mut Objects, list: Vec<T>, wrap: impl Fn(Box<T>) -> Object) {
-            list.into_iter().for_each(|object| objects.insert(wrap(Box::new(object))));
+        fn all<T>(objects: &mut Objects, list: Vec<T>, wrap: impl Fn(Arc<T>) -> Object) {
+            list.into_iter().for_each(|object| objects.insert(wrap(Arc::new(object))));
         }
         let mut objects = Self::default();
         all(&mut objects, stored.pools, Object::AddressPool);

@@ -489,14 +489,14 @@ fn incomplete(field: &str) -> WriteError {
 
 fn virtual_ip(object: Object) -> Result<Arc<VirtualIP>, WriteError> {
     match object {
-        Object::VirtualIP(object) => Ok(Arc::from(object)),
+        Object::VirtualIP(object) => Ok(object),
         other => Err(foreign(&other)),
     }
 }
 
 fn service(object: Object) -> Result<Arc<Service>, WriteError> {
     match object {
-        Object::Service(object) => Ok(Arc::from(object)),
+        Object::Service(object) => Ok(object),
         other => Err(foreign(&other)),
     }
 }

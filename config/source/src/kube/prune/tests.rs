@@ -103,21 +103,21 @@ fn sent() -> Vec<(Kind, Value)> {
 
 /// The object as it was sent, without anything taken away.
 fn whole(kind: Kind, sent: Value) -> Object {
-    fn boxed<K: serde::de::DeserializeOwned>(sent: Value) -> Box<K> {
-        Box::new(serde_json::from_value(sent).unwrap())
+    fn read<K: serde::de::DeserializeOwned>(sent: Value) -> std::sync::Arc<K> {
+        std::sync::Arc::new(serde_json::from_value(sent).unwrap())
     }
     match kind {
-        Kind::AddressPool => Object::AddressPool(boxed(sent)),
-        Kind::L2Advertisement => Object::L2Advertisement(boxed(sent)),
-        Kind::FloatingIP => Object::FloatingIP(boxed(sent)),
-        Kind::VirtualIP => Object::VirtualIP(boxed(sent)),
-        Kind::Speaker => Object::Speaker(boxed(sent)),
-        Kind::Service => Object::Service(boxed(sent)),
-        Kind::EndpointSlice => Object::EndpointSlice(boxed(sent)),
-        Kind::Node => Object::Node(boxed(sent)),
-        Kind::Namespace => Object::Namespace(boxed(sent)),
-        Kind::MetalLBPool => Object::MetalLBPool(boxed(sent)),
-        Kind::MetalLBL2Advertisement => Object::MetalLBL2Advertisement(boxed(sent)),
+        Kind::AddressPool => Object::AddressPool(read(sent)),
+        Kind::L2Advertisement => Object::L2Advertisement(read(sent)),
+        Kind::FloatingIP => Object::FloatingIP(read(sent)),
+        Kind::VirtualIP => Object::VirtualIP(read(sent)),
+        Kind::Speaker => Object::Speaker(read(sent)),
+        Kind::Service => Object::Service(read(sent)),
+        Kind::EndpointSlice => Object::EndpointSlice(read(sent)),
+        Kind::Node => Object::Node(read(sent)),
+        Kind::Namespace => Object::Namespace(read(sent)),
+        Kind::MetalLBPool => Object::MetalLBPool(read(sent)),
+        Kind::MetalLBL2Advertisement => Object::MetalLBL2Advertisement(read(sent)),
     }
 }
 
@@ -198,7 +198,7 @@ fn no_command_comes_from_a_cluster_whatever_its_schema_says() {
     for reader in [Reader::Controller, Reader::Speaker] {
         let object = decode::object(Kind::FloatingIP, &sent.to_string(), reader).unwrap();
         let Object::FloatingIP(object) = object else { unreachable!() };
-        let accepted = object.status.unwrap().accepted.unwrap();
+        let accepted = object.status.clone().unwrap().accepted.unwrap();
         assert!(
             object.spec.health_checks.iter().chain(&accepted.health_checks).all(|check| check.exec.is_none())
         );
@@ -208,9 +208,9 @@ fn no_command_comes_from_a_cluster_whatever_its_schema_says() {
 /// What a speaker's form of an object holds, as text.
 fn kept_by_speakers(kind: Kind, sent: &Value) -> String {
     let kept = match decode::object(kind, &sent.to_string(), Reader::Speaker).unwrap() {
-        Object::Service(object) => serde_json::to_string(&object),
-        Object::EndpointSlice(object) => serde_json::to_string(&object),
-        Object::VirtualIP(object) => serde_json::to_string(&object),
+        Object::Service(object) => serde_json::to_string(&*object),
+        Object::EndpointSlice(object) => serde_json::to_string(&*object),
+        Object::VirtualIP(object) => serde_json::to_string(&*object),
         other => unreachable!("{other:?}"),
     };
     kept.unwrap()
@@ -288,10 +288,10 @@ fn what_nobody_reads_is_not_kept() {
     ];
     for (kind, sent) in sent().into_iter().filter(|(kind, _)| !kind.is_own() && !kind.is_metallbs()) {
         let kept = match decode::object(kind, &sent.to_string(), Reader::Controller).unwrap() {
-            Object::Service(object) => serde_json::to_string(&object),
-            Object::EndpointSlice(object) => serde_json::to_string(&object),
-            Object::Node(object) => serde_json::to_string(&object),
-            Object::Namespace(object) => serde_json::to_string(&object),
+            Object::Service(object) => serde_json::to_string(&*object),
+            Object::EndpointSlice(object) => serde_json::to_string(&*object),
+            Object::Node(object) => serde_json::to_string(&*object),
+            Object::Namespace(object) => serde_json::to_string(&*object),
             other => unreachable!("{other:?}"),
         };
         let kept = kept.unwrap();
@@ -309,7 +309,7 @@ fn who_wrote_the_status_of_a_service_is_kept_while_it_shows_an_address() {
         else {
             unreachable!()
         };
-        let fields = service.metadata.managed_fields.into_iter().flatten();
+        let fields = service.metadata.managed_fields.iter().flatten();
         fields.map(|entry| format!("{entry:?}")).collect()
     };
     let kept = managers(&sent);
