@@ -10,11 +10,13 @@
 mod crowd;
 mod driver;
 mod following;
+mod joining;
 mod keeping;
 mod observed;
 mod placement;
 mod segment;
 mod sockets;
+mod taking;
 
 #[cfg(test)]
 mod tests;

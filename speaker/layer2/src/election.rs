@@ -172,33 +172,49 @@ impl Election {
         self.quiet.keys().copied().collect()
     }
 
+    /// What was last told of a group.
+    pub(crate) fn intent(&self, group: GroupId) -> Option<&GroupIntent> {
+        self.groups.get(&group).map(|group| &group.intent)
+    }
+
+    /// The groups from `first` on.
+    pub(crate) fn groups_from(&self, first: GroupId) -> impl Iterator<Item = GroupId> {
+        self.groups.range(first..).map(|(id, _)| *id)
+    }
+
     /// Takes the list of groups for the complete one.
     pub(crate) fn set_groups(&mut self, intents: Vec<GroupIntent>, s: Situation<'_>) {
-        let mut wanted: BTreeMap<GroupId, GroupIntent> = intents.into_iter().map(|i| (i.id, i)).collect();
-        let gone: Vec<GroupId> = self.groups.keys().filter(|id| !wanted.contains_key(*id)).copied().collect();
+        let wanted: BTreeSet<GroupId> = intents.iter().map(|intent| intent.id).collect();
+        let gone = self.groups.keys().filter(|id| !wanted.contains(*id)).copied().collect();
+        self.change_groups(intents, gone, s);
+    }
+
+    /// Takes a part of what differs from the list of groups.
+    pub(crate) fn change_groups(&mut self, set: Vec<GroupIntent>, gone: Vec<GroupId>, s: Situation<'_>) {
         for id in gone {
             self.yield_group(id, None, Cause::NotEligible, true, s.now);
             self.stand_by(id);
-            self.groups.remove(&id);
+            if let Some(group) = self.groups.remove(&id) {
+                self.unlist(&group.intent);
+            }
             self.left.insert(id, s.now);
             self.schedule(id);
         }
-        self.by_address =
-            wanted.values().flat_map(|i| i.addresses.iter().map(|address| (*address, i.id))).collect();
-        while let Some((id, intent)) = wanted.pop_first() {
-            match self.groups.get_mut(&id) {
-                Some(group) => {
-                    let before = std::mem::replace(&mut group.intent, intent);
-                    if group.intent.addresses != before.addresses && group.tenure().is_none() {
-                        // What is searched for is something else now.
-                        self.stand_by(id);
-                    }
-                    self.readdress(id, &before);
-                    self.recheck_eligibility(id, s);
+        for intent in set {
+            let id = intent.id;
+            if let Some(group) = self.groups.get_mut(&id) {
+                let before = std::mem::replace(&mut group.intent, intent);
+                if group.intent.addresses != before.addresses && group.tenure().is_none() {
+                    // What is searched for is something else now.
+                    self.stand_by(id);
                 }
-                None => {
-                    self.groups.insert(id, Group::new(intent, s.now));
-                }
+                self.unlist(&before);
+                self.list(id);
+                self.readdress(id, &before);
+                self.recheck_eligibility(id, s);
+            } else {
+                self.groups.insert(id, Group::new(intent, s.now));
+                self.list(id);
             }
             self.evaluate(id, Cause::FirstUse, s);
         }
@@ -207,6 +223,21 @@ impl Election {
             .retain(|id, at| !groups.contains_key(id) && s.now.saturating_duration_since(*at) < REMEMBERED);
         let left = &self.left;
         self.claims.keep_terms_of(|id| groups.contains_key(&id) || left.contains_key(&id));
+    }
+
+    fn list(&mut self, id: GroupId) {
+        if let Some(group) = self.groups.get(&id) {
+            self.by_address.extend(group.intent.addresses.iter().map(|address| (*address, id)));
+        }
+    }
+
+    /// An address may have gone to another group meanwhile.
+    fn unlist(&mut self, before: &GroupIntent) {
+        for address in &before.addresses {
+            if self.by_address.get(address) == Some(&before.id) {
+                self.by_address.remove(address);
+            }
+        }
     }
 
     fn readdress(&mut self, id: GroupId, before: &GroupIntent) {

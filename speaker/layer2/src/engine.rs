@@ -153,7 +153,8 @@ impl Segment {
             }
             Input::Frame { bytes, received } => self.hear_frame(bytes, received.min(now), now),
             Input::Link(link) => self.set_link(link, now),
-            Input::Groups(groups) => self.set_groups(groups, now),
+            Input::Groups(groups) => self.decide(now, |e, s| e.set_groups(groups, s)),
+            Input::Change { set, gone } => self.decide(now, |e, s| e.change_groups(set, gone, s)),
             Input::Keys(keys) => self.keys = *keys,
             Input::HandOver { group, to } => self.decide(now, |e, s| e.move_on_request(group, to, s)),
             Input::Drain => self.drain(now),
@@ -214,6 +215,16 @@ impl Segment {
         self.election.holds(group)
     }
 
+    /// What this segment was last told of a group that it carries.
+    pub fn intent(&self, group: GroupId) -> Option<&GroupIntent> {
+        self.election.intent(group)
+    }
+
+    /// The groups that this segment carries, from `first` on, in the order of their ids.
+    pub fn groups_from(&self, first: GroupId) -> impl Iterator<Item = GroupId> {
+        self.election.groups_from(first)
+    }
+
     /// Who owns the group, as far as is known; this node included.
     pub fn owner(&self, group: GroupId) -> Option<NodeId> {
         if self.owns(group) { Some(self.me.node) } else { self.election.rival(group) }
@@ -262,10 +273,6 @@ impl Segment {
         };
         decision(&mut self.election, situation);
         self.carry_out(now);
-    }
-
-    fn set_groups(&mut self, groups: Vec<GroupIntent>, now: Instant) {
-        self.decide(now, |e, s| e.set_groups(groups, s));
     }
 
     fn drain(&mut self, now: Instant) {

@@ -58,6 +58,13 @@ pub enum Input<'a> {
     Link(LinkState),
     /// The complete list of what this segment carries; replaces the one before.
     Groups(Vec<GroupIntent>),
+    /// A part of the difference to that list: who has thousands of groups to change does so in parts, and listens in between.
+    Change {
+        /// Groups to carry, or to carry otherwise.
+        set: Vec<GroupIntent>,
+        /// Groups not to carry any more.
+        gone: Vec<GroupId>,
+    },
     /// The keys changed. Whoever changes them on all nodes in the order that [`KeyRing`] names loses no hello.
     Keys(Box<KeyRing>),
     /// Somebody wishes the group to move: to the node named, or to the best one.

@@ -34,6 +34,8 @@ use crate::kernel::{Batch, Bell, Place, wait};
 
 /// The state is published at most so often when something happened …
 const PUBLISH_AFTER: Duration = Duration::from_millis(100);
+/// … and gets at most one part in so many of the thread's time, …
+const SHARE: u32 = 10;
 /// … and so often in any case, because counters and peers change without an event.
 const PUBLISH_EVERY: Duration = Duration::from_secs(5);
 /// Sockets that could not be opened are tried again after this.
@@ -78,6 +80,9 @@ pub(super) struct Driver {
     /// During a flood: frames are left waiting until then.
     frames_at: Option<Instant>,
     publish_at: Instant,
+    /// When the state was last published, and how long that took.
+    published: Instant,
+    publishing: Duration,
     /// What was last said to be owned and to belong on interfaces, and when that is said again.
     held: BTreeSet<Place>,
     confirm_at: Instant,
@@ -107,6 +112,8 @@ impl Driver {
             crowd: Crowd::new(Instant::now()),
             frames_at: None,
             publish_at: Instant::now(),
+            published: Instant::now(),
+            publishing: Duration::ZERO,
             held: BTreeSet::new(),
             confirm_at: Instant::now(),
             spanning: BTreeSet::new(),
@@ -159,6 +166,7 @@ impl Driver {
         }
         for segment in self.segments.values_mut() {
             segment.run_timers();
+            segment.take_part();
         }
         let begin = Instant::now();
         if self.frames_at.is_some_and(|at| at > begin) {
@@ -193,12 +201,6 @@ impl Driver {
                 segment.handle(Input::HandOver { group: stray.group, to: Some(stray.to) });
             }
         }
-    }
-
-    fn find_spanning(&mut self) {
-        let mut seen = BTreeSet::new();
-        let groups = self.segments.values().flat_map(SegmentDriver::groups);
-        self.spanning = groups.filter(|group| !seen.insert(*group)).collect();
     }
 
     /// Says what is owned and belongs on interfaces: changes at once, and otherwise often enough to be believed.
@@ -285,11 +287,11 @@ impl Driver {
                 None => self.open(*index, plan),
             }
         }
-        self.find_spanning();
+        self.spanning.clone_from(&placement.spanning);
         self.publish_soon();
     }
 
-    fn open(&mut self, index: LinkIndex, plan: &SegmentPlan) {
+    fn open(&mut self, index: LinkIndex, plan: &Arc<SegmentPlan>) {
         match SegmentDriver::open(&self.identity, self.channels.binder.as_ref(), index, plan) {
             Ok(mut segment) => {
                 info!(segment = plan.name, groups = plan.groups.len(), "the segment carries addresses");
@@ -339,10 +341,12 @@ impl Driver {
     }
 
     fn publish_soon(&mut self) {
-        self.publish_at = self.publish_at.min(after(PUBLISH_AFTER));
+        let rested = self.published + self.publishing * SHARE;
+        self.publish_at = self.publish_at.min(after(PUBLISH_AFTER).max(rested));
     }
 
     fn publish(&mut self) {
+        let begin = Instant::now();
         self.publish_at = after(PUBLISH_EVERY);
         let reports =
             self.segments.values_mut().map(|segment| (segment.name().to_owned(), segment.report())).collect();
@@ -352,6 +356,7 @@ impl Driver {
             shortcomings: self.shortcomings.clone(),
             events_dropped: self.events_dropped,
         }));
+        (self.published, self.publishing) = (begin, begin.elapsed());
     }
 }
 

@@ -74,7 +74,9 @@ pub struct NoInterface {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Placement {
     /// The interfaces that carry addresses.
-    pub segments: BTreeMap<LinkIndex, SegmentPlan>,
+    pub segments: BTreeMap<LinkIndex, Arc<SegmentPlan>>,
+    /// Groups with addresses on more than one of them.
+    pub spanning: BTreeSet<GroupId>,
     /// The addresses that none carries.
     pub refusals: BTreeMap<IpAddr, NoInterface>,
 }
@@ -112,9 +114,16 @@ pub fn place(wanted: &Wanted, links: &Links) -> Placement {
         let tcp_port = |address: &IpAddr| Some((*address, wanted.get(address)?.tcp_port?));
         let tcp_ports = groups.iter().flat_map(|group| &group.addresses).filter_map(tcp_port).collect();
         let plan = SegmentPlan { name: link.name.clone(), link: state, groups, bound, tcp_ports };
-        placement.segments.insert(index, plan);
+        placement.segments.insert(index, Arc::new(plan));
     }
+    placement.spanning = spanning(placement.segments.values());
     placement
+}
+
+fn spanning<'a>(plans: impl Iterator<Item = &'a Arc<SegmentPlan>>) -> BTreeSet<GroupId> {
+    let mut seen = BTreeSet::new();
+    let groups = plans.flat_map(|plan| &plan.groups).map(|group| group.id);
+    groups.filter(|group| !seen.insert(*group)).collect()
 }
 
 /// Adds an address to its group. What a group may do is what all its addresses may.

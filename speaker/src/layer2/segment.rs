@@ -5,13 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::IpAddr;
-use std::num::NonZeroU16;
+use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ferrolb_layer2::{
-    Budget, ClusterId, Event, GroupId, GroupIntent, Incarnation, Input, KeyRing, LinkState, NodeId, Output,
+    Budget, ClusterId, Event, GroupId, Incarnation, Input, KeyRing, LinkState, NodeId, Output,
     Phase, Segment, SegmentConfig, Timing, Witness,
 };
 
@@ -19,6 +19,7 @@ use super::following::Side;
 use super::observed::SegmentReport;
 use super::placement::SegmentPlan;
 use super::sockets::Sockets;
+use super::taking::Taking;
 use crate::bound::Binder;
 use crate::kernel::links::LinkIndex;
 use crate::kernel::{Batch, Place};
@@ -51,13 +52,13 @@ pub(super) struct SegmentDriver {
     index: LinkIndex,
     name: String,
     link: LinkState,
-    groups: Vec<GroupIntent>,
-    bound: BTreeMap<IpAddr, GroupId>,
+    /// What is to be carried; the engine may not have been told all of it yet.
+    plan: Arc<SegmentPlan>,
+    taking: Option<Taking>,
     binder: Option<Binder>,
     engine: Segment,
     /// Asks for what others carry; the engine does not know of it.
     witness: Witness,
-    tcp_ports: BTreeMap<IpAddr, NonZeroU16>,
     sockets: Sockets,
     events: Vec<Event>,
     drained: bool,
@@ -70,7 +71,7 @@ impl SegmentDriver {
         identity: &Identity,
         binder: Option<&Binder>,
         index: LinkIndex,
-        plan: &SegmentPlan,
+        plan: &Arc<SegmentPlan>,
     ) -> io::Result<Self> {
         let sockets = Sockets::open(index, &plan.name)?;
         let config = SegmentConfig {
@@ -86,18 +87,17 @@ impl SegmentDriver {
             index,
             name: plan.name.clone(),
             link: plan.link.clone(),
-            groups: Vec::new(),
-            bound: BTreeMap::new(),
+            plan: Arc::clone(plan),
+            taking: None,
             binder: binder.cloned(),
             engine: Segment::new(config, Instant::now()),
             witness: Witness::new(identity.node, fastrand::u64(..)),
-            tcp_ports: BTreeMap::new(),
             sockets,
             events: Vec::new(),
             drained: false,
         };
         segment.handle(Input::Link(plan.link.clone()));
-        segment.follow(plan);
+        segment.take_over(plan);
         Ok(segment)
     }
 
@@ -111,24 +111,38 @@ impl SegmentDriver {
         self.drained
     }
 
-    /// Takes what has changed in the interface and in what it is to carry.
-    pub(super) fn follow(&mut self, plan: &SegmentPlan) {
+    /// Takes what has changed in the interface and in what it is to carry: groups part by part, with [`Self::take_part`].
+    pub(super) fn follow(&mut self, plan: &Arc<SegmentPlan>) {
+        if Arc::ptr_eq(&self.plan, plan) {
+            return;
+        }
         if self.link != plan.link {
             self.link = plan.link.clone();
             self.handle(Input::Link(plan.link.clone()));
         }
-        if self.bound != plan.bound {
-            self.bound = plan.bound.clone();
-        }
-        self.tcp_ports.clone_from(&plan.tcp_ports);
-        if self.groups != plan.groups {
-            self.groups = plan.groups.clone();
-            let addresses = self.groups.iter().flat_map(|group| &group.addresses);
-            self.sockets.join(addresses.filter_map(|address| match address {
+        self.take_over(plan);
+    }
+
+    fn take_over(&mut self, plan: &Arc<SegmentPlan>) {
+        self.plan = Arc::clone(plan);
+        self.taking = Some(Taking::new(Arc::clone(plan)));
+        let addresses = plan.groups.iter().flat_map(|group| &group.addresses);
+        let solicited: Vec<Ipv6Addr> = addresses
+            .filter_map(|address| match address {
                 IpAddr::V6(address) => Some(*address),
                 IpAddr::V4(_) => None,
-            }));
-            self.handle(Input::Groups(plan.groups.clone()));
+            })
+            .collect();
+        self.sockets.join(solicited);
+    }
+
+    /// Tells the engine a part of what it has not been told of the plan yet.
+    pub(super) fn take_part(&mut self) {
+        let Some(taking) = &mut self.taking else { return };
+        match taking.part(&self.engine) {
+            Some(Input::Change { set, gone }) if set.is_empty() && gone.is_empty() => {}
+            Some(input) => self.handle(input),
+            None => self.taking = None,
         }
     }
 
@@ -161,7 +175,7 @@ impl SegmentDriver {
     }
 
     fn places(&self, of: impl Fn(GroupId) -> bool) -> impl Iterator<Item = Place> {
-        let bound = self.bound.iter().filter(move |(_, group)| of(**group));
+        let bound = self.plan.bound.iter().filter(move |(_, group)| of(**group));
         bound.map(|(address, _)| Place { link: self.index, address: *address })
     }
 
@@ -172,15 +186,10 @@ impl SegmentDriver {
 
     /// Its part of every group for which `spans` holds.
     pub(super) fn sides(&self, spans: impl Fn(GroupId) -> bool) -> impl Iterator<Item = Side> {
-        self.groups.iter().filter(move |group| spans(group.id)).filter_map(|group| {
+        self.plan.groups.iter().filter(move |group| spans(group.id)).filter_map(|group| {
             let lowest = group.addresses.iter().min().copied()?;
             Some(Side { group: group.id, segment: self.index, lowest, owner: self.engine.owner(group.id) })
         })
-    }
-
-    /// The groups that it carries.
-    pub(super) fn groups(&self) -> impl Iterator<Item = GroupId> {
-        self.groups.iter().map(|group| group.id)
     }
 
     /// Whether what it owns is certain: after a stall others may have taken over.
@@ -267,6 +276,9 @@ impl SegmentDriver {
 
     /// When the engine or the witness wants to be called at the latest.
     pub(super) fn deadline(&self) -> Option<Instant> {
+        if self.taking.is_some() {
+            return Some(Instant::now());
+        }
         self.engine.next_deadline().into_iter().chain(self.witness.next_deadline()).min()
     }
 
@@ -285,7 +297,7 @@ impl SegmentDriver {
     pub(super) fn report(&mut self) -> SegmentReport {
         let now = Instant::now();
         let view = self.engine.view(now);
-        self.witness.follow(&view, &self.link, &self.tcp_ports, now);
+        self.witness.follow(&view, &self.link, &self.plan.tcp_ports, now);
         self.sockets.listen_for_ports(self.witness.tries_ports());
         if self.sockets.is_deaf_for_ports() {
             self.witness.follow(&view, &self.link, &BTreeMap::new(), now);

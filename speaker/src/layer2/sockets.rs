@@ -13,11 +13,10 @@ use std::os::fd::{AsFd, BorrowedFd};
 use ferrolb_layer2::{Destination, LinkState};
 use tracing::debug;
 
+use super::joining::Joining;
 use super::observed::Traffic;
 use crate::kernel::links::LinkIndex;
-use crate::kernel::{
-    Batch, Family, Frame, FrameKind, HelloDatagram, HelloSocket, PacketSocket, SolicitedNodeGroups,
-};
+use crate::kernel::{Batch, Family, Frame, FrameKind, HelloDatagram, HelloSocket, PacketSocket};
 
 const ETHERTYPE_IPV4: [u8; 2] = [0x08, 0x00];
 const ETHERTYPE_IPV6: [u8; 2] = [0x86, 0xdd];
@@ -35,7 +34,7 @@ pub(super) struct Sockets {
     /// Answers of ports are wanted and cannot be heard.
     deaf_for_ports: bool,
     index: LinkIndex,
-    memberships: SolicitedNodeGroups,
+    memberships: Joining,
     traffic: Traffic,
 }
 
@@ -50,7 +49,7 @@ impl Sockets {
             [Err(error), Err(_)] => return Err(error),
             families => families.into_iter().flatten().collect(),
         };
-        let memberships = SolicitedNodeGroups::new(index);
+        let memberships = Joining::new(index);
         let port_answers = [None, None];
         let deaf_for_ports = false;
         Ok(Self {
@@ -181,12 +180,9 @@ impl Sockets {
         }
     }
 
-    /// Joins the solicited-node groups of these addresses and no others.
-    pub(super) fn join(&mut self, addresses: impl Iterator<Item = Ipv6Addr>) {
-        if let Err(error) = self.memberships.set(addresses) {
-            debug!(%error, "cannot join a solicited-node group");
-            count(&mut self.traffic.join_errors);
-        }
+    /// Joins the solicited-node groups of these addresses and no others, in a while.
+    pub(super) fn join(&mut self, addresses: Vec<Ipv6Addr>) {
+        self.memberships.want(addresses);
     }
 
     /// The counters until now.
@@ -199,6 +195,7 @@ impl Sockets {
                 Err(error) => debug!(%error, "the kernel does not tell what it dropped"),
             }
         }
+        self.traffic.join_errors = self.memberships.errors();
         self.traffic
     }
 }

@@ -15,8 +15,11 @@ use crate::{
     rule::{self, Rule},
 };
 
+/// Most groups acted on at a deadline: thousands fall due at once when a node dies, and hellos must not wait for all of them.
+const ACTS_AT_ONCE: usize = 512;
+
 impl Segment {
-    /// Does all that is due.
+    /// Does what is due: all of it, but for thousands of groups.
     pub(super) fn act(&mut self, now: Instant) {
         if self.state == State::Down {
             return;
@@ -24,7 +27,12 @@ impl Segment {
         while let Some(verdict) = self.members.judge_next(now) {
             self.execute(verdict, now);
         }
-        while self.election_acts(now) {}
+        // What is left is due still, and comes after the hellos that arrived meanwhile.
+        for _ in 0..ACTS_AT_ONCE {
+            if !self.election_acts(now) {
+                break;
+            }
+        }
         while let Some(timer) = self.timers.pop_due(now) {
             match timer {
                 Timer::Hello if self.state == State::Aside => self.stay_aside(now),

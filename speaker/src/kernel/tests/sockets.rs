@@ -283,7 +283,7 @@ fn solicited_node_groups_are_joined_on_the_card_and_left_again() {
         let card = || std::fs::read_to_string("/proc/thread-self/net/dev_mcast").expect("procfs");
         let mut groups = SolicitedNodeGroups::new(index);
         // More than one socket may join, and two addresses that share their last 24 bits.
-        let many = (0..1000_u32)
+        let many = (0..10_000_u32)
             .map(|n| std::net::Ipv6Addr::from(0x2001_0db8_u128 << 96 | u128::from(0xff_0000 + n)));
         let named = ["2001:db8::12:3401", "2001:db8::12:3402", "2001:db8:1::12:3402"];
         let named = named.map(|text| text.parse().expect("an address"));
