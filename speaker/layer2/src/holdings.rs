@@ -43,8 +43,8 @@ impl Holdings {
         self.terms.contains_key(&group)
     }
 
-    pub(crate) fn groups(&self) -> Vec<GroupId> {
-        self.terms.keys().copied().collect()
+    pub(crate) fn groups(&self) -> impl Iterator<Item = GroupId> {
+        self.terms.keys().copied()
     }
 
     pub(crate) fn len(&self) -> u32 {

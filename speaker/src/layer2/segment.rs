@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ferrolb_layer2::{
-    Budget, ClusterId, Event, GroupId, Incarnation, Input, KeyRing, LinkState, NodeId, Output,
-    Phase, Segment, SegmentConfig, Timing, Witness,
+    Budget, ClusterId, Event, GroupId, Incarnation, Input, KeyRing, LinkState, NodeId, Output, Phase,
+    Segment, SegmentConfig, Timing, Witness,
 };
 
 use super::following::Side;

@@ -86,8 +86,7 @@ mod tests {
     }
 
     fn plan(groups: Vec<GroupIntent>) -> Arc<SegmentPlan> {
-        let link =
-            LinkState { up: true, mac: MacAddr([2; 6]), addresses: Vec::new(), gateways: Vec::new() };
+        let link = LinkState { up: true, mac: MacAddr([2; 6]), addresses: Vec::new(), gateways: Vec::new() };
         Arc::new(SegmentPlan {
             name: "eth0".into(),
             link,

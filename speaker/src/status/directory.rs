@@ -14,7 +14,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tracing::warn;
 
 use super::{Desk, GATHER};
@@ -23,6 +23,9 @@ use crate::report::{Length, Report};
 
 /// A speaker that has not written for three of these counts as dead.
 const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// What takes long to write is written more seldom: at most one part in this many of the time.
+const SHARE: u32 = 10;
 
 /// The writer of this node's part of the state.
 pub(crate) struct Directory {
@@ -53,7 +56,10 @@ impl Directory {
                 }
                 _ = heartbeat.tick() => true,
             };
+            let begun = Instant::now();
             self.write(due, false).await;
+            // Thousands of addresses take a while to write, and in a failover they change all the time.
+            sleep(begun.elapsed() * SHARE).await;
         }
     }
 

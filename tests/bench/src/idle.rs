@@ -18,8 +18,10 @@ use crate::population;
 use crate::report::Book;
 
 const NODES: u8 = 3;
-/// Start-up work is over by then.
-const SETTLE: Duration = Duration::from_secs(3);
+/// Start-up work is over by then: the last announcement of a claimed address falls due after ten seconds …
+const SETTLE: Duration = Duration::from_secs(15);
+/// … and an address takes seven announcements of two frames each, of which a node sends a thousand a second.
+const SETTLE_EACH: Duration = Duration::from_millis(14);
 
 /// How many addresses, how long.
 #[derive(Args, Debug)]
@@ -65,8 +67,9 @@ pub(crate) fn run(binary: &Path, arguments: &Arguments, book: &mut Book) -> Resu
 
 /// Watches the speakers of `installation` for `span`.
 pub(crate) fn watch(installation: &mut Installation, addresses: usize, span: Duration) -> Result<Figures> {
-    thread::sleep(SETTLE);
     let names = population::names(installation);
+    let share = addresses.div_ceil(names.len().max(1));
+    thread::sleep(SETTLE + SETTLE_EACH * u32::try_from(share)?);
     let mut before = Vec::new();
     for name in &names {
         before.push(installation.speaker(name)?.processor_time()?);

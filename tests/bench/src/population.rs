@@ -200,14 +200,20 @@ pub(crate) fn carriers(installation: &Installation) -> Result<BTreeMap<IpAddr, S
     for node in names(installation) {
         let path = installation.state().join(format!("speaker-{node}")).join("virtualips.yaml");
         let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-        carriers.extend(recorded(&text).map(|address| (address, node.clone())));
+        carriers.extend(owned(&text).map(|address| (address, node.clone())));
     }
     Ok(carriers)
 }
 
-/// The addresses that objects in `text` are named after.
-fn recorded(text: &str) -> impl Iterator<Item = IpAddr> {
-    text.lines().filter_map(|line| line.strip_prefix("  name: ")?.trim_matches('"').parse().ok())
+/// The addresses of which `text` says that their writer owns them; it names those too that their writer asked for.
+fn owned(text: &str) -> impl Iterator<Item = IpAddr> {
+    let mut named = None;
+    text.lines().filter_map(move |line| {
+        if let Some(name) = line.strip_prefix("  name: ") {
+            named = name.trim_matches('"').parse().ok();
+        }
+        if line == "  layer2:" { named.take() } else { None }
+    })
 }
 
 /// How many addresses each node carries.
@@ -258,11 +264,12 @@ mod tests {
     }
 
     #[test]
-    fn the_names_of_records_are_the_addresses_that_a_node_carries() {
-        let text = "apiVersion: ferrolb.io/v1beta1\nkind: VirtualIP\nmetadata:\n  name: 198.18.0.1\nspec:\n  \
-                    consumers:\n  - name: s1\n---\nmetadata:\n  name: \"198.18.0.2\"\n";
-        let found: Vec<String> = recorded(text).map(|address| address.to_string()).collect();
-        assert_eq!(found, ["198.18.0.1", "198.18.0.2"]);
+    fn a_node_carries_what_it_owns_and_not_what_it_asked_for() {
+        let text = "metadata:\n  name: 198.18.0.1\nspec:\n  consumers:\n  - name: s1\nstatus:\n  layer2:\n  \
+                    - node: n1\n---\nmetadata:\n  name: \"198.18.0.2\"\nstatus:\n  conditions:\n  - \
+                    type: Reachable\n---\nmetadata:\n  name: \"198.18.0.3\"\nstatus:\n  layer2:\n  - node: n1\n";
+        let found: Vec<String> = owned(text).map(|address| address.to_string()).collect();
+        assert_eq!(found, ["198.18.0.1", "198.18.0.3"]);
     }
 
     #[test]

@@ -23,23 +23,23 @@ impl Election {
 
     /// Everything that we own should go to others.
     pub(crate) fn drain(&mut self, s: Situation<'_>) {
-        for id in self.holdings.groups() {
+        for id in self.holdings.groups().collect::<Vec<_>>() {
             self.begin_move(id, Cause::Drain, None, s);
         }
     }
 
     /// Whether no offer is open: what is owned still, nobody can take.
     pub(crate) fn settled(&self) -> bool {
-        let open = |id: &GroupId| {
-            let tenure = self.groups.get(id).and_then(|group| group.tenure());
+        let open = |id: GroupId| {
+            let tenure = self.groups.get(&id).and_then(|group| group.tenure());
             tenure.is_some_and(|tenure| matches!(tenure.move_out, MoveOut::Offered(_)))
         };
-        !self.holdings.groups().iter().any(open)
+        !self.holdings.groups().any(open)
     }
 
     /// Gives up everything at once. `told` if others can hear that.
     pub(crate) fn drop_all(&mut self, cause: Cause, told: bool, now: Instant) {
-        for id in self.holdings.groups() {
+        for id in self.holdings.groups().collect::<Vec<_>>() {
             self.yield_group(id, None, cause, told, now);
         }
     }
@@ -68,7 +68,7 @@ impl Election {
 
     /// Somebody new is there: perhaps it takes what nobody took.
     pub(super) fn retry_stuck(&mut self, s: Situation<'_>) {
-        for id in self.holdings.groups() {
+        for id in self.holdings.groups().collect::<Vec<_>>() {
             let stuck = match self.groups.get(&id).and_then(|group| group.tenure()).map(|t| &t.move_out) {
                 Some(MoveOut::Stuck(cause)) => Some(*cause),
                 _ => None,
