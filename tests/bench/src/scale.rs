@@ -6,6 +6,7 @@
 mod crash;
 mod hand_over;
 mod table;
+mod watch;
 mod wire;
 
 use std::path::Path;

@@ -3,26 +3,22 @@
 
 //! The node that carries most is asked to leave.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use ferrolb_lab::capture::Capture;
 use ferrolb_lab::figures::milliseconds;
-use ferrolb_lab::frame::Content;
 use ferrolb_lab::installation::Installation;
-use ferrolb_lab::probe::{Survey, Sweep};
+use ferrolb_lab::probe::Sweep;
 use k8s_openapi::jiff::Timestamp;
 use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 
+use super::Scene;
+use super::watch::Watch;
 use super::wire::Announced;
-use super::{Scene, claims_since};
-use crate::population::{self, ECHO_UDP};
+use crate::population::ECHO_UDP;
 use crate::quantiles::Quantiles;
 
-const BEFORE: Duration = Duration::from_secs(2);
-const AFTER: Duration = Duration::from_secs(20);
 /// A speaker hands over for no longer than its pod may take to end.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -54,47 +50,32 @@ pub(crate) struct HandOver {
 }
 
 pub(super) fn measure(installation: &mut Installation, scene: &Scene) -> Result<HandOver> {
-    let carriers = population::carriers(installation)?;
-    let (leaver, sampled, own) = population::busiest(&carriers, scene.sample)?;
-    let lab = installation.lab();
-    let place = lab.node(&leaver)?.place();
-    let sweep = Sweep::start(&lab.client, &sampled, ECHO_UDP, scene.every)?;
-    let survey = Survey::start(&lab.newcomer, &sampled, scene.every)?;
-    let wire = Capture::start(
-        &lab.client,
-        |frame| matches!(frame.content, Content::Arp(arp) if arp.is_gratuitous()),
-    )?;
-    thread::sleep(BEFORE);
+    let watch = Watch::begin(installation, scene)?;
+    let sweep = Sweep::start(&installation.lab().client, &watch.sampled, ECHO_UDP, scene.every)?;
+    watch.calm();
     let (asked, wall) = (Instant::now(), Timestamp::now());
-    let speaker = installation.speaker(&leaver)?;
+    let speaker = installation.speaker(&watch.node.name)?;
     speaker.signal(Signal::SIGTERM)?;
     speaker.wait(PATIENCE).context("waiting for a speaker that hands over")?;
     let ended = asked.elapsed();
-    thread::sleep(AFTER);
-    let (sweep, survey, wire) = (sweep.finish()?, survey.finish()?, wire.finish()?);
-    let stall = survey.stall.max(sweep.stall);
-    let (mut dark, mut two_answered) = (Duration::ZERO, Duration::ZERO);
-    for (_, told) in survey.by_address() {
-        dark = dark.max(told.longest_dark());
-        two_answered = two_answered.max(told.two_answered());
-    }
+    let outcome = watch.end(installation, (asked, wall))?;
+    let sweep = sweep.finish()?;
+    let dark = outcome.told.iter().map(|(_, told)| told.longest_dark()).max().unwrap_or_default();
     let seen = || sweep.targets.iter().map(|(_, report)| report);
-    let mut claims = claims_since(installation, wall)?;
-    claims.retain(|address, _| own.contains(address));
     Ok(HandOver {
         addresses: scene.count,
-        moved: own.len(),
-        sampled: sampled.len(),
+        moved: outcome.own,
+        sampled: outcome.sampled,
         probed_every: milliseconds(scene.every),
         probes: seen().map(|report| report.sent).sum(),
         lost: seen().map(|report| report.lost).sum(),
         outage: seen().map(|report| milliseconds(report.outage)).fold(0.0, f64::max),
         dark: milliseconds(dark),
-        two_answered: milliseconds(two_answered),
-        claimed: Quantiles::of(claims.values().copied()),
-        unclaimed: own.len().saturating_sub(claims.len()),
-        announced: Announced::of(&wire, asked, place, &own),
+        two_answered: outcome.two_answered,
+        claimed: outcome.claimed,
+        unclaimed: outcome.unclaimed,
+        announced: outcome.announced,
         ended: milliseconds(ended),
-        stall: milliseconds(stall),
+        stall: milliseconds(outcome.stall.max(sweep.stall)),
     })
 }
