@@ -291,6 +291,7 @@ fn counters(scene: &Scene<'_>) -> BTreeMap<String, u64> {
         add("joinErrors", traffic.join_errors);
         add("answers", view.counters.answers);
         add("lateRequests", view.counters.late_requests);
+        add("relays", view.counters.relays);
         add("announcements", view.counters.announcements);
         add("probes", view.counters.probes);
         add("witnessQuestions", *questions);

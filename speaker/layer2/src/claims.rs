@@ -75,6 +75,8 @@ impl Claims {
                     self.hold(hello.node, claim, received, &mut changes);
                 }
                 Delta::Resign(claim) => self.resign(hello.node, claim, &mut changes),
+                // No claim of its own.
+                Delta::Relayed { .. } => {}
             }
         }
         for claim in &hello.claims {
@@ -143,6 +145,48 @@ impl Claims {
             self.remove(hello.node, group);
             changes.push(Change { group, kind: ChangeKind::Lapsed });
         }
+    }
+
+    /// A third party says that the peer holds this, or does so no more. Whether that is news.
+    pub(crate) fn hear_relayed(
+        &mut self,
+        node: NodeId,
+        claim: Claim,
+        stands: bool,
+        received: Instant,
+    ) -> bool {
+        let mut changes = Vec::new();
+        let held = self.peers.get(&node).and_then(|told| told.held.get(&claim.group));
+        match (stands, held) {
+            (true, Some(held)) if held.term >= claim.term => {}
+            (true, _) => self.hold(node, claim, received, &mut changes),
+            (false, _) => self.resign(node, claim, &mut changes),
+        }
+        !changes.is_empty()
+    }
+
+    /// Whether several of the peers that `counts` accepts hold the group.
+    pub(crate) fn is_disputed(&self, group: GroupId, counts: impl Fn(NodeId) -> bool) -> bool {
+        let nodes = self.claimants.get(&group);
+        nodes.is_some_and(|nodes| nodes.iter().filter(|node| counts(**node)).nth(1).is_some())
+    }
+
+    /// Whether a peer that `counts` accepts, other than `best`, has confirmed since then that it holds the group.
+    pub(crate) fn is_defied(
+        &self,
+        group: GroupId,
+        best: NodeId,
+        since: Instant,
+        counts: impl Fn(NodeId) -> bool,
+    ) -> bool {
+        let confirms = |node: &NodeId| {
+            let told = self.peers.get(node)?;
+            let listed = told.held.get(&group)?.listed;
+            let equal = told.equal_at.filter(|_| told.digest == told.announced);
+            Some(listed.max(equal.unwrap_or(listed)) >= since)
+        };
+        let mut nodes = self.claimants.get(&group).into_iter().flatten();
+        nodes.any(|node| *node != best && counts(*node) && confirms(node).unwrap_or(false))
     }
 
     /// Everything that the peer held is void. Names the groups concerned.

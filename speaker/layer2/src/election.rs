@@ -8,6 +8,7 @@
 
 mod contending;
 mod moving;
+mod relay;
 pub(crate) mod search;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,8 @@ use std::{
     net::IpAddr,
     time::{Duration, Instant},
 };
+
+use relay::Doubts;
 
 use crate::{
     agenda::Agenda,
@@ -64,6 +67,7 @@ pub(crate) struct Election {
     searched: BTreeSet<GroupId>,
     /// Groups taken quietly, by the node whose kernel still serves them.
     quiet: BTreeMap<NodeId, BTreeSet<GroupId>>,
+    doubts: Doubts,
     effects: Vec<Effect>,
     random: fastrand::Rng,
 }
@@ -102,6 +106,8 @@ pub(crate) enum Effect {
     NobodyTook { group: GroupId, cause: Cause },
     /// Tell others of a claim again.
     Repeat(Claim),
+    /// Tell others of a peer's claim that they may not have heard, or of its end.
+    Relay { claim: Claim, owner: NodeId, stands: bool },
     /// Ask the segment whether somebody has these addresses.
     Probe(Vec<IpAddr>),
     /// Somebody outside the cluster has.
@@ -124,6 +130,7 @@ impl Election {
             unproven: BTreeSet::new(),
             searched: BTreeSet::new(),
             quiet: BTreeMap::new(),
+            doubts: Doubts::default(),
             effects: Vec::new(),
             random: fastrand::Rng::with_seed(seed),
         }
@@ -135,7 +142,7 @@ impl Election {
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.deadlines.next()
+        self.deadlines.next().into_iter().chain(self.doubts.next()).min()
     }
 
     pub(crate) fn groups(&self) -> impl Iterator<Item = (GroupId, &Group)> {
@@ -267,15 +274,17 @@ impl Election {
                 ChangeKind::Lapsed => Cause::Lapsed(from),
             };
             self.evaluate(group, cause, s);
+            self.doubt(group, kind, from, s);
         }
         let news = hello.deltas.iter().filter_map(|delta| match delta {
             Delta::Claim(claim) => Some(claim),
-            Delta::Resign(_) | Delta::HandOver { .. } => None,
+            Delta::Resign(_) | Delta::HandOver { .. } | Delta::Relayed { .. } => None,
         });
         for claim in news.chain(&hello.claims) {
             self.contradict(*claim, from, s);
         }
         self.hear_offers(hello, s);
+        self.hear_relays(hello, received, s);
     }
 
     /// A lower claim than ours is answered by saying ours again: the claimant's announcements may have been the last ones.
@@ -391,7 +400,7 @@ impl Election {
 
     /// Acts on one deadline that is due; `false` if none is.
     pub(crate) fn act_next(&mut self, s: Situation<'_>) -> bool {
-        let Some(id) = self.deadlines.pop_due(s.now) else { return false };
+        let Some(id) = self.deadlines.pop_due(s.now) else { return self.settle_doubt(s) };
         match self.groups.get(&id).map(|group| &group.role) {
             Some(Role::Contending { deferred, .. }) => self.claim_in_turn(id, *deferred, s),
             Some(Role::Owner(tenure)) => {

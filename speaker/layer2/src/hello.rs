@@ -9,7 +9,7 @@
 //! magic 4 | version 1 | key id 2 | cluster 8                                    header, readable before the tag is checked
 //! node 16 | incarnation 8 | seq 8 | interval ms 2 | dead ms 2 | flags 1 | owned 4 | digest 16
 //! slice index 2, of 2 | counts of claims 1, deltas 1, echoes 1
-//! claims × (group 8, term 8) | deltas × (tag 1, group 8, term 8 [, to 16]) | echoes × (node 16, incarnation 8, seq 8, age ms 2)
+//! claims × (group 8, term 8) | deltas × (tag 1, group 8, term 8 [, node 16]) | echoes × (node 16, incarnation 8, seq 8, age ms 2)
 //! HMAC-SHA-256 over everything before it, truncated to 16
 //! ```
 
@@ -43,6 +43,8 @@ const ECHO_LEN: usize = 16 + 8 + 8 + 2;
 const DELTA_CLAIM: u8 = 1;
 const DELTA_RESIGN: u8 = 2;
 const DELTA_HAND_OVER: u8 = 3;
+const DELTA_STANDS: u8 = 4;
+const DELTA_ENDED: u8 = 5;
 
 const FLAG_DRAINING: u8 = 1;
 const FLAG_STALLED: u8 = 1 << 1;
@@ -121,6 +123,15 @@ pub enum Delta {
         claim: Claim,
         /// Who should take it.
         to: NodeId,
+    },
+    /// The sender passes on what it heard from `owner`, for those who may not hear that node themselves.
+    Relayed {
+        /// The claim that it heard of.
+        claim: Claim,
+        /// Whose claim it is.
+        owner: NodeId,
+        /// Whether the claim stands: somebody holds a lower one. Otherwise it was given up, and nobody took what it held.
+        stands: bool,
     },
 }
 

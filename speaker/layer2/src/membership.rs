@@ -168,6 +168,11 @@ impl Membership {
         self.alive(node).is_some()
     }
 
+    /// Whether the peer is up by the word of others only.
+    pub(crate) fn is_unheard(&self, node: NodeId, now: Instant) -> bool {
+        self.alive(node).is_some_and(|life| now.saturating_duration_since(life.heard) >= self.timing.suspect)
+    }
+
     /// Whether no peer is known, neither up nor down.
     pub(crate) fn is_empty(&self) -> bool {
         self.peers.is_empty()

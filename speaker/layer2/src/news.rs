@@ -96,7 +96,7 @@ impl Bulletin {
         let Err(delta) = self.deltas.push(delta) else { return true };
         match delta {
             Delta::Claim(claim) => self.claims.push(claim).is_ok(),
-            Delta::Resign(_) | Delta::HandOver { .. } => false,
+            Delta::Resign(_) | Delta::HandOver { .. } | Delta::Relayed { .. } => false,
         }
     }
 }

@@ -59,11 +59,13 @@ pub enum Rule {
     ColdStart,
     /// An address is defended against strangers now and then only.
     DefencePace,
+    /// Claims are passed on to those who may not hear them.
+    Relay,
 }
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::TwoWayProof,
         Self::Audibility,
         Self::Terms,
@@ -89,6 +91,7 @@ impl Rule {
         Self::Identity,
         Self::ColdStart,
         Self::DefencePace,
+        Self::Relay,
     ];
 }
 

@@ -130,6 +130,8 @@ pub struct Counts {
     pub announcements: u64,
     /// Probes sent, for proof or to see whether a node lives.
     pub probes: u64,
+    /// Times that a peer's claim, or its end, was passed on to nodes that may not have heard of it.
+    pub relays: u64,
     /// Times that this process stood still for longer than peers wait.
     pub stalls: u64,
     /// Hellos of a second process of a node that was up, or of another station in our name.

@@ -62,7 +62,7 @@ fn keys() -> KeyRing {
 
 fn step() -> impl Strategy<Value = Step> {
     let claims = prop::collection::vec((0u8..6, 0u8..5), 0..6);
-    let deltas = prop::collection::vec((0u8..3, 0u8..6, 0u8..5), 0..4);
+    let deltas = prop::collection::vec((0u8..5, 0u8..6, 0u8..5), 0..4);
     let hello = (
         0u8..4,
         1u64..3,
@@ -145,7 +145,10 @@ fn play(segment: &mut Segment, now: &mut Instant, step: Step) {
             let delta = |(kind, group, term)| match kind {
                 0 => Delta::Claim(claim((group, term))),
                 1 => Delta::Resign(claim((group, term))),
-                _ => Delta::HandOver { claim: claim((group, term)), to: node(term % 2) },
+                2 => Delta::HandOver { claim: claim((group, term)), to: node(term % 2) },
+                kind => {
+                    Delta::Relayed { claim: claim((group, term)), owner: node(term % 4), stands: kind == 3 }
+                }
             };
             let hello = Hello {
                 cluster: ClusterId::of("total"),

@@ -22,6 +22,7 @@
 //! | S7, S11 | one change of a world at rest moves no group twice over, a well owner's not at all |
 //! | S8 | who moves a group lets go after the successor has it |
 //! | S14 | who holds its share and a quarter more leaves new claims to those with room |
+//! | rule 9 | of two that do not hear each other one yields if a third hears both |
 //! | rule 11 | who lost its link again and again leaves new claims to others |
 //! | S17 | damaged hellos change nothing, recordings revive nobody |
 //! | C.0-5 | a take-over from a node whose kernel lives is quiet |

@@ -58,6 +58,10 @@ impl Segment {
                     self.event(Event::InUse { group, address, mac });
                 }
                 Effect::Repeat(claim) => self.news.tell(Delta::Claim(claim), now),
+                Effect::Relay { claim, owner, stands } => {
+                    self.counts.relays = self.counts.relays.saturating_add(1);
+                    self.news.tell(Delta::Relayed { claim, owner, stands }, now);
+                }
             }
         }
     }
@@ -107,6 +111,7 @@ impl Segment {
             let is_true = |delta: &Delta| match delta {
                 Delta::Claim(claim) | Delta::HandOver { claim, .. } => holdings.has(*claim),
                 Delta::Resign(claim) => !holdings.has(*claim),
+                Delta::Relayed { .. } => true,
             };
             let Some(bulletin) = self.news.take(now, is_true) else { break };
             if self.state == State::Aside {

@@ -132,6 +132,11 @@ impl Reader<'_> {
             super::DELTA_CLAIM => Ok(Delta::Claim(self.claim()?)),
             super::DELTA_RESIGN => Ok(Delta::Resign(self.claim()?)),
             super::DELTA_HAND_OVER => Ok(Delta::HandOver { claim: self.claim()?, to: self.node()? }),
+            kind @ (super::DELTA_STANDS | super::DELTA_ENDED) => Ok(Delta::Relayed {
+                claim: self.claim()?,
+                owner: self.node()?,
+                stands: kind == super::DELTA_STANDS,
+            }),
             _ => Err(Rejection::Malformed("unknown kind of delta")),
         }
     }

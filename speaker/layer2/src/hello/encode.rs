@@ -57,6 +57,11 @@ fn delta(out: &mut Vec<u8>, delta: &Delta) {
             claim(out, held);
             out.extend(to.0);
         }
+        Delta::Relayed { claim: held, owner, stands } => {
+            out.push(if *stands { super::DELTA_STANDS } else { super::DELTA_ENDED });
+            claim(out, held);
+            out.extend(owner.0);
+        }
     }
 }
 

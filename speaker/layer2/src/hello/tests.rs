@@ -307,6 +307,11 @@ fn any_delta() -> impl Strategy<Value = Delta> {
         any_claim().prop_map(Delta::Claim),
         any_claim().prop_map(Delta::Resign),
         (any_claim(), any_node()).prop_map(|(claim, to)| Delta::HandOver { claim, to }),
+        (any_claim(), any_node(), any::<bool>()).prop_map(|(claim, owner, stands)| Delta::Relayed {
+            claim,
+            owner,
+            stands
+        }),
     ]
 }
 

@@ -13,6 +13,8 @@ use crate::{
     node::{Health, Node, SCHEDULING},
 };
 
+/// So long at most two that do not hear each other answer for one group while somebody hears both.
+const MEDIATED: Duration = Duration::from_secs(2);
 /// While nothing happens, agreement is checked so often.
 const AGREED: Duration = Duration::from_millis(500);
 
@@ -31,7 +33,7 @@ impl Book {
     fn check_overlap(&mut self, group: GroupId, scene: Scene<'_>) -> Result<(), Violation> {
         if !scene.network.is_sound() {
             self.overlaps.remove(&group);
-            return Ok(());
+            return self.check_mediated(group, scene);
         }
         let answering = self.answering(group, scene);
         if answering.len() < 2 {
@@ -51,6 +53,49 @@ impl Book {
         let bound = if healing { bound + self.timing.dead } else { bound };
         if lasted > bound {
             return Err(Violation(format!("S2: nodes {answering:?} answer for {group:?} since {lasted:?}")));
+        }
+        Ok(())
+    }
+
+    /// Rule 9: two nodes that know but do not hear each other do not both answer for long while a third hears both.
+    fn check_mediated(&self, group: GroupId, scene: Scene<'_>) -> Result<(), Violation> {
+        if !scene.network.undisturbed_for(MEDIATED, scene.now)
+            || scene.network.unchanged_for(scene.now) < MEDIATED
+            || scene.network.multicast_loss() > 0.0
+        {
+            return Ok(());
+        }
+        let answering = self.answering(group, scene);
+        let (Some(first), Some(second)) = (answering.first(), answering.get(1)) else { return Ok(()) };
+        let settled = |n: usize| {
+            let moved = scene.nodes.get(n).is_none_or(|node| scene.since(node.changed) < MEDIATED);
+            scene.is_well_for(n, MEDIATED) && !moved
+        };
+        let joined = |a: usize, b: usize| scene.network.joined_for(Port(a), Port(b), MEDIATED, scene.now);
+        let between = |third: &usize| {
+            let part = [*first, *second];
+            !part.contains(third) && settled(*third) && part.iter().all(|n| joined(*n, *third))
+        };
+        let long = |n: &usize| {
+            let tenure = self.owners.get(&group).and_then(|owners| owners.get(n));
+            tenure.is_some_and(|tenure| scene.since(tenure.since) > MEDIATED)
+        };
+        let know = |one: usize, other: usize| {
+            let speaker = scene.nodes.get(one).and_then(|node| node.speaker.as_ref());
+            let other = scene.nodes.get(other).map(|node| node.id);
+            speaker.is_some_and(|speaker| {
+                let peers = speaker.segment.view(scene.now).peers;
+                peers.iter().any(|peer| Some(peer.node) == other)
+            })
+        };
+        let third = (0..scene.nodes.len()).find(between);
+        if let Some(third) = third
+            && [first, second].into_iter().all(|n| settled(*n) && long(n))
+            && know(*first, *second)
+            && know(*second, *first)
+        {
+            let text = format!("nodes {first} and {second} answer for {group:?}, though {third} hears both");
+            return Err(Violation(format!("rule 9: {text}")));
         }
         Ok(())
     }

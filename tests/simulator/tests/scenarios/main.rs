@@ -14,6 +14,7 @@ mod hand_over;
 mod identity;
 mod load;
 mod proof;
+mod relay;
 mod restart;
 mod stall;
 
