@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use ferrolb_layer2::{GroupId, NodeId, Phase};
 
-use super::{Book, SETTLED, SOUND, Scene, Violation, is_calm};
+use super::{Book, RACE, SETTLED, SOUND, Scene, Violation, is_calm};
 use crate::{
     network::Port,
     node::{Health, Node, SCHEDULING},
@@ -192,6 +192,11 @@ impl Book {
             return Err(Violation(format!("S1: {able} nodes could own {group:?}, {answering:?} answer")));
         };
         let owner_id = scene.nodes.get(owner).map(|n| n.id);
+        // What a stranger had is taken when that is noticed, some time into the peace.
+        let tenure = self.owners.get(&group).and_then(|owners| owners.get(&owner));
+        if tenure.is_some_and(|tenure| scene.since(tenure.since) < RACE) {
+            return Ok(());
+        }
         for (number, owners) in views {
             if owners.get(&group).is_some_and(|seen| *seen != owner_id) {
                 return Err(Violation(format!(
