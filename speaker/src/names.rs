@@ -103,7 +103,7 @@ impl Names {
             Event::InUse { group, address, mac } => {
                 let group = self.group(*group);
                 format!(
-                    "does not take {group}: {mac}, outside the cluster, has {address}; asks again in a minute"
+                    "does not answer for {address} of {group}: {mac}, outside the cluster, has it; asks again in a minute"
                 )
             }
             Event::DuplicateIdentity { node, source } => {

@@ -13,6 +13,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ferrolb_config::reason::Reason;
 use ferrolb_layer2::NodeId;
 use k8s_openapi::jiff::Timestamp;
 use tokio::sync::watch;
@@ -107,7 +108,7 @@ impl Desk {
         let happened = sources.happened.borrow_and_update().clone();
         let keys = sources.keys.borrow_and_update().clone();
         let no_interface = &sources.refusals.borrow_and_update();
-        let refusals = refusals(&known, no_interface, &gates, length.refusals());
+        let refusals = refusals(&known, no_interface, &gates, &layer2, length.refusals());
         let unserved = Unserved::of(&known.intent, MOST_UNSERVED);
         let misfits = misfit::judge(
             layer2.segments.keys().map(String::as_str),
@@ -171,7 +172,14 @@ fn now() -> Timestamp {
 }
 
 /// Why this node cannot carry addresses, the first obstacle of each; `most` are told.
-fn refusals(known: &Known, no_interface: &Refusals, gates: &Gates, most: usize) -> Refused {
+fn refusals(
+    known: &Known,
+    no_interface: &Refusals,
+    gates: &Gates,
+    layer2: &Observed,
+    most: usize,
+) -> Refused {
+    let in_use = in_use(layer2);
     // Of thousands that are refused most are only counted, at each of the many reports while they come.
     let mut refused = Refused::default();
     for (address, vip) in &known.intent.vips {
@@ -180,7 +188,10 @@ fn refusals(known: &Known, no_interface: &Refusals, gates: &Gates, most: usize) 
             (Err(obstacle), _) => (obstacle.reason, &*obstacle.message),
             (Ok(()), Some(refusal)) => (refusal.reason, refusal.message.as_str()),
             (Ok(()), None) => match gates.obstacle(*address, vip) {
-                None => continue,
+                None => match in_use.get(address) {
+                    None => continue,
+                    Some(message) => (Reason::ForeignStation, message.as_str()),
+                },
                 Some(obstacle) => {
                     closed = obstacle;
                     (closed.reason, &*closed.message)
@@ -196,9 +207,25 @@ fn refusals(known: &Known, no_interface: &Refusals, gates: &Gates, most: usize) 
     refused
 }
 
+/// The addresses that this node does not answer for since a station outside the cluster has them, and which.
+fn in_use(layer2: &Observed) -> BTreeMap<IpAddr, String> {
+    let mut found = BTreeMap::new();
+    for (segment, report) in &layer2.segments {
+        for (address, mac) in report.view.groups.iter().flat_map(|group| &group.in_use) {
+            found.entry(*address).or_insert_with(|| {
+                format!(
+                    "the station {mac} on {segment}, outside the cluster, had it before its first use; it is asked for \
+                     again every minute. Take it from that machine, or exclude it from the pool"
+                )
+            });
+        }
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
-    use ferrolb_config::reason::Reason;
+    use ferrolb_layer2::MacAddr;
 
     use super::*;
     use crate::intent::{Intent, InterfaceRule, Obstacle, VipIntent};
@@ -220,11 +247,28 @@ mod tests {
         let intent = Arc::new(Intent { vips, ..Intent::default() });
         let known = Known { intent, ..Known::default() };
         let told = |length: Length| {
-            let refused = refusals(&known, &Refusals::new(), &Default::default(), length.refusals());
+            let refused = refusals(
+                &known,
+                &Refusals::new(),
+                &Default::default(),
+                &Observed::default(),
+                length.refusals(),
+            );
             (refused.told.len(), refused.left_out, refused.told.into_values().next())
         };
         let first = Some("NoEndpoints: nobody is there".to_owned());
         assert_eq!(told(Length::Brief), (100, 150, first.clone()));
         assert_eq!(told(Length::Whole), (250, 0, first));
+    }
+
+    #[test]
+    fn an_address_that_another_machine_has_is_refused_with_its_mac() {
+        let address = IpAddr::from([192, 0, 2, 7]);
+        let mac = MacAddr([2, 0, 0, 0, 0, 9]);
+        let layer2 = crate::report::tests::beside_a_stranger("eth0", address, mac);
+        let found = in_use(&layer2);
+        let [(found, message)] = found.iter().collect::<Vec<_>>()[..] else { panic!("{found:?}") };
+        assert_eq!(*found, address);
+        assert!(message.starts_with("the station 02:00:00:00:00:09 on eth0"), "{message}");
     }
 }

@@ -7,6 +7,7 @@
 //! [`Effect`]s, in order.
 
 mod contending;
+mod joining;
 mod moving;
 mod relay;
 pub(crate) mod search;
@@ -65,6 +66,8 @@ pub(crate) struct Election {
     unproven: BTreeSet<GroupId>,
     /// Groups whose addresses are searched for.
     searched: BTreeSet<GroupId>,
+    /// Groups of ours with addresses that are searched for.
+    joined: BTreeSet<GroupId>,
     /// Groups taken quietly, by the node whose kernel still serves them.
     quiet: BTreeMap<NodeId, BTreeSet<GroupId>>,
     doubts: Doubts,
@@ -129,6 +132,7 @@ impl Election {
             cold_until: None,
             unproven: BTreeSet::new(),
             searched: BTreeSet::new(),
+            joined: BTreeSet::new(),
             quiet: BTreeMap::new(),
             doubts: Doubts::default(),
             effects: Vec::new(),
@@ -156,7 +160,8 @@ impl Election {
 
     /// The ownership under which this node answers for the address.
     pub(crate) fn owns(&self, address: IpAddr) -> Option<&Tenure> {
-        self.groups.get(self.by_address.get(&address)?)?.tenure()
+        let tenure = self.groups.get(self.by_address.get(&address)?)?.tenure()?;
+        (!tenure.awaits(address)).then_some(tenure)
     }
 
     /// Whether this node owns the group.
@@ -171,7 +176,7 @@ impl Election {
 
     /// Whether claims wait for proof, or will need it in a moment.
     pub(crate) fn waits_for_proof(&self) -> bool {
-        !self.unproven.is_empty() || !self.searched.is_empty()
+        !self.unproven.is_empty() || !self.searched.is_empty() || !self.joined.is_empty()
     }
 
     /// The nodes whose kernels still serve what we took quietly.
@@ -198,6 +203,9 @@ impl Election {
 
     /// Takes a part of what differs from the list of groups.
     pub(crate) fn change_groups(&mut self, set: Vec<GroupIntent>, gone: Vec<GroupId>, s: Situation<'_>) {
+        let addresses = set.iter().flat_map(|intent| &intent.addresses).copied();
+        let carried: BTreeSet<IpAddr> =
+            addresses.filter(|address| self.by_address.contains_key(address)).collect();
         for id in gone {
             self.yield_group(id, None, Cause::NotEligible, true, s.now);
             self.stand_by(id);
@@ -217,7 +225,7 @@ impl Election {
                 }
                 self.unlist(&before);
                 self.list(id);
-                self.readdress(id, &before);
+                self.readdress(id, &before.addresses, &carried, s);
                 self.recheck_eligibility(id, s);
             } else {
                 self.groups.insert(id, Group::new(intent, s.now));
@@ -244,23 +252,6 @@ impl Election {
             if self.by_address.get(address) == Some(&before.id) {
                 self.by_address.remove(address);
             }
-        }
-    }
-
-    fn readdress(&mut self, id: GroupId, before: &GroupIntent) {
-        let Some(group) = self.groups.get(&id) else { return };
-        let Some(tenure) = group.tenure() else { return };
-        let (old, new): (BTreeSet<_>, BTreeSet<_>) =
-            (before.addresses.iter().collect(), group.intent.addresses.iter().collect());
-        let removed: Vec<IpAddr> = old.difference(&new).map(|address| **address).collect();
-        let added: Vec<IpAddr> = new.difference(&old).map(|address| **address).collect();
-        let claim = Claim { group: id, term: tenure.term };
-        let loud = tenure.voice == Voice::Loud;
-        if !removed.is_empty() {
-            self.effects.push(Effect::Silence(removed));
-        }
-        if !added.is_empty() && loud {
-            self.effects.push(Effect::Announce { claim, addresses: added, was_quiet: false });
         }
     }
 
@@ -294,9 +285,9 @@ impl Election {
         if !self.holdings.contains(heard.group) {
             return;
         }
-        let Some(Group { role: Role::Owner(tenure), intent, .. }) = self.groups.get_mut(&heard.group) else {
-            return;
-        };
+        let Some(group) = self.groups.get_mut(&heard.group) else { return };
+        let addresses = group.answered();
+        let Some(tenure) = group.tenure_mut() else { return };
         let recently =
             tenure.contradicted.is_some_and(|at| s.now.saturating_duration_since(at) < CONTRADICTION_GAP);
         let ours = Key::of(heard.group, me, tenure.term);
@@ -306,7 +297,6 @@ impl Election {
         tenure.contradicted = Some(s.now);
         let claim = Claim { group: heard.group, term: tenure.term };
         if tenure.voice == Voice::Loud {
-            let addresses = intent.addresses.clone();
             self.effects.push(Effect::Announce { claim, addresses, was_quiet: false });
         }
         self.effects.push(Effect::Repeat(claim));
@@ -379,7 +369,7 @@ impl Election {
 
     fn announce_aloud(&mut self, id: GroupId) {
         let Some(group) = self.groups.get_mut(&id) else { return };
-        let addresses = group.intent.addresses.clone();
+        let addresses = group.answered();
         let Some(tenure) = group.tenure_mut() else { return };
         if let Voice::Quiet { of, .. } = std::mem::replace(&mut tenure.voice, Voice::Loud) {
             let claim = Claim { group: id, term: tenure.term };
@@ -408,6 +398,7 @@ impl Election {
                     self.announce_aloud(id);
                 }
                 self.expire_offer(id, s);
+                self.go_on_joining(id, s);
             }
             Some(Role::Searching(_)) => self.go_on_searching(id, s),
             Some(Role::Conflict { .. }) => {
@@ -476,8 +467,14 @@ impl Election {
         let term = if rule::holds(Rule::Terms) { self.claims.term(id).next() } else { Term(1) };
         let claim = Claim { group: id, term };
         let voice = quiet.map_or(Voice::Loud, |of| Voice::Quiet { of, until: s.now + self.timing.linger });
-        group.role =
-            Role::Owner(Tenure { term: claim.term, cause, voice, move_out: MoveOut::No, contradicted: None });
+        group.role = Role::Owner(Tenure {
+            term: claim.term,
+            cause,
+            voice,
+            move_out: MoveOut::No,
+            contradicted: None,
+            joining: None,
+        });
         group.since = s.now;
         let addresses = group.intent.addresses.clone();
         self.claims.see_term(claim);
@@ -502,6 +499,7 @@ impl Election {
             self.unquiet(of, id);
         }
         self.holdings.remove(id);
+        self.joined.remove(&id);
         let claim = Claim { group: id, term: tenure.term };
         self.effects.push(Effect::Yielded { claim, to, cause, addresses, vacant });
         self.schedule(id);

@@ -236,6 +236,7 @@ impl Segment {
         SegmentView {
             phase,
             draining: self.draining,
+            shaky: self.is_shaky(now),
             proven: self.is_heard(now),
             peers: view::peers(&self.members, &self.election),
             groups: view::groups(&self.election, self.me.node, phase == Phase::Active),

@@ -3,7 +3,11 @@
 
 //! One group on one segment: what this node wants with it and where it stands.
 
-use std::{collections::BTreeSet, net::IpAddr, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    time::Instant,
+};
 
 use crate::{
     identity::{MacAddr, NodeId, Term},
@@ -40,8 +44,8 @@ pub(crate) enum Role {
     Unproven,
     /// It would claim what nobody is known to have held, and asks whether somebody outside the cluster has it.
     Searching(Search),
-    /// A station outside the cluster has it; it is looked for again at the given time.
-    Conflict { until: Instant, mac: MacAddr },
+    /// Stations outside the cluster have it; it is looked for again at the given time.
+    Conflict { until: Instant, stations: BTreeMap<IpAddr, MacAddr> },
     /// It owns it.
     Owner(Tenure),
 }
@@ -55,8 +59,8 @@ pub(crate) struct Search {
     pub(crate) left: u8,
     /// When the next is due, or the end.
     pub(crate) next: Instant,
-    /// Who answered.
-    pub(crate) foreign: Option<(IpAddr, MacAddr)>,
+    /// Who answered for what.
+    pub(crate) foreign: BTreeMap<IpAddr, MacAddr>,
 }
 
 /// An ownership.
@@ -68,6 +72,19 @@ pub(crate) struct Tenure {
     pub(crate) move_out: MoveOut,
     /// When it last contradicted a lower claim.
     pub(crate) contradicted: Option<Instant>,
+    /// Addresses that came to the group meanwhile and are not answered for yet.
+    pub(crate) joining: Option<Box<Joining>>,
+}
+
+/// Addresses that came to a group which this node owns: somebody outside the cluster may have them.
+#[derive(Debug)]
+pub(crate) struct Joining {
+    /// All of them.
+    pub(crate) addresses: BTreeSet<IpAddr>,
+    /// The search for them; those that were found wait for the next one.
+    pub(crate) search: Search,
+    /// Whom the last search found.
+    pub(crate) stations: BTreeMap<IpAddr, MacAddr>,
 }
 
 /// Whether clients that hold another MAC are told to move.
@@ -119,6 +136,21 @@ impl Group {
         }
     }
 
+    /// The addresses that the owner answers for: all but those that are still searched for.
+    pub(crate) fn answered(&self) -> Vec<IpAddr> {
+        let joins = |address: &IpAddr| self.tenure().is_some_and(|tenure| tenure.awaits(*address));
+        self.intent.addresses.iter().copied().filter(|address| !joins(address)).collect()
+    }
+
+    /// Stations outside the cluster that have addresses of it, for which it or they are left alone.
+    pub(crate) fn stations(&self) -> BTreeMap<IpAddr, MacAddr> {
+        match &self.role {
+            Role::Conflict { stations, .. } => stations.clone(),
+            Role::Owner(Tenure { joining: Some(joining), .. }) => joining.stations.clone(),
+            _ => BTreeMap::new(),
+        }
+    }
+
     pub(crate) fn tenure_mut(&mut self) -> Option<&mut Tenure> {
         match &mut self.role {
             Role::Owner(tenure) => Some(tenure),
@@ -142,13 +174,19 @@ impl Group {
                     Voice::Quiet { until, .. } => Some(until),
                     Voice::Loud => None,
                 };
-                offer.into_iter().chain(quiet).min()
+                let joining = tenure.joining.as_ref().map(|joining| joining.search.next());
+                offer.into_iter().chain(quiet).chain(joining).min()
             }
         }
     }
 }
 
 impl Tenure {
+    /// Whether the address is not answered for yet.
+    pub(crate) fn awaits(&self, address: IpAddr) -> bool {
+        self.joining.as_ref().is_some_and(|joining| joining.addresses.contains(&address))
+    }
+
     /// Why it goes, when somebody with this claim takes it.
     pub(crate) fn farewell(&self, to: NodeId) -> Cause {
         match &self.move_out {

@@ -82,8 +82,8 @@ pub enum Event {
         /// The station.
         mac: MacAddr,
     },
-    /// A station outside the cluster has an address that nobody in the cluster is known to have held: the group is not taken,
-    /// and looked for again after a minute.
+    /// A station outside the cluster has an address that nobody in the cluster is known to have held. The group is not taken,
+    /// or the address not answered for if it came to a group that this node owns; it is looked for again after a minute.
     InUse {
         /// The group.
         group: GroupId,

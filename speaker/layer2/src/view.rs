@@ -3,7 +3,7 @@
 
 //! What a segment looks like from this node: for status, metrics and "why is it like this?".
 
-use std::{net::IpAddr, time::Instant};
+use std::{collections::BTreeMap, net::IpAddr, time::Instant};
 
 use crate::{
     election::Election,
@@ -21,6 +21,8 @@ pub struct SegmentView {
     pub phase: Phase,
     /// It is being emptied.
     pub draining: bool,
+    /// It fell silent so often that it leaves what is free to others.
+    pub shaky: bool,
     /// Something showed within the dead interval that others hear us.
     pub proven: bool,
     /// Every peer that is up.
@@ -84,6 +86,8 @@ pub struct GroupView {
     pub since: Instant,
     /// Why this node owns it, or why nobody does.
     pub cause: Option<Cause>,
+    /// Stations outside the cluster that have addresses of it, which this node leaves alone for that.
+    pub in_use: BTreeMap<IpAddr, MacAddr>,
 }
 
 /// Where this node stands in a group.
@@ -105,8 +109,8 @@ pub enum GroupState {
     NoProof,
     /// Nobody is known to have held it: the segment is asked whether somebody outside the cluster has its addresses.
     Searching,
-    /// This station outside the cluster has one of its addresses.
-    InUse(MacAddr),
+    /// A station outside the cluster has one of its addresses.
+    InUse,
     /// The segment is not active: see the phase.
     Waiting,
     /// This node is not among the candidates.
@@ -171,6 +175,7 @@ fn one_group(id: GroupId, group: &Group, election: &Election, me: NodeId, active
         term,
         since: group.since,
         cause,
+        in_use: group.stations(),
     }
 }
 
@@ -185,7 +190,7 @@ fn state(group: &Group, me: NodeId, active: bool) -> GroupState {
         Role::Contending { .. } => GroupState::Contending,
         Role::Unproven => GroupState::NoProof,
         Role::Searching(_) => GroupState::Searching,
-        Role::Conflict { mac, .. } => GroupState::InUse(*mac),
+        Role::Conflict { .. } => GroupState::InUse,
         Role::Standby if !group.intent.candidates.contains(&me) => GroupState::NotCandidate,
         Role::Standby if !group.intent.ready => GroupState::NotReady,
         Role::Standby if group.rival.is_none() && !active => GroupState::Waiting,

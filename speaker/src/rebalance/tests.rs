@@ -45,6 +45,7 @@ fn alone(phase: Phase, peers: &[&str], claimed: Instant) -> Observed {
         term: Term(1),
         since: claimed,
         cause: Some(Cause::FirstUse),
+        in_use: BTreeMap::new(),
     };
     let peer = |node: &&str| PeerView {
         node: id(node),
@@ -58,6 +59,7 @@ fn alone(phase: Phase, peers: &[&str], claimed: Instant) -> Observed {
     let view = SegmentView {
         phase,
         draining: false,
+        shaky: false,
         proven: true,
         peers: peers.iter().map(peer).collect(),
         groups: (0..GROUPS).map(group).collect(),

@@ -7,14 +7,13 @@ use std::collections::BTreeMap;
 
 use ferrolb_config::Freshness;
 use ferrolb_config::reason::Reason;
-use ferrolb_layer2::GroupState;
+use ferrolb_layer2::{GroupState, Phase, SegmentView};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 
 use super::Scene;
 use crate::kernel::HELLO_PORT;
 use crate::kernel::priority::Shortcoming;
-use crate::layer2::SegmentReport;
 
 /// What a condition says, without since when.
 struct Statement {
@@ -131,25 +130,37 @@ fn segments(scene: &Scene<'_>) -> Vec<Statement> {
         let message = format!("cannot open the sockets of {}", problems.join("; "));
         statements.push(Statement::fails("SegmentsOpen", "SocketFailed", message));
     }
-    let unproven =
-        |report: &SegmentReport| report.view.groups.iter().any(|group| group.state == GroupState::NoProof);
-    let deaf: Vec<&str> = scene
-        .layer2
-        .segments
-        .iter()
-        .filter(|(_, report)| unproven(report))
-        .map(|(name, _)| name.as_str())
-        .collect();
-    if !deaf.is_empty() {
+    let deaf = on_which(scene, |view| view.groups.iter().any(|group| group.state == GroupState::NoProof));
+    if let Some(deaf) = deaf {
         let message = format!(
-            "on {} no other speaker, gateway or neighbour answers, so that this node may be cut off and takes no \
-             address there; look at the cable, the VLAN and UDP port {}",
-            deaf.join(", "),
-            HELLO_PORT
+            "on {deaf} no other speaker, gateway or neighbour answers, so that this node may be cut off and takes no \
+             address there; look at the cable, the VLAN and UDP port {HELLO_PORT}"
         );
         statements.push(Statement::fails("Heard", "NoProof", message));
     }
+    if let Some(aside) = on_which(scene, |view| view.phase == Phase::Aside) {
+        let message = format!(
+            "on {aside} another machine speaks in the name of node {} and carries more, so that this one does nothing \
+             until that one has gone; give one of the two another node name, or stop its speaker",
+            scene.node
+        );
+        statements.push(Statement::fails("IdentityUnique", "SteppedAside", message));
+    }
+    if let Some(shaky) = on_which(scene, |view| view.shaky) {
+        let message = format!(
+            "on {shaky} this node fell silent three times within a minute, so that for a while it takes only what nobody \
+             else can; look at its cable, its link and its load"
+        );
+        statements.push(Statement::fails("Steady", "FallsSilent", message));
+    }
     statements
+}
+
+/// The interfaces of the segments of which that is so, if of any.
+fn on_which(scene: &Scene<'_>, so: impl Fn(&SegmentView) -> bool) -> Option<String> {
+    let names = scene.layer2.segments.iter().filter(|(_, report)| so(&report.view));
+    let names: Vec<&str> = names.map(|(name, _)| name.as_str()).collect();
+    (!names.is_empty()).then(|| names.join(", "))
 }
 
 /// Adds since when each condition is so: unchanged while its status is.

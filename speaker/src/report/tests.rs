@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use ferrolb_layer2::{Cause, Counts, GroupState, PeerView, Phase, SegmentView};
+use ferrolb_layer2::{Cause, Counts, GroupState, MacAddr, PeerView, Phase, SegmentView};
 
 use super::*;
 use crate::intent::{Carriage, InterfaceRule};
@@ -52,10 +52,12 @@ fn segment_of(owner: &str, term: u64, counted: u64) -> Observed {
         term: Term(term),
         since: std::time::Instant::now(),
         cause: (owner == NODE).then_some(Cause::Silence(NodeId::of("prod", "n2"))),
+        in_use: BTreeMap::new(),
     };
     let view = SegmentView {
         phase: Phase::Active,
         draining: false,
+        shaky: false,
         proven: true,
         peers: Vec::<PeerView>::new(),
         groups: vec![group],
@@ -75,6 +77,15 @@ pub(crate) fn on_a_segment(interface: &str, traffic: Traffic) -> Observed {
     let mut report = observed.segments.remove("eth0").expect("it is there");
     report.view.groups.clear();
     observed.segments.insert(interface.to_owned(), SegmentReport { traffic, ..report });
+    observed
+}
+
+/// A segment on which a station outside the cluster has an address of ours.
+pub(crate) fn beside_a_stranger(interface: &str, address: IpAddr, mac: MacAddr) -> Observed {
+    let mut observed = segment_of(NODE, 1, 0);
+    let mut report = observed.segments.remove("eth0").expect("it is there");
+    report.view.groups.iter_mut().for_each(|group| group.in_use = [(address, mac)].into());
+    observed.segments.insert(interface.to_owned(), report);
     observed
 }
 
@@ -247,6 +258,25 @@ fn everything_that_is_lacking_is_a_condition_that_does_not_hold() {
             ("HelloKeySet", "DefaultKey")
         ]
     );
+}
+
+#[test]
+fn a_node_that_stands_aside_or_keeps_falling_silent_says_on_which_interface_and_what_to_do() {
+    let mut setting = Setting::new(segment_of(NODE, 7, 0));
+    let told = |setting: &Setting| {
+        let conditions = Reporter::new(at(0)).report(&setting.scene(), at(5)).speaker.conditions;
+        let about = |it: &Condition| ["IdentityUnique", "Steady"].contains(&it.type_.as_str());
+        conditions.into_iter().filter(about).map(|it| (it.reason, it.message)).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&setting), []);
+    for report in setting.layer2.segments.values_mut() {
+        (report.view.phase, report.view.shaky) = (Phase::Aside, true);
+    }
+    let told = told(&setting);
+    let reasons: Vec<&str> = told.iter().map(|(reason, _)| reason.as_str()).collect();
+    assert_eq!(reasons, ["SteppedAside", "FallsSilent"]);
+    assert!(told.iter().all(|(_, message)| message.starts_with("on eth0 ")), "{told:?}");
+    assert!(told[0].1.contains(&format!("in the name of node {NODE}")), "{told:?}");
 }
 
 #[test]

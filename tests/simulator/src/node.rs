@@ -231,7 +231,6 @@ impl Node {
         let Some(speaker) = self.speaker.as_mut().filter(|speaker| !speaker.frozen) else {
             return Vec::new();
         };
-        speaker.wake = None;
         let mut steps = Vec::new();
         while let Some(Datagram { payload, forged, source, received }) = speaker.hellos.pop_front() {
             let input = Input::Hello { payload: &payload, hop_limit: 255, source, received };

@@ -130,7 +130,6 @@ enum Sender {
 /// Something that is going to happen.
 #[derive(Clone, Debug)]
 enum Occurrence {
-    Run(usize),
     Hello { from: Sender, to: usize, source: IpAddr, payload: Rc<Vec<u8>> },
     Frame { to: Port, bytes: Rc<Vec<u8>> },
     Ask(usize),
@@ -321,9 +320,20 @@ impl World {
     /// The first rule that was broken.
     pub fn run_for(&mut self, time: Duration) -> Result<(), Violation> {
         let end = self.elapsed + time;
-        while let Some((at, what)) = self.queue.next_until(end) {
-            self.pass_to(at);
-            self.happen(what)?;
+        loop {
+            // Speakers change their minds with every packet: when they run next does not stand in the queue.
+            let run = self.next_run().filter(|(at, _)| *at <= end);
+            match (self.queue.next_until(run.map_or(end, |(at, _)| at)), run) {
+                (Some((at, what)), _) => {
+                    self.pass_to(at);
+                    self.happen(what)?;
+                }
+                (None, Some((at, node))) => {
+                    self.pass_to(at);
+                    self.run(node)?;
+                }
+                (None, None) => break,
+            }
             let scene = Scene { now: self.now, nodes: &self.nodes, network: &self.network };
             self.book.check_overlaps(scene)?;
             if self.now.saturating_duration_since(self.checked) >= CHECK_EVERY {
@@ -335,6 +345,14 @@ impl World {
         Ok(())
     }
 
+    /// Which speaker runs next, and when.
+    fn next_run(&self) -> Option<(Duration, usize)> {
+        let wakes = self.nodes.iter().enumerate();
+        let wakes = wakes.filter_map(|(number, node)| Some((node.speaker.as_ref()?.wake?, number)));
+        let (at, number) = wakes.min()?;
+        Some((at.saturating_duration_since(self.start).max(self.elapsed), number))
+    }
+
     fn pass_to(&mut self, elapsed: Duration) {
         self.elapsed = elapsed;
         self.now = self.start + elapsed;
@@ -342,7 +360,6 @@ impl World {
 
     fn happen(&mut self, what: Occurrence) -> Result<(), Violation> {
         match what {
-            Occurrence::Run(node) => self.run(node),
             Occurrence::Hello { from, to, source, payload } => {
                 self.deliver_hello(from, to, source, payload);
                 Ok(())
@@ -366,9 +383,8 @@ impl World {
     fn run(&mut self, number: usize) -> Result<(), Violation> {
         let now = self.now;
         let Some(node) = self.nodes.get_mut(number) else { return Ok(()) };
-        // Runs that were planned before an earlier one are void.
-        if node.speaker.as_ref().is_none_or(|speaker| speaker.wake != Some(now)) {
-            return Ok(());
+        if let Some(speaker) = node.speaker.as_mut() {
+            speaker.wake = None;
         }
         let steps = node.run(now);
         self.follow(number, steps)
@@ -399,7 +415,6 @@ impl World {
         let Some(speaker) = node.speaker.as_mut() else { return };
         if speaker.wake.is_none_or(|planned| planned > next || planned <= now) {
             speaker.wake = Some(next);
-            self.later(next.saturating_duration_since(now), Occurrence::Run(number));
         }
     }
 

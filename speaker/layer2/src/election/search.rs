@@ -5,13 +5,14 @@
 //! address that the cluster is known to have held is claimed at once: its clients wait.
 
 use std::{
+    collections::BTreeMap,
     net::IpAddr,
     time::{Duration, Instant},
 };
 
 use super::{Effect, Election, Situation};
 use crate::{
-    group::{Role, Search},
+    group::{Role, Search, Tenure},
     identity::{GroupId, MacAddr, Term},
     rule::{self, Rule},
 };
@@ -42,7 +43,7 @@ impl Election {
             return;
         }
         self.searched.insert(id);
-        group.role = Role::Searching(Search { begun: s.now, left: PROBES, next: s.now, foreign: None });
+        group.role = Role::Searching(Search::from(s.now));
         self.go_on_searching(id, s);
     }
 
@@ -50,39 +51,37 @@ impl Election {
     pub(super) fn go_on_searching(&mut self, id: GroupId, s: Situation<'_>) {
         let Some(group) = self.groups.get_mut(&id) else { return };
         let Role::Searching(search) = &mut group.role else { return };
-        if search.next > s.now {
-            return;
+        match search.advance(s, self.timing.ask_gap) {
+            Progress::Waits => return,
+            Progress::Asks => return self.effects.push(Effect::Probe(group.intent.addresses.clone())),
+            Progress::Ends => {}
         }
-        // Who is not heard asks nobody: the last probe waits for a sign that the search could have been answered.
-        let heard = search.foreign.is_some() || s.heard.is_some_and(|at| at >= search.begun);
-        if search.left == 1 && !heard && s.proven {
-            search.next = s.now + self.timing.ask_gap;
-            return;
-        }
-        if let Some(left) = search.left.checked_sub(1) {
-            (search.left, search.next) = (left, s.now + GAP);
-            self.effects.push(Effect::Probe(group.intent.addresses.clone()));
-            return;
-        }
-        let foreign = search.foreign.filter(|(_, mac)| !s.members.is_peer_station(*mac));
+        let stations = search.strangers(s);
         self.searched.remove(&id);
-        match foreign {
-            Some((address, mac)) => {
-                group.role = Role::Conflict { until: s.now + PAUSE, mac };
-                group.since = s.now;
-                self.effects.push(Effect::InUse { group: id, address, mac });
-            }
-            None if s.proven => self.claim_now(id, s),
-            None => self.wait_for_proof(id, s.now),
+        if !stations.is_empty() {
+            self.effects.extend(in_use(id, &stations));
+            group.role = Role::Conflict { until: s.now + PAUSE, stations };
+            group.since = s.now;
+        } else if s.proven {
+            self.claim_now(id, s);
+        } else {
+            self.wait_for_proof(id, s.now);
         }
     }
 
     /// A station says that it has the address: while it is searched for, that is the answer.
     pub(crate) fn hear_of(&mut self, address: IpAddr, mac: MacAddr) {
         let group = self.by_address.get(&address).and_then(|id| self.groups.get_mut(id));
-        if let Some(Role::Searching(search)) = group.map(|group| &mut group.role) {
-            search.foreign = Some((address, mac));
-        }
+        let search = match group.map(|group| &mut group.role) {
+            Some(Role::Searching(search)) => search,
+            Some(Role::Owner(Tenure { joining: Some(joining), .. }))
+                if joining.addresses.contains(&address) =>
+            {
+                &mut joining.search
+            }
+            _ => return,
+        };
+        search.foreign.insert(address, mac);
     }
 
     /// When a candidate of this rank may begin: the others leave the search to the first, whose last probe waits for a hello
@@ -93,9 +92,57 @@ impl Election {
     }
 }
 
+/// What a search does when it is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// Nothing now.
+    Waits,
+    /// It asks the segment once more.
+    Asks,
+    /// It knows enough.
+    Ends,
+}
+
 impl Search {
+    /// One that begins then.
+    pub(super) fn from(begun: Instant) -> Self {
+        Self { begun, left: PROBES, next: begun, foreign: BTreeMap::new() }
+    }
+
     /// When it goes on.
     pub(crate) fn next(&self) -> Instant {
         self.next
     }
+
+    /// Goes on if it is time.
+    pub(super) fn advance(&mut self, s: Situation<'_>, ask_gap: Duration) -> Progress {
+        if self.next > s.now {
+            return Progress::Waits;
+        }
+        // Who is not heard asks nobody: the last probe waits for a sign that the search could have been answered.
+        let heard = !self.foreign.is_empty() || self.was_heard(s);
+        if self.left == 1 && !heard && s.proven {
+            self.next = s.now + ask_gap;
+            return Progress::Waits;
+        }
+        let Some(left) = self.left.checked_sub(1) else { return Progress::Ends };
+        (self.left, self.next) = (left, s.now + GAP);
+        Progress::Asks
+    }
+
+    /// Whether others surely heard us since it began.
+    pub(super) fn was_heard(&self, s: Situation<'_>) -> bool {
+        s.heard.is_some_and(|at| at >= self.begun)
+    }
+
+    /// Who answered and is none of us.
+    pub(super) fn strangers(&self, s: Situation<'_>) -> BTreeMap<IpAddr, MacAddr> {
+        let strange = |(_, mac): &(&IpAddr, &MacAddr)| !s.members.is_peer_station(**mac);
+        self.foreign.iter().filter(strange).map(|(address, mac)| (*address, *mac)).collect()
+    }
+}
+
+/// That these stations have addresses of the group.
+pub(super) fn in_use(group: GroupId, stations: &BTreeMap<IpAddr, MacAddr>) -> impl Iterator<Item = Effect> {
+    stations.iter().map(move |(address, mac)| Effect::InUse { group, address: *address, mac: *mac })
 }

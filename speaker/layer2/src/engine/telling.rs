@@ -83,7 +83,7 @@ impl Segment {
             .election
             .groups()
             .filter(|(_, group)| group.tenure().is_some_and(|tenure| tenure.voice == Voice::Loud));
-        let addresses = loud.flat_map(|(_, group)| group.intent.addresses.clone()).collect();
+        let addresses = loud.flat_map(|(_, group)| group.answered()).collect();
         self.announce(addresses, now);
         self.news.show(now);
     }

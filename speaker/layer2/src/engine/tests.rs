@@ -124,10 +124,14 @@ impl Bench {
     }
 
     fn intend(&mut self, ready: bool) {
+        self.intend_for(&[VIP], ready);
+    }
+
+    fn intend_for(&mut self, addresses: &[Ipv4Addr], ready: bool) {
         let candidates = vec![NodeId::of("bench", "us"), NodeId::of("bench", "peer")];
         let intent = GroupIntent {
             id: GROUP,
-            addresses: vec![VIP.into()],
+            addresses: addresses.iter().copied().map(IpAddr::V4).collect(),
             candidates,
             preferences: Default::default(),
             ready,
@@ -236,6 +240,57 @@ fn a_request_is_answered_to_who_asked_unless_it_is_old() {
     assert_eq!(bench.segment.view(bench.now).counters.late_requests, 1);
 }
 
+/// Another address of the same group, and how often we asserted it.
+const JOINED: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 101);
+
+fn asserted(bench: &Bench, address: Ipv4Addr) -> usize {
+    bench.frames.iter().filter(|heard| heard.asserted() == Some((address.into(), OUR_MAC))).count()
+}
+
+#[test]
+fn an_address_that_comes_to_a_group_of_ours_is_searched_for_while_the_others_are_served() {
+    let mut bench = Bench::owner();
+    bench.intend_for(&[VIP, JOINED], true);
+    assert_eq!(bench.frames.iter().filter_map(Heard::asked).collect::<Vec<_>>(), [IpAddr::V4(JOINED)]);
+    bench.frame(&arp::request(CLIENT_MAC, CLIENT_IP, JOINED));
+    bench.frame(&arp::request(CLIENT_MAC, CLIENT_IP, VIP));
+    assert_eq!((asserted(&bench, JOINED), asserted(&bench, VIP)), (0, 1));
+    bench.search();
+    assert!(asserted(&bench, JOINED) >= 2, "announced when nobody else had it");
+    bench.clear();
+    bench.frame(&arp::request(CLIENT_MAC, CLIENT_IP, JOINED));
+    assert_eq!(asserted(&bench, JOINED), 1);
+}
+
+#[test]
+fn an_address_that_comes_to_a_group_of_ours_and_a_stranger_has_is_left_to_it_until_it_leaves() {
+    let mut bench = Bench::owner();
+    bench.intend_for(&[VIP, JOINED], true);
+    bench.frame(&arp::reply(PEER_MAC, JOINED, OUR_MAC, Ipv4Addr::UNSPECIFIED));
+    bench.search();
+    bench.frame(&arp::request(CLIENT_MAC, CLIENT_IP, JOINED));
+    assert_eq!((asserted(&bench, JOINED), bench.state()), (0, GroupState::Owner));
+    let found = Event::InUse { group: GROUP, address: JOINED.into(), mac: PEER_MAC };
+    assert_eq!(bench.events.iter().filter(|event| **event == found).count(), 1);
+    assert_eq!(bench.segment.view(bench.now).groups[0].in_use, [(JOINED.into(), PEER_MAC)].into());
+    bench.pass(MS * 60_000);
+    // The node must be heard again first.
+    (0..3).for_each(|_| bench.search());
+    assert!(asserted(&bench, JOINED) >= 2, "it answers no more");
+    assert!(bench.segment.view(bench.now).groups[0].in_use.is_empty());
+}
+
+#[test]
+fn an_address_that_leaves_while_it_is_searched_for_is_forgotten() {
+    let mut bench = Bench::owner();
+    bench.intend_for(&[VIP, JOINED], true);
+    bench.intend_for(&[VIP], true);
+    bench.clear();
+    bench.search();
+    assert_eq!(asserted(&bench, JOINED), 0);
+    assert!(bench.frames.iter().all(|heard| heard.asked() != Some(JOINED.into())));
+}
+
 #[test]
 fn a_lone_node_is_proved_by_its_first_client_and_announces_itself_to_it_at_once() {
     let mut bench = Bench::new();
@@ -263,7 +318,8 @@ fn an_address_that_a_stranger_answers_for_is_left_alone_for_a_minute() {
     bench.frame(&arp::reply(CLIENT_MAC, CLIENT_IP, OUR_MAC, OUR_IP));
     bench.frame(&arp::reply(PEER_MAC, VIP, OUR_MAC, Ipv4Addr::UNSPECIFIED));
     bench.search();
-    assert_eq!((bench.state(), bench.announcements()), (GroupState::InUse(PEER_MAC), 0));
+    assert_eq!((bench.state(), bench.announcements()), (GroupState::InUse, 0));
+    assert_eq!(bench.segment.view(bench.now).groups[0].in_use, [(VIP.into(), PEER_MAC)].into());
     assert!(bench.events.contains(&Event::InUse { group: GROUP, address: VIP.into(), mac: PEER_MAC }));
     bench.pass(MS * 59_000);
     bench.search();

@@ -49,12 +49,13 @@ fn view(peers: &[u8], term: u64, addresses: &[&str], now: Instant) -> SegmentVie
             term: Term(term),
             since: now,
             cause: None,
+            in_use: Default::default(),
         })
         .collect();
     groups.sort_by_key(|group| group.id);
     let peers = peers.iter().map(peer).collect();
     let counters = Counts::default();
-    SegmentView { phase: Phase::Active, draining: false, proven: true, peers, groups, counters }
+    SegmentView { phase: Phase::Active, draining: false, shaky: false, proven: true, peers, groups, counters }
 }
 
 fn ports(port: Option<u16>, addresses: &[&str]) -> BTreeMap<IpAddr, NonZeroU16> {
