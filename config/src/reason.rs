@@ -128,6 +128,10 @@ pub enum Reason {
     ForeignStation,
     /// Virtual IPs are on an interface of a node whose kernel answers or asks with them, whoever carries them.
     ArpFlux,
+    /// Hellos of some nodes come by unicast only: the network filters multicast.
+    MulticastFiltered,
+    /// Hellos of some nodes come past IP only: a firewall drops their port.
+    HellosFiltered,
     /// The kernel answers ARP for addresses of other stations.
     ProxyArp,
     /// The kernel drops what comes from where the route back does not lead, on a node with several segments.

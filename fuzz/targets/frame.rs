@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
 
-//! Whatever comes in as an Ethernet frame, ARP and neighbour discovery: it is refused, or read, and an answer to it is a
-//! frame that can be read too.
+//! Whatever comes in as an Ethernet frame, ARP, neighbour discovery or a hello past a filter: it is refused, or read, and an
+//! answer to it is a frame that can be read too.
 
 #![no_main]
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ferrolb_layer2::MacAddr;
-use ferrolb_layer2::frame::{self, arp, ndp};
+use ferrolb_layer2::frame::{self, arp, carried, ndp};
 use libfuzzer_sys::fuzz_target;
 
 const MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
@@ -20,6 +20,10 @@ fn can_be_carried(address: IpAddr) -> bool {
 }
 
 fuzz_target!(|data: &[u8]| {
+    if let Some(hello) = carried::unwrap(data) {
+        let again = carried::wrap(MAC, hello.source, hello.wish, hello.hello);
+        assert_eq!(carried::unwrap(&again), Some(hello), "read, written and read again");
+    }
     if let Ok(Some(heard)) = frame::parse(data)
         && heard.asked().is_some_and(can_be_carried)
         && let Some(answer) = frame::answer(&heard, MAC)

@@ -13,6 +13,7 @@ mod following;
 mod joining;
 mod keeping;
 mod observed;
+mod paths;
 mod placement;
 mod segment;
 mod sockets;
@@ -31,8 +32,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use driver::{Channels, Command, Driver};
 pub use keeping::{Refusals, keep_placed};
 pub use observed::{Observed, SegmentEvent, SegmentReport, Traffic};
+pub use paths::Way;
 pub use placement::{Interfaces, NoInterface, Placement, SegmentPlan, Wanted, WantedVip, place};
-pub use segment::Identity;
+pub use segment::{Identity, Neighbours};
 
 use crate::bound::Binder;
 use crate::kernel::Bell;
@@ -109,6 +111,14 @@ impl Layer2 {
     /// The thread has ended.
     pub async fn set_keys(&self, keys: KeyRing) -> Result<(), Ended> {
         self.command(Command::Keys(Box::new(keys))).await
+    }
+
+    /// Names the nodes of the cluster, so that those are looked for that are not heard.
+    ///
+    /// # Errors
+    /// The thread has ended.
+    pub async fn expect(&self, nodes: Neighbours) -> Result<(), Ended> {
+        self.command(Command::Neighbours(Box::new(nodes))).await
     }
 
     /// Asks the owner of a group, if it is this node, to hand it over.

@@ -18,6 +18,7 @@ mod metrics;
 mod misfit;
 mod moves;
 mod names;
+mod neighbours;
 mod options;
 mod profile;
 mod rebalance;

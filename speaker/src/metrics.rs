@@ -102,8 +102,12 @@ type Number = fn(&SegmentReport) -> u64;
 /// A number of what went through a segment's sockets.
 type Count = fn(&Traffic) -> u64;
 
-const TRAFFIC: [(&str, &str, Count); 8] = [
+const TRAFFIC: [(&str, &str, Count); 10] = [
     ("hellos_received", "Hellos read, good or not", |traffic| traffic.hellos_received),
+    ("hellos_carried_in", "Hellos read that came in frames, past a filter", |traffic| {
+        traffic.carried_received
+    }),
+    ("hellos_carried_out", "Hellos sent in frames", |traffic| traffic.carried_sent),
     ("hellos_sent", "Hellos sent", |traffic| traffic.hellos_sent),
     ("frames_received", "ARP and neighbour discovery frames read", |traffic| traffic.frames_received),
     ("frames_sent", "ARP and neighbour discovery frames sent", |traffic| traffic.frames_sent),

@@ -281,6 +281,8 @@ fn counters(scene: &Scene<'_>) -> BTreeMap<String, u64> {
     };
     for SegmentReport { view, traffic, questions, .. } in scene.layer2.segments.values() {
         add("hellosReceived", traffic.hellos_received);
+        add("hellosCarriedIn", traffic.carried_received);
+        add("hellosCarriedOut", traffic.carried_sent);
         add("hellosSent", traffic.hellos_sent);
         add("hellosBelieved", view.counters.hellos_heard);
         add("framesReceived", traffic.frames_received);

@@ -45,6 +45,7 @@ use crate::layer2::{Ended, Identity, Layer2, Refusals, SegmentEvent, Wanted, kee
 use crate::metrics::Metrics;
 use crate::moves::Mover;
 use crate::names::Names;
+use crate::neighbours;
 use crate::options::{Options, Source};
 use crate::profile::{self, InForce};
 use crate::rebalance::Balancer;
@@ -267,7 +268,7 @@ impl Speaker {
             }
             drain(&self.layer2).await;
         };
-        let known = self.decisions.known.subscribe();
+        let (known, nodes) = (self.decisions.known.subscribe(), self.objects.clone());
         let balancer = Balancer {
             me: NodeId::of(&self.options.cluster, &self.options.node_name),
             cluster: &self.options.cluster,
@@ -287,6 +288,7 @@ impl Speaker {
             ended = decide(&self.options, &self.decisions, &self.readiness, self.objects, self.gates) => match ended? {},
             ended = keep_placed(&self.layer2, self.want, self.monitor.links(), self.refusals) => match ended? {},
             ended = mover.run() => match ended? {},
+            ended = neighbours::follow(&self.layer2, nodes, &self.options.cluster) => match ended? {},
             ended = self.hello_keys.follow(&self.layer2, &self.shown_keys) => match ended? {},
             ended = balancer.run() => match ended? {},
             ended = tell(&mut self.events, &known, &self.happened) => match ended? {},

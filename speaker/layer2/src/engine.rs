@@ -77,6 +77,16 @@ pub struct Segment {
     /// The next deadline, as of the last input.
     deadline: Option<Instant>,
     counts: Counts,
+    heard_from: Option<Genuine>,
+}
+
+/// The sender of a hello that was found to be genuine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Genuine {
+    /// Who speaks.
+    pub node: NodeId,
+    /// It is believed and not a copy of what was heard before.
+    pub new: bool,
 }
 
 /// What the node does on the segment, with what belongs to it.
@@ -138,6 +148,7 @@ impl Segment {
             outputs: VecDeque::new(),
             deadline: None,
             counts: Counts::default(),
+            heard_from: None,
         }
     }
 
@@ -173,6 +184,11 @@ impl Segment {
     /// The next thing to send or to tell.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
+    }
+
+    /// Who sent the last [`Input::Hello`]; `None` if it was refused.
+    pub fn heard_from(&self) -> Option<Genuine> {
+        self.heard_from
     }
 
     /// When to give in [`Input::Timeout`], unless something else comes before; a moment that has passed means now. `None`

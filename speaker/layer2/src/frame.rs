@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
 
-//! Ethernet frames that resolve addresses: ARP (RFC 826) and IPv6 neighbour discovery (RFC 4861).
+//! Ethernet frames: those that resolve addresses, by ARP (RFC 826) and IPv6 neighbour discovery (RFC 4861), those of the
+//! witness, and those that carry hellos past a filter.
 
 pub mod arp;
+pub mod carried;
 pub mod ndp;
 pub mod tcp;
 

@@ -44,7 +44,7 @@ pub mod witness;
 
 pub use announce::{Announcer, Asker, Budget, Utterance};
 pub use digest::Digest;
-pub use engine::Segment;
+pub use engine::{Genuine, Segment};
 pub use frame::Heard;
 pub use hello::{Claim, Delta, Echo, Flags, Hello, Recipient, Slice, UpTo};
 pub use identity::{ClusterId, GroupId, Incarnation, MacAddr, NodeId, Term};

@@ -15,8 +15,8 @@ use socket2::Socket;
 const SLOTS: usize = 32;
 /// Longer than any hello; of a longer datagram the rest is cut off.
 const SLOT_BYTES: usize = 2048;
-/// Room for what the kernel says of one datagram: a stamp and a hop limit.
-const CONTROL_BYTES: usize = 64;
+/// Room for what the kernel says of one datagram: a stamp, a hop limit, and where it was sent to.
+const CONTROL_BYTES: usize = 128;
 /// A sockaddr_in6, the longer one of the two that come.
 const ADDRESS_BYTES: usize = size_of::<libc::sockaddr_in6>();
 
@@ -48,6 +48,7 @@ struct Slot {
 pub(super) struct Told<'a> {
     pub(super) bytes: &'a [u8],
     pub(super) source: Option<IpAddr>,
+    pub(super) destination: Option<IpAddr>,
     pub(super) hop_limit: Option<u8>,
     /// When it arrived, on the wall clock.
     pub(super) stamp: Option<SystemTime>,
@@ -157,6 +158,7 @@ impl Slot {
         let mut told = Told {
             bytes: self.bytes.get(..self.length).unwrap_or(&self.bytes),
             source: source(address),
+            destination: None,
             hop_limit: None,
             stamp: None,
         };
@@ -165,6 +167,13 @@ impl Slot {
                 (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => told.stamp = wall_time(data),
                 (libc::IPPROTO_IP, libc::IP_TTL) | (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT) => {
                     told.hop_limit = first(data).and_then(|hops| u8::try_from(i32::from_ne_bytes(hops)).ok());
+                }
+                // in_pktinfo: the interface, the address of ours, then the destination in the header.
+                (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
+                    told.destination = data.get(8..).and_then(first::<4>).map(IpAddr::from);
+                }
+                (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
+                    told.destination = first::<16>(data).map(IpAddr::from);
                 }
                 _ => {}
             }

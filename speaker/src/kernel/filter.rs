@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
 
-//! Classic BPF programs that let only ARP (RFC 826), neighbour discovery (RFC 4861) and answers to the
-//! witness through to the speaker.
+//! Classic BPF programs that let only ARP (RFC 826), neighbour discovery (RFC 4861), hellos in frames and answers to
+//! the witness through to the speaker.
 //!
 //! They run in the kernel before a frame is queued, so that the node's other traffic never wakes the process.
 
-use ferrolb_layer2::frame::tcp;
+use ferrolb_layer2::frame::{carried, tcp};
 use socket2::SockFilter;
 
 /// Where the Linux extensions to classic BPF begin (`SKF_AD_OFF`).
@@ -64,6 +64,16 @@ pub(super) fn neighbour_discovery() -> Vec<SockFilter> {
     ])
 }
 
+/// Hellos in frames of their own.
+pub(super) fn carried_hellos() -> Vec<SockFilter> {
+    program(&[
+        Test { load: LOAD_WORD, at: VLAN_TAG_PRESENT, one_of: &[0] },
+        Test { load: LOAD_WORD, at: PACKET_TYPE, one_of: FOR_US },
+        Test { load: LOAD_HALF, at: ETHERTYPE_AT, one_of: &[carried::ETHERTYPE as u32] },
+        Test { load: LOAD_WORD, at: 14, one_of: CARRIED_MAGIC },
+    ])
+}
+
 /// TCP over IPv4 to the port that the witness asks from, unfragmented and without IP options.
 pub(super) fn tcp_answers_v4() -> Vec<SockFilter> {
     program(&[
@@ -86,6 +96,8 @@ pub(super) fn tcp_answers_v6() -> Vec<SockFilter> {
         Test { load: LOAD_HALF, at: 56, one_of: WITNESS_PORT },
     ])
 }
+
+const CARRIED_MAGIC: &[u32] = &[u32::from_be_bytes(carried::MAGIC)];
 
 const WITNESS_PORT: &[u32] = &[tcp::SOURCE_PORT as u32];
 

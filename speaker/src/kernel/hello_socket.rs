@@ -49,6 +49,8 @@ pub struct HelloDatagram<'a> {
     pub hop_limit: u8,
     /// The sender's address.
     pub source: IpAddr,
+    /// It was sent to this node alone.
+    pub is_unicast: bool,
     /// When the kernel took it from the wire.
     pub received: Instant,
 }
@@ -85,6 +87,7 @@ impl HelloSocket {
                 socket.set_multicast_loop_v4(false)?;
                 socket.set_tos_v4(TRAFFIC_CLASS)?;
                 setsockopt(&socket, sockopt::Ipv4RecvTtl, &true)?;
+                setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
                 socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, HELLO_PORT)).into())?;
             }
             Family::V6 => {
@@ -95,6 +98,7 @@ impl HelloSocket {
                 socket.set_multicast_if_v6(link)?;
                 socket.set_tclass_v6(TRAFFIC_CLASS)?;
                 setsockopt(&socket, sockopt::Ipv6RecvHopLimit, &true)?;
+                setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
                 socket.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, HELLO_PORT)).into())?;
             }
         }
@@ -126,6 +130,7 @@ impl HelloSocket {
                 payload: datagram.bytes,
                 hop_limit: datagram.hop_limit.unwrap_or(0),
                 source: datagram.source?,
+                is_unicast: datagram.destination.is_some_and(|address| !address.is_multicast()),
                 received: clock.received(now, datagram.stamp),
             })
         }))

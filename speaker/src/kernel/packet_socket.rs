@@ -7,6 +7,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::Instant;
 
+use ferrolb_layer2::frame::carried;
 use socket2::{Domain, Protocol, SockAddr, SockAddrStorage, SockFilter, Socket, Type};
 
 use super::filter;
@@ -23,6 +24,8 @@ pub enum FrameKind {
     Arp,
     /// Neighbour Solicitations and Advertisements (RFC 4861).
     NeighborDiscovery,
+    /// Hellos that are carried past a filter.
+    CarriedHellos,
     /// What TCP ports answer to the witness, over IPv4.
     TcpAnswersV4,
     /// The same over IPv6.
@@ -33,6 +36,7 @@ impl FrameKind {
     const fn ethertype(self) -> u16 {
         match self {
             Self::Arp => libc::ETH_P_ARP as u16,
+            Self::CarriedHellos => carried::ETHERTYPE,
             Self::TcpAnswersV4 => libc::ETH_P_IP as u16,
             Self::NeighborDiscovery | Self::TcpAnswersV6 => libc::ETH_P_IPV6 as u16,
         }
@@ -41,6 +45,7 @@ impl FrameKind {
     fn filter(self) -> Vec<SockFilter> {
         match self {
             Self::Arp => filter::arp(),
+            Self::CarriedHellos => filter::carried_hellos(),
             Self::NeighborDiscovery => filter::neighbour_discovery(),
             Self::TcpAnswersV4 => filter::tcp_answers_v4(),
             Self::TcpAnswersV6 => filter::tcp_answers_v6(),

@@ -26,7 +26,7 @@ use super::crowd::Crowd;
 use super::following::{Following, LOOK_EVERY, Side};
 use super::observed::{Observed, SegmentEvent};
 use super::placement::{Placement, SegmentPlan};
-use super::segment::{Identity, SegmentDriver};
+use super::segment::{Identity, Neighbours, SegmentDriver};
 use crate::bound::{Binder, CONFIRM_EVERY};
 use crate::kernel::links::LinkIndex;
 use crate::kernel::priority::{self, Shortcoming};
@@ -48,6 +48,8 @@ const BUFFER_BYTES: usize = 2048;
 pub(super) enum Command {
     /// Sign and check hellos with these keys from now on.
     Keys(Box<KeyRing>),
+    /// These are the nodes of the cluster.
+    Neighbours(Box<Neighbours>),
     /// Move a group, to this node or to the best one.
     HandOver { group: GroupId, to: Option<NodeId> },
     /// Give everything to others; answered when that is done, or nobody can take the rest.
@@ -75,6 +77,7 @@ pub(super) struct Driver {
     /// Interfaces whose sockets could not be opened, and why.
     problems: BTreeMap<LinkIndex, (String, String)>,
     reopen_at: Option<Instant>,
+    neighbours: Neighbours,
     /// How densely hellos come.
     crowd: Crowd,
     /// During a flood: frames are left waiting until then.
@@ -109,6 +112,7 @@ impl Driver {
             segments: BTreeMap::new(),
             problems: BTreeMap::new(),
             reopen_at: None,
+            neighbours: Neighbours::new(),
             crowd: Crowd::new(Instant::now()),
             frames_at: None,
             publish_at: Instant::now(),
@@ -159,7 +163,7 @@ impl Driver {
     fn round(&mut self, batch: &mut Batch, buffer: &mut [u8]) {
         let mut heard = false;
         for segment in self.segments.values_mut() {
-            heard |= segment.read_hellos(batch);
+            heard |= segment.read_hellos(batch, buffer);
         }
         if heard {
             self.crowd.heard(Instant::now());
@@ -235,6 +239,12 @@ impl Driver {
                     }
                     self.identity.keys = *keys;
                 }
+                Ok(Command::Neighbours(nodes)) => {
+                    for segment in self.segments.values_mut() {
+                        segment.expect(&nodes);
+                    }
+                    self.neighbours = *nodes;
+                }
                 Ok(Command::HandOver { group, to }) => {
                     for segment in self.segments.values_mut() {
                         segment.handle(Input::HandOver { group, to });
@@ -283,7 +293,10 @@ impl Driver {
         }
         for (index, plan) in &placement.segments {
             match self.segments.get_mut(index) {
-                Some(segment) => segment.follow(plan),
+                Some(segment) => {
+                    segment.follow(plan);
+                    segment.expect(&self.neighbours);
+                }
                 None => self.open(*index, plan),
             }
         }
@@ -295,6 +308,7 @@ impl Driver {
         match SegmentDriver::open(&self.identity, self.channels.binder.as_ref(), index, plan) {
             Ok(mut segment) => {
                 info!(segment = plan.name, groups = plan.groups.len(), "the segment carries addresses");
+                segment.expect(&self.neighbours);
                 if self.draining.is_some() {
                     segment.handle(Input::Drain);
                 }

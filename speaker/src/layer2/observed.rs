@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use ferrolb_layer2::{Event, SegmentView, Testimony};
+use ferrolb_layer2::{Event, NodeId, SegmentView, Testimony};
 
+use super::paths::Way;
 use crate::kernel::priority::Shortcoming;
 
 /// The state of all segments at one moment, published at most a few times a second.
@@ -33,6 +34,8 @@ pub struct SegmentReport {
     pub testimonies: Vec<Testimony>,
     /// How often it asked for them.
     pub questions: u64,
+    /// The nodes that are heard, but not by multicast, and how instead.
+    pub detours: BTreeMap<NodeId, Way>,
 }
 
 /// Counters of one segment's sockets since they were opened.
@@ -42,6 +45,10 @@ pub struct Traffic {
     pub hellos_received: u64,
     /// Hellos sent.
     pub hellos_sent: u64,
+    /// Hellos read that came in frames, past a filter.
+    pub carried_received: u64,
+    /// Hellos sent in frames.
+    pub carried_sent: u64,
     /// ARP and neighbour discovery frames read.
     pub frames_received: u64,
     /// ARP and neighbour discovery frames sent.

@@ -10,19 +10,22 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ferrolb_layer2::frame::carried::{self, Wish};
 use ferrolb_layer2::{
-    Budget, ClusterId, Event, GroupId, Incarnation, Input, KeyRing, LinkState, NodeId, Output, Phase,
-    Segment, SegmentConfig, Timing, Witness,
+    Budget, ClusterId, Destination, Event, Genuine, GroupId, Incarnation, Input, KeyRing, LinkState, NodeId,
+    Output, Phase, Segment, SegmentConfig, Timing, Witness,
 };
+use tracing::{info, warn};
 
 use super::following::Side;
 use super::observed::SegmentReport;
+use super::paths::{Paths, Way};
 use super::placement::SegmentPlan;
 use super::sockets::Sockets;
 use super::taking::Taking;
 use crate::bound::Binder;
 use crate::kernel::links::LinkIndex;
-use crate::kernel::{Batch, Place};
+use crate::kernel::{Batch, HelloDatagram, Place};
 
 /// Hellos read from one socket in one round. More than a segment of a thousand nodes sends in 100 ms, so that only a
 /// flood is cut.
@@ -47,6 +50,9 @@ pub struct Identity {
     pub budget: Budget,
 }
 
+/// The nodes of the cluster with their own addresses.
+pub type Neighbours = BTreeMap<NodeId, Vec<IpAddr>>;
+
 /// A segment's engine and sockets.
 pub(super) struct SegmentDriver {
     index: LinkIndex,
@@ -60,6 +66,10 @@ pub(super) struct SegmentDriver {
     /// Asks for what others carry; the engine does not know of it.
     witness: Witness,
     sockets: Sockets,
+    me: NodeId,
+    paths: Paths,
+    /// Who was heard by a detour when that was last told.
+    detours_told: BTreeMap<NodeId, Way>,
     events: Vec<Event>,
     drained: bool,
 }
@@ -93,6 +103,9 @@ impl SegmentDriver {
             engine: Segment::new(config, Instant::now()),
             witness: Witness::new(identity.node, fastrand::u64(..)),
             sockets,
+            me: identity.node,
+            paths: Paths::new(identity.timing),
+            detours_told: BTreeMap::new(),
             events: Vec::new(),
             drained: false,
         };
@@ -155,11 +168,69 @@ impl SegmentDriver {
                 self.bind(group, &mut patience);
             }
             match output {
-                Output::Hello { to, payload } => self.sockets.send_hello(to, &payload, &self.link),
+                Output::Hello { to, payload } => self.send_hello(to, &payload),
                 Output::Frame(frame) => self.sockets.send_frame(&frame),
                 Output::Event(event) => self.events.push(event),
                 Output::Drained => self.drained = true,
             }
+        }
+    }
+
+    /// Sends a hello, and copies of it by other ways where it may be missed.
+    fn send_hello(&mut self, to: Destination, payload: &[u8]) {
+        self.sockets.send_hello(to, payload, &self.link);
+        let now = Instant::now();
+        let raw = match to {
+            Destination::Unicast(address) => self.paths.copy_to_one(address, now),
+            Destination::Multicast => {
+                let copies = self.paths.copies(now);
+                for address in copies.unicast {
+                    self.sockets.send_hello(Destination::Unicast(address), payload, &self.link);
+                }
+                copies.raw
+            }
+        };
+        let addresses = &self.link.addresses;
+        let own = addresses.iter().find(|net| net.addr().is_ipv4()).or_else(|| addresses.first());
+        if let (Some(wish), Some(own)) = (raw, own) {
+            self.sockets.send_carried(&carried::wrap(self.link.mac, own.addr(), wish, payload));
+        }
+    }
+
+    /// The nodes that should be on this segment are the candidates of what it carries and those with an address in one of its
+    /// subnets; not those all of whose addresses are elsewhere.
+    pub(super) fn expect(&mut self, nodes: &Neighbours) {
+        let on_link = |address: &&IpAddr| self.link.addresses.iter().any(|net| net.contains(*address));
+        let known = nodes.iter().map(|(node, addresses)| {
+            (*node, addresses.iter().filter(on_link).copied().collect::<Vec<IpAddr>>())
+        });
+        let mut expected: BTreeMap<NodeId, Vec<IpAddr>> =
+            known.filter(|(_, on_link)| !on_link.is_empty()).collect();
+        let mut before = None;
+        for group in &self.plan.groups {
+            // Most groups have the candidates of the one before.
+            if before.replace(&group.candidates) == Some(&group.candidates) {
+                continue;
+            }
+            let elsewhere = |node: &NodeId| nodes.get(node).is_some_and(|addresses| !addresses.is_empty());
+            for node in group.candidates.iter().filter(|node| !elsewhere(node)) {
+                expected.entry(*node).or_default();
+            }
+        }
+        expected.remove(&self.me);
+        self.paths.expect(expected, Instant::now());
+    }
+
+    /// Gives the engine a hello, and notes by which way it came if it was genuine.
+    fn hear(&mut self, hello: &HelloDatagram<'_>, way: Way, wish: Wish) {
+        let HelloDatagram { payload, hop_limit, source, received, .. } = *hello;
+        self.handle(Input::Hello { payload, hop_limit, source, received });
+        let Some(Genuine { node, new }) = self.engine.heard_from() else { return };
+        if new {
+            self.paths.heard(node, way, source, received);
+        }
+        if wish.concerns(self.me) {
+            self.paths.wished_for(received);
         }
     }
 
@@ -198,7 +269,7 @@ impl SegmentDriver {
     }
 
     /// Reads all hellos that are waiting, and answers whether there were any.
-    pub(super) fn read_hellos(&mut self, batch: &mut Batch) -> bool {
+    pub(super) fn read_hellos(&mut self, batch: &mut Batch, buffer: &mut [u8]) -> bool {
         let (sockets, _) = self.sockets.counts();
         let mut any = false;
         for socket in 0..sockets {
@@ -208,12 +279,8 @@ impl SegmentDriver {
                 let before = read;
                 for hello in hellos {
                     read = read.saturating_add(1);
-                    self.handle(Input::Hello {
-                        payload: hello.payload,
-                        hop_limit: hello.hop_limit,
-                        source: hello.source,
-                        received: hello.received,
-                    });
+                    let way = if hello.is_unicast { Way::Unicast } else { Way::Multicast };
+                    self.hear(&hello, way, Wish::Nothing);
                 }
                 self.sockets.heard(read.saturating_sub(before));
                 if !batch.is_full() {
@@ -222,7 +289,20 @@ impl SegmentDriver {
             }
             any |= read > 0;
         }
-        any
+        any | self.read_carried(buffer)
+    }
+
+    /// Reads the hellos that came in frames. No router forwards those.
+    fn read_carried(&mut self, buffer: &mut [u8]) -> bool {
+        for read in 0..HELLOS_PER_ROUND {
+            let Some(frame) = self.sockets.next_carried(buffer) else { return read > 0 };
+            let received = frame.received;
+            let Some(carried) = carried::unwrap(frame.bytes) else { continue };
+            let (payload, source) = (carried.hello, carried.source);
+            let hello = HelloDatagram { payload, hop_limit: 255, source, is_unicast: false, received };
+            self.hear(&hello, Way::Raw, carried.wish);
+        }
+        true
     }
 
     /// Lets the engine act on a deadline that has passed.
@@ -302,7 +382,24 @@ impl SegmentDriver {
         if self.sockets.is_deaf_for_ports() {
             self.witness.follow(&view, &self.link, &BTreeMap::new(), now);
         }
+        let detours = self.paths.detours(now);
+        self.tell_detours(&detours);
         let (testimonies, questions) = (self.witness.testimonies().collect(), self.witness.questions());
-        SegmentReport { view, traffic: self.sockets.traffic(), testimonies, questions }
+        SegmentReport { view, traffic: self.sockets.traffic(), testimonies, questions, detours }
+    }
+
+    /// Says in the log when a filter appears between the nodes, and when it is gone.
+    fn tell_detours(&mut self, detours: &BTreeMap<NodeId, Way>) {
+        if self.detours_told == *detours {
+            return;
+        }
+        let segment = &self.name;
+        match detours.values().max() {
+            Some(way) => {
+                warn!(segment, nodes = detours.len(), "some nodes are heard {way} only; {}", way.remedy())
+            }
+            None => info!(segment, "all nodes that are heard are heard by multicast again"),
+        }
+        self.detours_told.clone_from(detours);
     }
 }

@@ -27,6 +27,8 @@ const ICMPV6: u8 = 58;
 pub(super) struct Sockets {
     /// One or two: either family may be switched off in the kernel, and one is enough to be heard.
     hellos: Vec<HelloSocket>,
+    /// Hellos in frames.
+    carried: PacketSocket,
     /// ARP, neighbour discovery.
     frames: [PacketSocket; 2],
     /// What ports answer over IPv4 and IPv6, as long as that is wanted: the kernel shows these sockets every packet.
@@ -45,6 +47,7 @@ impl Sockets {
             PacketSocket::open(index, FrameKind::Arp)?,
             PacketSocket::open(index, FrameKind::NeighborDiscovery)?,
         ];
+        let carried = PacketSocket::open(index, FrameKind::CarriedHellos)?;
         let hellos = match [Family::V4, Family::V6].map(|family| HelloSocket::open(index, name, family)) {
             [Err(error), Err(_)] => return Err(error),
             families => families.into_iter().flatten().collect(),
@@ -54,6 +57,7 @@ impl Sockets {
         let deaf_for_ports = false;
         Ok(Self {
             hellos,
+            carried,
             frames,
             port_answers,
             deaf_for_ports,
@@ -65,7 +69,7 @@ impl Sockets {
 
     /// The sockets of hellos, to wait for.
     pub(super) fn hello_fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.hellos.iter().map(AsFd::as_fd)
+        self.hellos.iter().map(AsFd::as_fd).chain([self.carried.as_fd()])
     }
 
     /// The sockets of frames, to wait for.
@@ -87,6 +91,22 @@ impl Sockets {
         match self.hellos.get_mut(which)?.receive(batch) {
             Ok(hellos) => Some(hellos),
             Err(error) => self.traffic.receive_failed(&error),
+        }
+    }
+
+    /// The next frame that carries a hello; none when there is none or the socket has an error to tell.
+    pub(super) fn next_carried<'a>(&mut self, buffer: &'a mut [u8]) -> Option<Frame<'a>> {
+        let frame = self.carried.receive(buffer);
+        let frame = frame.unwrap_or_else(|error| self.traffic.receive_failed(&error))?;
+        count(&mut self.traffic.carried_received);
+        Some(frame)
+    }
+
+    /// Sends a hello in a frame.
+    pub(super) fn send_carried(&mut self, frame: &[u8]) {
+        match self.carried.send(frame) {
+            Ok(()) => count(&mut self.traffic.carried_sent),
+            Err(error) => self.traffic.send_failed(&error),
         }
     }
 

@@ -3,6 +3,7 @@
 
 //! Several drivers, each in a namespace of its own, on one switch with a client: real frames.
 
+mod filters;
 mod interfaces;
 mod ipv6;
 

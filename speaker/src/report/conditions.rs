@@ -7,13 +7,17 @@ use std::collections::BTreeMap;
 
 use ferrolb_config::Freshness;
 use ferrolb_config::reason::Reason;
-use ferrolb_layer2::{GroupState, Phase, SegmentView};
+use ferrolb_layer2::{GroupState, NodeId, Phase, SegmentView};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 
 use super::Scene;
 use crate::kernel::HELLO_PORT;
 use crate::kernel::priority::Shortcoming;
+use crate::layer2::Way;
+
+/// Nodes that a condition names; it must stay readable on a segment of a thousand.
+const DETOURS_TOLD: usize = 8;
 
 /// What a condition says, without since when.
 struct Statement {
@@ -153,6 +157,7 @@ fn segments(scene: &Scene<'_>) -> Vec<Statement> {
         );
         statements.push(Statement::fails("Steady", "FallsSilent", message));
     }
+    statements.extend(detours(scene));
     statements
 }
 
@@ -161,6 +166,29 @@ fn on_which(scene: &Scene<'_>, so: impl Fn(&SegmentView) -> bool) -> Option<Stri
     let names = scene.layer2.segments.iter().filter(|(_, report)| so(&report.view));
     let names: Vec<&str> = names.map(|(name, _)| name.as_str()).collect();
     (!names.is_empty()).then(|| names.join(", "))
+}
+
+/// Whether hellos take the way that they should.
+fn detours(scene: &Scene<'_>) -> Option<Statement> {
+    let detours = scene
+        .layer2
+        .segments
+        .iter()
+        .flat_map(|(name, report)| report.detours.iter().map(move |(node, way)| (*way, name, *node)));
+    let mut detours: Vec<(Way, &String, NodeId)> = detours.collect();
+    detours.sort();
+    let way = detours.last()?.0;
+    let reason = match way {
+        Way::Multicast | Way::Unicast => Reason::MulticastFiltered,
+        Way::Raw => Reason::HellosFiltered,
+    };
+    let told = detours.iter().take(DETOURS_TOLD);
+    let told: Vec<String> =
+        told.map(|(way, segment, node)| format!("{} on {segment} {way}", scene.names.node(*node))).collect();
+    let more = detours.len().saturating_sub(told.len());
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let message = format!("heard, but not by multicast: {}{more}; {}", told.join(", "), way.remedy());
+    Some(Statement::fails("MulticastHeard", &reason.to_string(), message))
 }
 
 /// Adds since when each condition is so: unchanged while its status is.

@@ -66,7 +66,7 @@ fn segment_of(owner: &str, term: u64, counted: u64) -> Observed {
     let traffic = Traffic { frames_received: counted, ..Traffic::default() };
     let segments = BTreeMap::from([(
         "eth0".to_owned(),
-        SegmentReport { view, traffic, testimonies: Vec::new(), questions: 0 },
+        SegmentReport { view, traffic, testimonies: Vec::new(), questions: 0, detours: BTreeMap::new() },
     )]);
     Observed { segments, ..Observed::default() }
 }

@@ -5,7 +5,7 @@
 
 use std::{net::IpAddr, time::Instant};
 
-use super::{Segment, State, Timer};
+use super::{Genuine, Segment, State, Timer};
 use crate::{
     hello::{Echo, Hello},
     identity::NodeId,
@@ -24,6 +24,7 @@ impl Segment {
         received: Instant,
         now: Instant,
     ) {
+        self.heard_from = None;
         if self.state == State::Down {
             return;
         }
@@ -41,7 +42,10 @@ impl Segment {
             }
         };
         let echoed = self.echoed(&hello, received);
-        match self.members.hear(&hello, source, received, echoed.is_some()) {
+        let reception = self.members.hear(&hello, source, received, echoed.is_some());
+        let new = matches!(reception, Reception::Known | Reception::Up(_));
+        self.heard_from = Some(Genuine { node: hello.node, new });
+        match reception {
             Reception::Replayed => self.counts.rejections.record(&Rejection::Replayed),
             Reception::Unbelieved => {
                 self.counts.rejections.record(&Rejection::Unbelieved);
