@@ -132,6 +132,8 @@ pub enum Reason {
     MulticastFiltered,
     /// Hellos of some nodes come past IP only: a firewall drops their port.
     HellosFiltered,
+    /// So many nodes speak on a segment that each speaks less often.
+    SegmentCrowded,
     /// The kernel answers ARP for addresses of other stations.
     ProxyArp,
     /// The kernel drops what comes from where the route back does not lead, on a node with several segments.

@@ -140,6 +140,11 @@ impl Election {
         }
     }
 
+    /// Goes on with these times.
+    pub(crate) fn follow(&mut self, timing: Timing) {
+        self.timing = timing;
+    }
+
     /// What was decided since this was last asked.
     pub(crate) fn take_effects(&mut self) -> Vec<Effect> {
         std::mem::take(&mut self.effects)

@@ -12,6 +12,7 @@ mod acting;
 mod aside;
 mod frames;
 mod hearing;
+mod pacing;
 mod telling;
 #[cfg(test)]
 mod tests;
@@ -49,6 +50,8 @@ use crate::{
 pub struct Segment {
     me: Recipient,
     keys: crate::keys::KeyRing,
+    /// The times that were asked for, and those in force among so many nodes.
+    profile: Timing,
     timing: Timing,
     link: Option<LinkState>,
     state: State,
@@ -125,6 +128,7 @@ impl Segment {
         Self {
             me: Recipient { cluster, node, incarnation },
             keys,
+            profile: timing,
             timing,
             link: None,
             state: State::Down,
@@ -256,6 +260,7 @@ impl Segment {
             proven: self.is_heard(now),
             peers: view::peers(&self.members, &self.election),
             groups: view::groups(&self.election, self.me.node, phase == Phase::Active),
+            slowed: self.slowed(),
             counters: self.counts.clone(),
         }
     }

@@ -53,5 +53,5 @@ pub use keys::{KeyRing, KeyTooShort};
 pub use output::{Cause, Destination, Event, Output, PeerDownCause};
 pub use rejection::{Counters, Kind, Rejection};
 pub use timing::Timing;
-pub use view::{Counts, GroupState, GroupView, PeerView, Phase, SegmentView};
+pub use view::{Counts, GroupState, GroupView, Pace, PeerView, Phase, SegmentView};
 pub use witness::{Testimony, Verdict, Witness};

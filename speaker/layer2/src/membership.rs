@@ -77,6 +77,11 @@ impl Membership {
         reception
     }
 
+    /// Goes on with these times.
+    pub(crate) fn follow(&mut self, timing: Timing) {
+        self.timing = timing;
+    }
+
     /// The next verdict that is due.
     pub(crate) fn judge_next(&mut self, now: Instant) -> Option<Verdict> {
         loop {

@@ -64,6 +64,11 @@ impl Proof {
         }
     }
 
+    /// Goes on with these times.
+    pub(crate) fn follow(&mut self, timing: Timing) {
+        self.timing = timing;
+    }
+
     /// Whether a sign came within our dead interval.
     pub(crate) fn holds(&self, now: Instant) -> bool {
         self.holds_for(self.timing.dead, now)

@@ -39,6 +39,8 @@ pub struct Timing {
     pub defence: Duration,
     /// A peer that has been dead for so long is forgotten.
     pub forget: Duration,
+    /// Hellos a second that a node bears to hear of all others; beyond it all speak less often.
+    pub hellos_borne: u32,
 }
 
 impl Timing {
@@ -58,6 +60,7 @@ impl Timing {
         lateness: Duration::from_millis(10),
         defence: Duration::from_secs(10),
         forget: Duration::from_secs(600),
+        hellos_borne: 10_000,
     };
 
     /// The times of the fast profile: a crash is noticed 90 to 120 ms after it happened. What scales with the dead interval
@@ -87,6 +90,21 @@ impl Timing {
         ..Self::DEFAULT
     };
 
+    /// The times among so many nodes: those of the profile as long as their hellos are borne.
+    pub(crate) fn among(&self, nodes: usize) -> Self {
+        let nodes = u32::try_from(nodes).unwrap_or(u32::MAX);
+        self.with_hello(Duration::from_secs(nodes.into()) / self.hellos_borne.max(1))
+    }
+
+    /// The same with hellos so far apart, though never closer than now, nor so seldom that peers would no longer grant the
+    /// silence: as many of them may be lost, and whoever is silent is asked as long before its death.
+    pub(crate) fn with_hello(&self, hello: Duration) -> Self {
+        let more = hello.saturating_sub(self.hello).min(self.hello * SLOWEST);
+        let dead = self.dead + more * 3;
+        let (suspect, listen) = (self.suspect + more * 2, self.listen.max(dead * 2));
+        Self { hello: self.hello + more, dead, suspect, listen, ..*self }
+    }
+
     /// After so long without sending a hello, peers may have taken over: this node must listen before it acts again.
     pub(crate) fn own_gap(&self) -> Duration {
         self.dead.saturating_sub(self.hello)
@@ -103,6 +121,9 @@ impl Default for Timing {
         Self::DEFAULT
     }
 }
+
+/// How many times longer the time between two hellos may become among many nodes.
+const SLOWEST: u32 = 10;
 
 /// Offsets at which news of ownership are sent.
 pub(crate) const NEWS_AT: [Duration; 3] =
@@ -121,8 +142,21 @@ mod tests {
     const PROFILES: [Timing; 3] = [Timing::DEFAULT, Timing::FAST, Timing::SLOW];
 
     #[test]
-    fn in_every_profile_two_lost_hellos_do_not_kill_and_the_questions_fit_before_death() {
+    fn among_many_nodes_hellos_come_less_often_and_what_is_heard_a_second_is_bounded() {
         for t in PROFILES {
+            assert_eq!(t.among(100), t);
+        }
+        let t = Timing::DEFAULT;
+        assert_eq!(t.among(750), t, "10,000 a second");
+        let ms = |times: Timing| (times.hello.as_millis(), times.dead.as_millis());
+        assert_eq!(ms(t.among(1_000)), (100, 350));
+        assert_eq!(ms(t.among(3_000)), (300, 950));
+        assert_eq!(ms(t.among(1_000_000)), (825, 2_525), "no slower than this");
+    }
+
+    #[test]
+    fn in_every_profile_two_lost_hellos_do_not_kill_and_the_questions_fit_before_death() {
+        for t in PROFILES.into_iter().chain(PROFILES.map(|t| t.among(2_000))) {
             assert!(t.dead >= t.hello * 3 + t.lateness, "{t:?}");
             assert!(t.suspect > t.hello * 2 + t.lateness, "{t:?}");
             // The last answer has at least as long as a question waits for the next.

@@ -3,7 +3,11 @@
 
 //! What a segment looks like from this node: for status, metrics and "why is it like this?".
 
-use std::{collections::BTreeMap, net::IpAddr, time::Instant};
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    time::{Duration, Instant},
+};
 
 use crate::{
     election::Election,
@@ -29,8 +33,19 @@ pub struct SegmentView {
     pub peers: Vec<PeerView>,
     /// Every group of the list last given.
     pub groups: Vec<GroupView>,
+    /// So many nodes are heard that all speak less often than the profile says.
+    pub slowed: Option<Pace>,
     /// What was counted.
     pub counters: Counts,
+}
+
+/// How often a node speaks on a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Time between two hellos.
+    pub hello: Duration,
+    /// Silence after which a node is dead.
+    pub dead: Duration,
 }
 
 /// What a node does on a segment.

@@ -183,6 +183,34 @@ fn every_profile_takes_over_within_its_dead_interval_and_not_before_two_hellos_a
 }
 
 #[test]
+fn among_more_nodes_than_are_borne_all_slow_down_together_and_nobody_is_taken_for_dead() {
+    const NODES: u8 = 15;
+    // 15 nodes are to 100 hellos a second what 1,500 are to 10,000.
+    let timing = Timing { hellos_borne: 100, ..Timing::DEFAULT };
+    let mut wire = Wire::settled(&[timing; NODES as usize], 1, 1);
+    wire.run(Duration::from_secs(10));
+    assert_eq!(wire.peers_lost().len(), 0, "{:?}", wire.peers_lost());
+    let heard = |wire: &Wire| wire.engines[&2].view(wire.now).counters.hellos_heard;
+    let before = heard(&wire);
+    wire.run(Duration::from_secs(10));
+    let rate = (heard(&wire) - before) / 10;
+    assert!((85..=105).contains(&rate), "{rate} hellos a second");
+    let pace = wire.engines[&2].view(wire.now).slowed.expect("slower than the profile");
+    assert_eq!((pace.hello, pace.dead), (MS * 150, MS * 500));
+    let (_, took) = wire.crash_owner(Duration::from_secs(2));
+    assert!(took > pace.dead - pace.hello - MS * 2 && took <= pace.dead + MS * 40, "{took:?}");
+    // Most go, and those that are left are as fast as the profile again.
+    let leaving: Vec<u8> = wire.engines.keys().copied().skip(5).collect();
+    for number in leaving {
+        wire.give(number, Input::Leave);
+        wire.engines.remove(&number);
+    }
+    wire.run(Duration::from_secs(5));
+    assert!(wire.engines.values().all(|engine| engine.view(wire.now).slowed.is_none()));
+    wire.owner();
+}
+
+#[test]
 fn nodes_of_different_profiles_never_take_each_other_for_dead() {
     use Timing as T;
     for mix in [

@@ -63,6 +63,7 @@ fn alone(phase: Phase, peers: &[&str], claimed: Instant) -> Observed {
         proven: true,
         peers: peers.iter().map(peer).collect(),
         groups: (0..GROUPS).map(group).collect(),
+        slowed: None,
         counters: Counts::default(),
     };
     let (traffic, testimonies) = (Traffic::default(), Vec::new());

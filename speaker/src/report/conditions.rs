@@ -158,6 +158,7 @@ fn segments(scene: &Scene<'_>) -> Vec<Statement> {
         statements.push(Statement::fails("Steady", "FallsSilent", message));
     }
     statements.extend(detours(scene));
+    statements.extend(crowded(scene));
     statements
 }
 
@@ -189,6 +190,22 @@ fn detours(scene: &Scene<'_>) -> Option<Statement> {
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let message = format!("heard, but not by multicast: {}{more}; {}", told.join(", "), way.remedy());
     Some(Statement::fails("MulticastHeard", &reason.to_string(), message))
+}
+
+/// Whether hellos are as frequent as the profile says.
+fn crowded(scene: &Scene<'_>) -> Option<Statement> {
+    let slowed = scene.layer2.segments.iter().filter_map(|(name, report)| {
+        let pace = report.view.slowed?;
+        Some(format!(
+            "{} nodes are heard on {name}, so that hellos are {} ms apart and a death is noticed after {} ms",
+            report.view.peers.len(),
+            pace.hello.as_millis(),
+            pace.dead.as_millis()
+        ))
+    });
+    let slowed: Vec<String> = slowed.collect();
+    let message = format!("{}; divide the segment to have the profile's times", slowed.join("; "));
+    (!slowed.is_empty()).then(|| Statement::fails("FullPace", &Reason::SegmentCrowded.to_string(), message))
 }
 
 /// Adds since when each condition is so: unchanged while its status is.

@@ -61,6 +61,7 @@ fn segment_of(owner: &str, term: u64, counted: u64) -> Observed {
         proven: true,
         peers: Vec::<PeerView>::new(),
         groups: vec![group],
+        slowed: None,
         counters: Counts::default(),
     };
     let traffic = Traffic { frames_received: counted, ..Traffic::default() };

@@ -137,6 +137,7 @@ impl Segment {
     }
 
     pub(super) fn send_regular_hello(&mut self, now: Instant) {
+        self.keep_pace();
         self.send_to_all(Bulletin::default(), Flags::default(), now);
     }
 

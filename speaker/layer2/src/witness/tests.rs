@@ -55,7 +55,16 @@ fn view(peers: &[u8], term: u64, addresses: &[&str], now: Instant) -> SegmentVie
     groups.sort_by_key(|group| group.id);
     let peers = peers.iter().map(peer).collect();
     let counters = Counts::default();
-    SegmentView { phase: Phase::Active, draining: false, shaky: false, proven: true, peers, groups, counters }
+    SegmentView {
+        phase: Phase::Active,
+        draining: false,
+        shaky: false,
+        proven: true,
+        peers,
+        groups,
+        slowed: None,
+        counters,
+    }
 }
 
 fn ports(port: Option<u16>, addresses: &[&str]) -> BTreeMap<IpAddr, NonZeroU16> {
