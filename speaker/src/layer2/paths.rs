@@ -231,9 +231,13 @@ impl Paths {
         self.wished.is_some_and(lately).then_some(Wish::Nothing)
     }
 
-    /// The nodes that are heard, but not by multicast, and by which way instead.
+    /// The nodes that are heard, but have not been by multicast for a while, and by which way instead.
     pub(super) fn detours(&self, now: Instant) -> BTreeMap<NodeId, Way> {
-        let detour = |(node, peer): (&NodeId, &Peer)| Some((*node, peer.detour(now, &self.timing)?));
+        let detour = |(node, peer): (&NodeId, &Peer)| {
+            let way = peer.detour(now, &self.timing)?;
+            // Who only stood still for a moment answers a question first.
+            (peer.silence(now) >= lately(&self.timing)).then_some((*node, way))
+        };
         self.peers.iter().filter_map(detour).collect()
     }
 }
