@@ -36,10 +36,16 @@ impl Election {
     fn wait(&mut self, id: GroupId, candidates: Vec<Candidate>, listen: Duration, s: Situation<'_>) {
         let all = candidates.len();
         let deferred = self.defers(&candidates);
+        let steady = s.shaky && candidates.iter().any(|c| !c.shaky && !c.reluctant);
         let order = ranked(id, candidates);
         let rank = order.iter().position(|node| *node == self.me).unwrap_or(all);
-        // Peers that do not know yet that we are full wait for us as if we were not.
-        let rank = if deferred { all.max(rank) } else { rank };
+        let rank = match (steady, deferred) {
+            // The penalty counts before the load (C.3-2): those who hold their share already come before us, too.
+            (true, _) => all.saturating_add(rank).saturating_add(1),
+            // Peers that do not know yet that we are full wait for us as if we were not.
+            (false, true) => all.max(rank),
+            (false, false) => rank,
+        };
         let rank = if rule::holds(Rule::RankDelay) { rank } else { 0 };
         let mut delay = listen
             + self.search_ahead(id, rank)
