@@ -8,11 +8,13 @@
 
 mod contending;
 mod joining;
+mod listing;
 mod moving;
 mod relay;
 pub(crate) mod search;
 #[cfg(test)]
 mod tests;
+mod voice;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,7 +31,6 @@ use crate::{
     hello::{Claim, Delta, Hello},
     holdings::Holdings,
     identity::{GroupId, MacAddr, NodeId, Term},
-    input::GroupIntent,
     load::Presumed,
     membership::Membership,
     output::Cause,
@@ -43,9 +44,6 @@ const CONTRADICTION_GAP: Duration = Duration::from_secs(1);
 /// So long after it began to act a node waits for nodes that are expected: a cluster that starts shall not be all on the
 /// first node that is up.
 const COLD: Duration = Duration::from_secs(10);
-/// For so long it is remembered that the cluster held a group that left the list: who loses all endpoints for a moment does not
-/// wait for a search.
-const REMEMBERED: Duration = Duration::from_secs(60);
 
 /// The groups of a segment and all claims to them.
 #[derive(Debug)]
@@ -184,82 +182,6 @@ impl Election {
         !self.unproven.is_empty() || !self.searched.is_empty() || !self.joined.is_empty()
     }
 
-    /// The nodes whose kernels still serve what we took quietly.
-    pub(crate) fn quiet_hosts(&self) -> Vec<NodeId> {
-        self.quiet.keys().copied().collect()
-    }
-
-    /// What was last told of a group.
-    pub(crate) fn intent(&self, group: GroupId) -> Option<&GroupIntent> {
-        self.groups.get(&group).map(|group| &group.intent)
-    }
-
-    /// The groups from `first` on.
-    pub(crate) fn groups_from(&self, first: GroupId) -> impl Iterator<Item = GroupId> {
-        self.groups.range(first..).map(|(id, _)| *id)
-    }
-
-    /// Takes the list of groups for the complete one.
-    pub(crate) fn set_groups(&mut self, intents: Vec<GroupIntent>, s: Situation<'_>) {
-        let wanted: BTreeSet<GroupId> = intents.iter().map(|intent| intent.id).collect();
-        let gone = self.groups.keys().filter(|id| !wanted.contains(*id)).copied().collect();
-        self.change_groups(intents, gone, s);
-    }
-
-    /// Takes a part of what differs from the list of groups.
-    pub(crate) fn change_groups(&mut self, set: Vec<GroupIntent>, gone: Vec<GroupId>, s: Situation<'_>) {
-        let addresses = set.iter().flat_map(|intent| &intent.addresses).copied();
-        let carried: BTreeSet<IpAddr> =
-            addresses.filter(|address| self.by_address.contains_key(address)).collect();
-        for id in gone {
-            self.yield_group(id, None, Cause::NotEligible, true, s.now);
-            self.stand_by(id);
-            if let Some(group) = self.groups.remove(&id) {
-                self.unlist(&group.intent);
-            }
-            self.left.insert(id, s.now);
-            self.schedule(id);
-        }
-        for intent in set {
-            let id = intent.id;
-            if let Some(group) = self.groups.get_mut(&id) {
-                let before = std::mem::replace(&mut group.intent, intent);
-                if group.intent.addresses != before.addresses && group.tenure().is_none() {
-                    // What is searched for is something else now.
-                    self.stand_by(id);
-                }
-                self.unlist(&before);
-                self.list(id);
-                self.readdress(id, &before.addresses, &carried, s);
-                self.recheck_eligibility(id, s);
-            } else {
-                self.groups.insert(id, Group::new(intent, s.now));
-                self.list(id);
-            }
-            self.evaluate(id, Cause::FirstUse, s);
-        }
-        let groups = &self.groups;
-        self.left
-            .retain(|id, at| !groups.contains_key(id) && s.now.saturating_duration_since(*at) < REMEMBERED);
-        let left = &self.left;
-        self.claims.keep_terms_of(|id| groups.contains_key(&id) || left.contains_key(&id));
-    }
-
-    fn list(&mut self, id: GroupId) {
-        if let Some(group) = self.groups.get(&id) {
-            self.by_address.extend(group.intent.addresses.iter().map(|address| (*address, id)));
-        }
-    }
-
-    /// An address may have gone to another group meanwhile.
-    fn unlist(&mut self, before: &GroupIntent) {
-        for address in &before.addresses {
-            if self.by_address.get(address) == Some(&before.id) {
-                self.by_address.remove(address);
-            }
-        }
-    }
-
     /// Takes in a believed hello.
     pub(crate) fn hear(&mut self, hello: &Hello, received: Instant, s: Situation<'_>) {
         let from = hello.node;
@@ -362,34 +284,6 @@ impl Election {
             let listen = if cut_off { self.timing.suspect } else { Duration::ZERO };
             group.role = Role::Standby;
             self.contend(id, listen, s);
-        }
-    }
-
-    /// The node's kernel stopped serving, or has served for long enough: its clients are told to move.
-    pub(crate) fn raise_voice(&mut self, host: NodeId) {
-        for id in self.quiet.remove(&host).unwrap_or_default() {
-            self.announce_aloud(id);
-        }
-    }
-
-    fn announce_aloud(&mut self, id: GroupId) {
-        let Some(group) = self.groups.get_mut(&id) else { return };
-        let addresses = group.answered();
-        let Some(tenure) = group.tenure_mut() else { return };
-        if let Voice::Quiet { of, .. } = std::mem::replace(&mut tenure.voice, Voice::Loud) {
-            let claim = Claim { group: id, term: tenure.term };
-            self.effects.push(Effect::Announce { claim, addresses, was_quiet: true });
-            self.unquiet(of, id);
-        }
-        self.schedule(id);
-    }
-
-    fn unquiet(&mut self, host: NodeId, id: GroupId) {
-        if let Some(groups) = self.quiet.get_mut(&host) {
-            groups.remove(&id);
-            if groups.is_empty() {
-                self.quiet.remove(&host);
-            }
         }
     }
 

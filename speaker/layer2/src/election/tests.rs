@@ -8,6 +8,7 @@ use crate::{
     Digest, Slice, UpTo,
     hello::{Delta, Flags},
     identity::{ClusterId, Incarnation, Term},
+    input::GroupIntent,
     output::Cause,
     peer::Absence,
     rank::{Candidate, ranked},
