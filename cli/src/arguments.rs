@@ -66,7 +66,7 @@ Examples:
   ferrolb speaker --node-name n1 --kubeconfig FILE      for a node of that cluster
   ferrolb speaker --node-name n1 --source ./manifests --state ./state
   NODE_NAME=n1 ferrolb speaker --hello-key-file /etc/ferrolb/hello.key
-  ferrolb speaker --profile fast                        take over within 120 ms, where the machine allows it
+  ferrolb speaker --profile fast                        take over within 95 ms, where the machine allows it
 
 SIGTERM hands every address over to another node before the process ends; a second signal ends it at once.")]
     Speaker(SpeakerArguments),
@@ -269,8 +269,8 @@ pub struct NodeArguments {
     #[arg(long, value_name = "NAME", env = "FERROLB_CLUSTER", default_value = "default")]
     pub cluster: String,
 
-    /// How quickly a node that is gone is noticed: a hello each 75 ms and death after 275 ms of silence (default), 30 and
-    /// 120 ms (fast; asks for CAP_SYS_NICE, CAP_IPC_LOCK and no CPU limit), or 1 and 3.5 s (slow)
+    /// How quickly a node that is gone is noticed: a hello each 75 ms and death after 275 ms of silence (default), 25 and
+    /// 95 ms (fast; asks for CAP_SYS_NICE, CAP_IPC_LOCK and no CPU limit), or 1 and 3.5 s (slow)
     #[arg(long, value_enum, env = "FERROLB_PROFILE", default_value_t = ProfileChoice::Default)]
     pub profile: ProfileChoice,
 
@@ -302,7 +302,7 @@ pub struct NodeArguments {
 pub enum ProfileChoice {
     /// Death after 275 ms of silence.
     Default,
-    /// Death after 120 ms; followed only where the machine keeps to it.
+    /// Death after 95 ms; followed only where the machine keeps to it.
     Fast,
     /// Death after 3.5 s.
     Slow,

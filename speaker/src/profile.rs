@@ -16,7 +16,7 @@ pub enum Profile {
     /// A hello each 75 ms, death after 275 ms: for any machine that is not starved.
     #[default]
     Default,
-    /// A hello each 30 ms, death after 120 ms: for machines that give the speaker real-time priority, locked memory and no CPU
+    /// A hello each 25 ms, death after 95 ms: for machines that give the speaker real-time priority, locked memory and no CPU
     /// limit.
     Fast,
     /// A hello each second, death after 3.5 s: for machines that stand still now and then, and for segments of many hundred

@@ -63,13 +63,13 @@ impl Timing {
         hellos_borne: 10_000,
     };
 
-    /// The times of the fast profile: a crash is noticed 90 to 120 ms after it happened. What scales with the dead interval
+    /// The times of the fast profile: a crash is noticed 70 to 95 ms after it happened. What scales with the dead interval
     /// is shorter than in [`Timing::DEFAULT`]; what clients or a switch decide is the same.
     pub const FAST: Self = Self {
-        hello: Duration::from_millis(30),
-        dead: Duration::from_millis(120),
-        suspect: Duration::from_millis(2 * 30 + 12),
-        ask_gap: Duration::from_millis(12),
+        hello: Duration::from_millis(25),
+        dead: Duration::from_millis(95),
+        suspect: Duration::from_millis(2 * 25 + 10),
+        ask_gap: Duration::from_millis(10),
         rank_step: Duration::from_millis(15),
         hand_over_timeout: Duration::from_millis(150),
         host_probe: Duration::from_millis(40),

@@ -20,7 +20,7 @@ const NODES: u8 = 3;
 /// A contender that could not be started so often in a row is left out.
 const ATTEMPTS: u32 = 2;
 /// How often speakers of the fast profile say hello.
-const FAST_HELLO: Duration = Duration::from_millis(30);
+const FAST_HELLO: Duration = Duration::from_millis(25);
 
 /// A Service with an address of each family, whose UDP port echoes, and whose endpoint is on the carrying node.
 const BOTH_FAMILIES: &str = include_str!("both-families.yaml");
