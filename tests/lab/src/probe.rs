@@ -6,6 +6,7 @@
 
 mod connections;
 mod connects;
+mod cores;
 mod dialogue;
 mod new_clients;
 mod pace;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 pub use connections::{Connections, ConnectionsReport};
 pub use connects::{Connects, ConnectsReport};
+pub use cores::{Cores, Standstill};
 pub use new_clients::{Answer, NewClients, NewClientsReport};
 pub(crate) use pace::{Pace, hurry};
 pub use survey::{Survey, SurveyReport};
