@@ -15,9 +15,9 @@ use ferrolb_speaker::{Options, Source};
 use tokio::runtime::Runtime;
 use tracing::{error, info};
 
-use crate::arguments::{
-    ControllerArguments, DataPathMode, Folders, NodeArguments, RunArguments, SpeakerArguments,
-};
+use crate::arguments::{ControllerArguments, RunArguments, SpeakerArguments};
+use crate::folders::Folders;
+use crate::node::{DataPathMode, NodeArguments};
 use crate::origin::Origin;
 use crate::shutdown::Shutdown;
 

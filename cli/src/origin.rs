@@ -10,7 +10,7 @@ use clap::Args;
 use ferrolb_config::compat::metallb;
 use ferrolb_source::kube::{DEFAULT_NAMESPACE, KubeOptions};
 
-use crate::arguments::Folders;
+use crate::folders::Folders;
 
 /// Set by the kubelet in every pod.
 const IN_POD: &str = "KUBERNETES_SERVICE_HOST";

@@ -9,6 +9,7 @@
 mod advertisement;
 mod clientele;
 mod endpoint;
+mod faults;
 mod floating_ip;
 mod ground;
 mod load_balancer;

@@ -16,6 +16,7 @@
 //! 6. What a pool keeps for somebody who went, and what is over a namespace's quota, nobody else is given.
 
 mod allocator;
+mod case;
 mod claim;
 mod ground;
 mod keep;

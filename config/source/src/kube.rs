@@ -10,6 +10,7 @@
 
 pub(crate) mod connection;
 mod decode;
+mod field_manager;
 mod gauges;
 mod glance;
 mod kept;
@@ -30,8 +31,9 @@ use ferrolb_config::Objects;
 use tokio::sync::{mpsc, watch};
 
 pub use connection::ConnectError;
+pub use field_manager::FIELD_MANAGER;
 pub use glance::ReadError;
-pub use writer::{ClusterWriter, FIELD_MANAGER, StatusOf, WriteError};
+pub use writer::{ClusterWriter, StatusOf, WriteError};
 
 use crate::events::{Recorder, record};
 use crate::lease::{Campaign, campaign};

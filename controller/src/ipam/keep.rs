@@ -11,7 +11,7 @@ use ferrolb_config::address::Family;
 use ferrolb_config::api::{Consumer, ConsumerKind, VirtualIPSpec};
 use ferrolb_config::snapshot::Pool;
 
-use super::allocator::{Case, Held};
+use super::case::{Case, Held};
 use super::claim::{Claim, Families, Request, Standing, key_of};
 use super::ground::Ground;
 use super::retained::{self, Retained};

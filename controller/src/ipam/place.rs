@@ -13,7 +13,7 @@ use ferrolb_config::api::AddressMode;
 use ferrolb_config::reason::{Reason, Refusal};
 use ferrolb_config::snapshot::Pool;
 
-use super::allocator::Held;
+use super::case::Held;
 use super::claim::{Claim, Families, Named, Request};
 use super::ground::{Ground, PoolId};
 use super::tenancy::Tenancy;

@@ -14,7 +14,7 @@ use k8s_openapi::api::core::v1::{Namespace, Node, NodeSpec, NodeStatus, Service,
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 
-use super::writer::FIELD_MANAGER;
+use super::field_manager::FIELD_MANAGER;
 
 /// Annotations of others are not read, and may be large.
 const ANNOTATIONS: [&str; 3] = ["ferrolb.io/", "metallb.io/", "metallb.universe.tf/"];

@@ -5,16 +5,15 @@
 
 mod body;
 mod error;
+mod outgoing;
+mod status_of;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::kube::client::Body;
-use ferrolb_config::api::{
-    AddressPool, FloatingIP, L2Advertisement, Layer2Owner, Speaker, VirtualIP, annotation,
-};
+use ferrolb_config::api::{Layer2Owner, Speaker, VirtualIP, annotation};
 use ferrolb_config::{MoveRequest, Object};
-use http::{Method, Request};
+use http::Method;
 use k8s_openapi::api::core::v1::{Service, ServiceStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta, Time};
 use k8s_openapi::jiff::Timestamp;
@@ -23,10 +22,13 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 pub use error::WriteError;
+use outgoing::{APPLY_PATCH, JSON_PATCH, MERGE_PATCH, Outgoing, name, namespace, path, version};
+pub use status_of::StatusOf;
 
 use super::View;
 use super::connection::Connection;
 use super::decode;
+use super::field_manager::{self, OPERATOR_MANAGER, SPEAKER_MANAGER, WITNESS_MANAGER};
 use super::gauges::{Gauges, OfWrite};
 use super::kind::{Kind, Name};
 use super::prune::Reader;
@@ -34,20 +36,8 @@ use super::publish::Message;
 use super::trouble::with_causes;
 use crate::lease::Fence;
 
-/// The controller's name in managed fields: whoever wrote a Service's status is told apart by it.
-pub const FIELD_MANAGER: &str = "ferrolb-controller";
-/// The speakers' name in managed fields; for the owner of an address, with the segment behind a slash.
-const SPEAKER_MANAGER: &str = "ferrolb-speaker";
-/// The name in managed fields of people who ask for something by a command.
-const OPERATOR_MANAGER: &str = "ferrolb";
-/// The name of a speaker that tells what it saw of another one's address, with the segment behind a slash: whoever is the
-/// witness, the newest word replaces the last.
-const WITNESS_MANAGER: &str = "ferrolb-witness";
 /// How long a write may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// How many characters a field manager's name may have.
-const LONGEST_MANAGER: usize = 128;
-
 /// Writes to a cluster. Cheap to clone; writes of clones run side by side.
 ///
 /// An object that is given must carry the metadata of the view that it was derived from: a write whose
@@ -181,7 +171,7 @@ impl ClusterWriter {
         }
         let body = body::layer2_owner(virtual_ip, segment, owner, Time(Timestamp::now()))?;
         let path = format!("{}/status", path(Kind::VirtualIP, None, name(&virtual_ip.metadata)?));
-        self.apply(Kind::VirtualIP, path, &manager(SPEAKER_MANAGER, segment), &body).await
+        self.apply(Kind::VirtualIP, path, &field_manager::of_segment(SPEAKER_MANAGER, segment), &body).await
     }
 
     /// Enters a condition about an address as a witness on one segment saw it.
@@ -197,7 +187,7 @@ impl ClusterWriter {
         let name = name(&virtual_ip.metadata)?;
         let body = body::testimony(name, seen)?;
         let path = format!("{}/status", path(Kind::VirtualIP, None, name));
-        self.apply(Kind::VirtualIP, path, &manager(WITNESS_MANAGER, segment), &body).await
+        self.apply(Kind::VirtualIP, path, &field_manager::of_segment(WITNESS_MANAGER, segment), &body).await
     }
 
     /// Creates the Speaker object of a node; give it an ownerReference to its Node. One that exists stays.
@@ -365,126 +355,6 @@ impl ClusterWriter {
             let _ = view.send(message).await;
         }
     }
-}
-
-/// The field manager that speaks for a segment.
-fn manager(role: &str, segment: &str) -> String {
-    format!("{role}/{segment}").chars().take(LONGEST_MANAGER).collect()
-}
-
-/// An object of ours whose status is to be written.
-#[derive(Clone, Copy, Debug)]
-pub enum StatusOf<'a> {
-    /// An AddressPool.
-    AddressPool(&'a AddressPool),
-    /// An L2Advertisement.
-    L2Advertisement(&'a L2Advertisement),
-    /// A FloatingIP.
-    FloatingIP(&'a FloatingIP),
-    /// A VirtualIP.
-    VirtualIP(&'a VirtualIP),
-    /// A Speaker.
-    Speaker(&'a Speaker),
-}
-
-impl<'a> StatusOf<'a> {
-    fn parts(self) -> Result<(Kind, &'a ObjectMeta, Value), WriteError> {
-        Ok(match self {
-            Self::AddressPool(object) => (Kind::AddressPool, &object.metadata, body::of(&object.status)?),
-            Self::L2Advertisement(object) => {
-                (Kind::L2Advertisement, &object.metadata, body::of(&object.status)?)
-            }
-            Self::FloatingIP(object) => (Kind::FloatingIP, &object.metadata, body::of(&object.status)?),
-            Self::VirtualIP(object) => (Kind::VirtualIP, &object.metadata, body::of(&object.status)?),
-            Self::Speaker(object) => (Kind::Speaker, &object.metadata, body::of(&object.status)?),
-        })
-    }
-}
-
-macro_rules! status_of {
-    ($($kind:ident),+) => {$(
-        impl<'a> From<&'a $kind> for StatusOf<'a> {
-            fn from(object: &'a $kind) -> Self {
-                Self::$kind(object)
-            }
-        }
-    )+};
-}
-
-status_of!(AddressPool, L2Advertisement, FloatingIP, VirtualIP, Speaker);
-
-const JSON: &str = "application/json";
-const JSON_PATCH: &str = "application/json-patch+json";
-const MERGE_PATCH: &str = "application/merge-patch+json";
-const APPLY_PATCH: &str = "application/apply-patch+yaml";
-
-/// One request.
-struct Outgoing<'a> {
-    kind: Kind,
-    method: Method,
-    path: String,
-    content: &'static str,
-    manager: &'a str,
-    /// Whether fields of other managers are taken over (server-side apply only).
-    forced: bool,
-    body: Value,
-}
-
-impl Outgoing<'_> {
-    fn new(kind: Kind, method: Method, path: String, body: Value) -> Self {
-        Self { kind, method, path, content: JSON, manager: FIELD_MANAGER, forced: false, body }
-    }
-
-    /// The word of RBAC for it.
-    fn verb(&self) -> &'static str {
-        match self.method {
-            Method::POST => "create",
-            Method::PUT => "update",
-            Method::DELETE => "delete",
-            _ => "patch",
-        }
-    }
-
-    fn build(self) -> Result<Request<Body>, WriteError> {
-        // A segment stands in a manager's name: of what it is made of, only these mean something in a URL.
-        let manager = self.manager.replace('%', "%25").replace('/', "%2F").replace(':', "%3A");
-        let mut uri = self.path;
-        if self.method != Method::DELETE {
-            uri = format!("{uri}?fieldManager={manager}");
-        }
-        if self.forced {
-            uri.push_str("&force=true");
-        }
-        let body = serde_json::to_vec(&self.body).map_err(|error| WriteError::Invalid(error.to_string()))?;
-        Request::builder()
-            .method(self.method)
-            .uri(uri)
-            .header(http::header::CONTENT_TYPE, self.content)
-            .body(Body::from(body))
-            .map_err(|error| WriteError::Invalid(format!("no request can be made of it: {error}")))
-    }
-}
-
-/// Where the API server has an object, or all of a namespace; an empty name means all.
-fn path(kind: Kind, namespace: Option<&str>, name: &str) -> String {
-    let all = namespace.map_or_else(|| kind.path(), |namespace| kind.path_within(namespace));
-    if name.is_empty() { all } else { format!("{all}/{name}") }
-}
-
-fn name(metadata: &ObjectMeta) -> Result<&str, WriteError> {
-    metadata.name.as_deref().filter(|name| !name.is_empty()).ok_or_else(|| incomplete("name"))
-}
-
-fn namespace(metadata: &ObjectMeta) -> Result<&str, WriteError> {
-    metadata.namespace.as_deref().ok_or_else(|| incomplete("namespace"))
-}
-
-fn version(metadata: &ObjectMeta) -> Result<&str, WriteError> {
-    metadata.resource_version.as_deref().ok_or_else(|| incomplete("resourceVersion"))
-}
-
-fn incomplete(field: &str) -> WriteError {
-    WriteError::Invalid(format!("the object has no metadata.{field}; it does not come from the cluster"))
 }
 
 fn virtual_ip(object: Object) -> Result<Arc<VirtualIP>, WriteError> {

@@ -11,14 +11,15 @@ use super::{
 };
 use crate::address::Family;
 use crate::api::{self, AddressMode, FloatingIPSpec, IPFamily, Transport};
-use crate::objects::{ObjectRef, ServiceName};
-use crate::reason::{Reason, Refusal, Severity};
+use crate::objects::ServiceName;
+use crate::reason::{Reason, Refusal};
 use crate::selector::Selector;
 use crate::snapshot::Protocol;
+use crate::snapshot::faults::Faults;
 
 /// What `spec` asks for, if it can be used, and what is wrong or doubtful in it.
 pub(super) fn form(name: &ServiceName, spec: &FloatingIPSpec) -> (Option<FloatingForm>, Vec<Refusal>) {
-    let mut faults = Faults { name, found: Vec::new() };
+    let mut faults = Faults::of("FloatingIP", name);
     let families = families(spec, &mut faults);
     let requested = requested(spec, &families, &mut faults);
     let carriage = carriage(spec, &mut faults);
@@ -42,29 +43,12 @@ pub(super) fn form(name: &ServiceName, spec: &FloatingIPSpec) -> (Option<Floatin
         candidates,
         health_checks,
     });
-    let is_usable = faults.found.iter().all(|refusal| refusal.severity == Severity::Warning);
-    (form.filter(|_| is_usable), faults.found)
+    let is_usable = faults.first_error().is_none();
+    (form.filter(|_| is_usable), faults.into_all())
 }
 
 /// As many as the definition of the kind allows.
 const MOST_CHECKS: usize = 16;
-
-/// What is wrong with a FloatingIP.
-struct Faults<'a> {
-    name: &'a ServiceName,
-    found: Vec<Refusal>,
-}
-
-impl Faults<'_> {
-    fn add(&mut self, field: impl Into<String>, message: impl Into<String>, remedy: &str) {
-        self.add_as(Reason::InvalidValue, field, message, remedy);
-    }
-
-    fn add_as(&mut self, reason: Reason, field: impl Into<String>, message: impl Into<String>, remedy: &str) {
-        let object = ObjectRef::namespaced("FloatingIP", self.name);
-        self.found.push(Refusal::error(reason, object, message).field(field).remedy(remedy));
-    }
-}
 
 /// A label of the DNS (RFC 1123), as Kubernetes has it.
 fn is_label(text: &str) -> bool {
@@ -193,7 +177,7 @@ fn sibling(field: &str, name: &str, faults: &mut Faults<'_>) -> Option<ServiceNa
         faults.add(field, format!("\"{name}\" is no name of a Service"), remedy);
         return None;
     }
-    Some(ServiceName { namespace: faults.name.namespace.clone(), name: name.to_owned() })
+    Some(ServiceName { namespace: faults.namespace().to_owned(), name: name.to_owned() })
 }
 
 fn candidates(spec: &FloatingIPSpec, faults: &mut Faults<'_>) -> Candidates {
@@ -219,7 +203,7 @@ fn health_check(index: usize, check: &api::HealthCheck, faults: &mut Faults<'_>)
     ];
     for (name, number, most) in numbers {
         if !(1..=most).contains(&number) {
-            faults.add(field(name), format!("{number} is out of range"), &format!("Write 1 to {most}."));
+            faults.add(field(name), format!("{number} is out of range"), format!("Write 1 to {most}."));
         }
     }
     let probe = match (&check.http, &check.tcp, &check.exec) {

@@ -15,8 +15,9 @@ use super::wish::{self, Wish, stated};
 use super::{Consent, FamilyPolicy, LoadBalancer, Protocol, ServicePort, TargetPort, TrafficPolicy};
 use crate::address::Family;
 use crate::api::{Purpose, annotation};
-use crate::objects::{ObjectRef, ServiceName};
-use crate::reason::{Reason, Refusal, Severity};
+use crate::objects::ServiceName;
+use crate::reason::{Reason, Refusal};
+use crate::snapshot::faults::Faults;
 
 pub(super) fn load_balancer(
     name: &ServiceName,
@@ -28,7 +29,7 @@ pub(super) fn load_balancer(
     let none = BTreeMap::new();
     let annotations = metadata.annotations.as_ref().unwrap_or(&none);
     let text = |key: &str| annotations.get(key).map(|value| value.trim()).filter(|value| !value.is_empty());
-    let mut faults = Faults { service: name, found: Vec::new() };
+    let mut faults = Faults::of("Service", name);
 
     let addresses = stated(annotations, wish::ADDRESSES, &mut faults);
     let pool = pool(annotations, purpose, &mut faults);
@@ -64,43 +65,8 @@ pub(super) fn load_balancer(
     if purpose == Purpose::ExternalIP {
         external_ips_are_possible(spec, &mut faults);
     }
-    let mut errors = faults.found.iter().filter(|refusal| refusal.severity == Severity::Error);
-    load_balancer.refusal = errors.next().cloned();
-    (load_balancer, faults.found)
-}
-
-/// What is wrong with the Service.
-pub(super) struct Faults<'a> {
-    service: &'a ServiceName,
-    found: Vec<Refusal>,
-}
-
-impl Faults<'_> {
-    fn add(&mut self, field: impl Into<String>, message: String, remedy: impl Into<String>) {
-        self.add_as(Reason::InvalidValue, field, message, remedy);
-    }
-
-    pub(super) fn add_as(
-        &mut self,
-        reason: Reason,
-        field: impl Into<String>,
-        message: String,
-        remedy: impl Into<String>,
-    ) {
-        let object = ObjectRef::namespaced("Service", self.service);
-        self.found.push(Refusal::error(reason, object, message).field(field).remedy(remedy));
-    }
-
-    pub(super) fn warn(
-        &mut self,
-        reason: Reason,
-        field: impl Into<String>,
-        message: String,
-        remedy: impl Into<String>,
-    ) {
-        let object = ObjectRef::namespaced("Service", self.service);
-        self.found.push(Refusal::warning(reason, object, message).field(field).remedy(remedy));
-    }
+    load_balancer.refusal = faults.first_error().cloned();
+    (load_balancer, faults.into_all())
 }
 
 /// The pool asked for. External addresses come from the pool that their own annotation names.

@@ -8,9 +8,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::read::Faults;
 use crate::api::annotation::{self, metallb};
 use crate::reason::Reason;
+use crate::snapshot::faults::Faults;
 
 /// The names of one wish: ours, MetalLB's, and the one that MetalLB used before.
 type Names = (&'static str, &'static str, &'static str);
