@@ -112,7 +112,10 @@ impl Balance {
             if !is_steady(&report.view) {
                 continue;
             }
-            let standings = standings(&report.view, vips, &id, me);
+            let mut standings = standings(&report.view, vips, &id, me);
+            // Of those that would do, one that nobody took lately comes last: it must not keep the others waiting.
+            let lately: BTreeSet<GroupId> = self.offered.keys().map(|(group, _)| *group).collect();
+            standings.sort_by_key(|standing| lately.contains(&standing.group));
             let owned = standings.iter().filter(|standing| standing.owner == me).count();
             let mine: Vec<_> = transfers(&standings).into_iter().filter(|it| it.from == me).collect();
             self.elsewhere += mine.len();

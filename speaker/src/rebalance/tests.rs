@@ -121,6 +121,17 @@ fn the_preferred_node_gets_what_it_should_have_and_who_did_not_take_it_is_left_a
 }
 
 #[test]
+fn what_nobody_took_does_not_keep_another_one_from_lightening_the_load() {
+    let (mut balance, vips, start) = (Balance::default(), vips(&[]), Instant::now());
+    let joined = alone(Phase::Active, &["n2"], start);
+    // Four are too many; as nobody takes any, all twelve are tried.
+    for offer in 0..GROUPS {
+        assert_eq!(due(&mut balance, &joined, &vips, Rebalance::Paced, start), [id("n2")], "{offer}");
+    }
+    assert_eq!(due(&mut balance, &joined, &vips, Rebalance::Paced, start), [], "each was offered once");
+}
+
+#[test]
 fn nothing_moves_while_claims_are_unknown_or_something_moves_already() {
     let (vips, start) = (vips(&[]), Instant::now());
     let asked =

@@ -5,11 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::backend::{self, Server};
 use crate::frame::{Content, Frame};
@@ -161,6 +163,15 @@ impl Contender for Keepalived {
         // One that was killed leaves its addresses behind, and would start with them.
         node.namespace
             .ip(&format!("addr flush dev eth0 to {VIRTUAL_IP}/32\naddr flush dev eth0 to {VIRTUAL_IP_V6}/128\naddr flush dev eth0 to {LINK_LOCAL}/128\n"))?;
+        // It also leaves its pid files, and would refuse to start while one names a process that nobody has reaped yet.
+        for kind in ["pid", "vrrp.pid"] {
+            match fs::remove_file(file(kind)) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(error).with_context(|| format!("removing {}", file(kind).display()));
+                }
+                _ => {}
+            }
+        }
         let configuration = file("conf");
         fs::write(&configuration, configure(node, self.adverts))
             .with_context(|| format!("writing {}", configuration.display()))?;
@@ -173,10 +184,29 @@ impl Contender for Keepalived {
             .arg("--vrrp_pid")
             .arg(file("vrrp.pid"));
         let process = self.lab.start(&format!("keepalived-{}", node.name), Some(&node.namespace), command)?;
+        // A contender that is a node short would look worse than it is.
+        let deadline = Instant::now() + START;
+        let takes_part = |log: &str| {
+            ["lab", "lab6"]
+                .iter()
+                .all(|instance| log.contains(&format!("({instance}) Entering BACKUP STATE")))
+        };
+        while !takes_part(&process.log()) {
+            ensure!(
+                Instant::now() < deadline,
+                "{} does not start; it said:\n{}",
+                process.name(),
+                process.log_end(20)
+            );
+            thread::sleep(Duration::from_millis(10));
+        }
         self.processes.insert(node.name.clone(), process);
         Ok(())
     }
 }
+
+/// How long it may take until it takes part.
+const START: Duration = Duration::from_secs(10);
 
 /// The first address of an IPv6 instance has to be link-local (RFC 9568 section 5.2.9).
 const LINK_LOCAL: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x200);
