@@ -58,8 +58,8 @@ pub(crate) struct Election {
     left: BTreeMap<GroupId, Instant>,
     presumed: Presumed,
     deadlines: Agenda<GroupId>,
-    /// Until then what is new is left to nodes that are expected but were not heard yet.
-    cold_until: Option<Instant>,
+    /// When this node began to act.
+    began: Option<Instant>,
     /// Groups that wait for proof.
     unproven: BTreeSet<GroupId>,
     /// Groups whose addresses are searched for.
@@ -127,7 +127,7 @@ impl Election {
             left: BTreeMap::new(),
             presumed: Presumed::default(),
             deadlines: Agenda::new(),
-            cold_until: None,
+            began: None,
             unproven: BTreeSet::new(),
             searched: BTreeSet::new(),
             joined: BTreeSet::new(),
@@ -233,6 +233,8 @@ impl Election {
     pub(crate) fn peer_up(&mut self, node: NodeId, s: Situation<'_>) {
         for group in self.claims.held_by(node) {
             self.evaluate(group, Cause::Resigned(node), s);
+            // It may not hear who took it meanwhile.
+            self.doubt(group, ChangeKind::Claimed, node, s);
         }
         if s.draining {
             self.retry_stuck(s);
@@ -255,7 +257,7 @@ impl Election {
 
     /// This node has listened for long enough: others of its cluster may be starting still.
     pub(crate) fn begin(&mut self, s: Situation<'_>) {
-        self.cold_until = Some(s.now + COLD);
+        self.began = Some(s.now);
         self.evaluate_all(s);
     }
 

@@ -347,6 +347,8 @@ impl Segment {
             self.event(Event::PeerDown(node, PeerDownCause::LinkDown));
             self.decide(now, |e, s| e.peer_down(node, Cause::Silence(node), s));
         }
+        // Nothing that was awaited may be claimed before this node has listened again.
+        self.decide(now, |e, s| e.evaluate_all(s));
         self.news.clear();
         self.timers.clear();
         self.proof.forget();

@@ -47,7 +47,7 @@ const DELTA_STANDS: u8 = 4;
 const DELTA_ENDED: u8 = 5;
 
 const FLAG_DRAINING: u8 = 1;
-const FLAG_STALLED: u8 = 1 << 1;
+const FLAG_LISTENING: u8 = 1 << 1;
 const FLAG_LEAVING: u8 = 1 << 2;
 const FLAG_ASK: u8 = 1 << 3;
 const FLAG_ASIDE: u8 = 1 << 5;
@@ -153,8 +153,8 @@ pub struct Echo {
 pub struct Flags {
     /// It gives away what it owns and takes nothing.
     pub draining: bool,
-    /// It stood still for longer than peers wait, and listens before it acts again.
-    pub stalled: bool,
+    /// It listens before it acts, after its start or because it stood still: it claims nothing yet.
+    pub listening: bool,
     /// Its last hello: the process exits.
     pub leaving: bool,
     /// "Are you alive?": answer at once, to the sender alone.

@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     agenda::Agenda,
-    hello::{Echo, Hello, MAX_ECHOES, UpTo},
+    hello::{Echo, Flags, Hello, MAX_ECHOES, UpTo},
     identity::{Incarnation, MacAddr, NodeId},
     peer::{Absence, Judgement, Life, Peer, Reception},
     rank::Candidate,
@@ -216,11 +216,8 @@ impl Membership {
     ) -> impl Iterator<Item = (Candidate, &'a Life)> + 'a {
         nodes.iter().filter_map(|node| {
             let life = self.alive(*node)?;
-            let reluctant = life.flags.draining || life.flags.stalled;
-            Some((
-                Candidate { node: *node, reluctant, shaky: life.flags.shaky, preference: 0, full: false },
-                life,
-            ))
+            let Flags { draining, shaky, .. } = life.flags;
+            Some((Candidate { node: *node, reluctant: draining, shaky, preference: 0, full: false }, life))
         })
     }
 

@@ -27,13 +27,13 @@ const LEISURELY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Proof {
     timing: Timing,
-    /// The newest sign: an echo of a hello of ours, or an answer to a probe.
+    /// When others surely heard us for the last time: when we sent the hello that was echoed, or the probe that was answered.
     newest: Option<Instant>,
     /// Stations heard in ARP and neighbour discovery, the latest last.
     neighbours: VecDeque<IpAddr>,
     /// Where to go on among them.
     turn: usize,
-    /// Probes without an answer so far.
+    /// Probes without an answer so far, each with the time of the first.
     asked: BTreeMap<IpAddr, Instant>,
     /// Rounds of probes since they were last begun.
     rounds: u8,
@@ -92,17 +92,16 @@ impl Proof {
     /// A station says that it has `address`, to us; whether that answers a probe of ours.
     pub(crate) fn answered(&mut self, address: IpAddr, at: Instant) -> bool {
         let asked = self.asked.remove(&address);
-        let answers = asked.is_some_and(|asked| at.saturating_duration_since(asked) <= ANSWER_WITHIN);
-        if answers {
-            self.newest = self.newest.max(Some(at));
-        }
-        answers
+        let asked = asked.filter(|asked| at.saturating_duration_since(*asked) <= ANSWER_WITHIN);
+        self.newest = self.newest.max(asked);
+        asked.is_some()
     }
 
     /// We probe the address now.
     pub(crate) fn asking(&mut self, address: IpAddr, now: Instant) {
         self.asked.retain(|_, at| now.saturating_duration_since(*at) <= ANSWER_WITHIN);
-        self.asked.insert(address, now);
+        // Which of several probes is answered nobody can tell: surely not one before the first.
+        self.asked.entry(address).or_insert(now);
     }
 
     /// Remembers a station of the segment; whether it should be probed at once, because it is new and a claim waits.
@@ -174,6 +173,19 @@ mod tests {
         proof.asking(station(1), later);
         assert!(proof.answered(station(1), later));
         assert!(proof.holds(later));
+    }
+
+    #[test]
+    fn an_answer_proves_that_the_first_question_was_heard_that_it_may_belong_to() {
+        let now = Instant::now();
+        let mut proof = Proof::new(Timing::DEFAULT);
+        let asked = [0, 25, 75].map(|ms| now + Duration::from_millis(ms));
+        asked.into_iter().for_each(|at| proof.asking(station(1), at));
+        assert!(proof.answered(station(1), now + Duration::from_millis(90)));
+        assert_eq!(proof.newest(), Some(now));
+        proof.asking(station(1), asked[2]);
+        assert!(proof.answered(station(1), now + Duration::from_millis(91)));
+        assert_eq!(proof.newest(), Some(asked[2]));
     }
 
     #[test]

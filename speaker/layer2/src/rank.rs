@@ -41,7 +41,7 @@ impl Key {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Candidate {
     pub(crate) node: NodeId,
-    /// It is being emptied, or has just stood still: it comes after all who are neither.
+    /// It is being emptied, or listens before it acts: it comes after all who do neither.
     pub(crate) reluctant: bool,
     /// It keeps falling silent: it comes after those that do not, however much they hold or are preferred.
     pub(crate) shaky: bool,

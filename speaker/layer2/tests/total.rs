@@ -159,7 +159,7 @@ fn play(segment: &mut Segment, now: &mut Instant, step: Step) {
                 dead: Timing::DEFAULT.dead * u32::from(flags >> 6),
                 flags: Flags {
                     draining: flags & 1 != 0,
-                    stalled: flags & 2 != 0,
+                    listening: flags & 2 != 0,
                     leaving: flags & 0x3c == 4,
                     ask: flags & 8 != 0,
                     aside: flags & 128 != 0,

@@ -248,8 +248,7 @@ impl Book {
         }
     }
 
-    /// After a death in a world at rest, whoever ranks best claims at once: the dead, if it was started again meanwhile, is
-    /// the only one whom it may wait for.
+    /// After a death in a world at rest, whoever ranks best claims at once (C.3-2), also where the dead was started again.
     fn must_be_served_by(&self, fault: &Fault, calm: bool, scene: Scene<'_>) -> Option<Instant> {
         let margin = scene.network.flight() * 4 + SCHEDULING * 8 + self.timing.rank_step * 2;
         match *fault {
@@ -258,9 +257,8 @@ impl Book {
                 alone.then(|| scene.now + self.timing.dead + margin)
             }
             Fault::Start(node) if scene.nodes.get(node).is_some_and(|node| node.speaker.is_none()) => {
-                // Who holds its share lets it go first in vain, too.
-                let ranks = u32::try_from(scene.nodes.len()).unwrap_or(u32::MAX) * 2;
-                let announced = scene.now + self.timing.hello + margin + self.timing.rank_step * ranks;
+                // Its first hello shows that the old process is gone. As long as it listens, nobody waits for it.
+                let announced = scene.now + self.timing.hello + margin;
                 self.episode.served_by.map(|at| at.min(announced))
             }
             _ => None,

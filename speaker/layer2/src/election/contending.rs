@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Election, Situation};
+use super::{COLD, Election, Situation};
 use crate::{
     group::Role,
     identity::{GroupId, NodeId, Term},
@@ -65,7 +65,8 @@ impl Election {
 
     /// Until when a better-ranked candidate is waited for that was not heard yet, of a group that nobody is known to have held.
     fn wait_for_expected(&self, id: GroupId, s: Situation<'_>) -> Option<Instant> {
-        let until = self.cold_until.filter(|until| s.now < *until && rule::holds(Rule::ColdStart))?;
+        let until = self.began.map(|at| at + COLD);
+        let until = until.filter(|until| s.now < *until && rule::holds(Rule::ColdStart))?;
         let intent = &self.groups.get(&id)?.intent;
         let rank = |node| (intent.preferences.get(&node).copied().unwrap_or_default(), rank::score(id, node));
         let mine = rank(self.me);
@@ -80,8 +81,11 @@ impl Election {
         let held = |owned: u32| usize::try_from(owned).unwrap_or(usize::MAX);
         let mine =
             Candidate { node: self.me, reluctant: s.draining, shaky: s.shaky, preference: 0, full: false };
+        let starts = self.starts(s);
         let peers = s.members.candidates(&intent.candidates).map(|(candidate, life)| {
-            (candidate, held(life.owned).saturating_add(self.presumed.of(candidate.node)))
+            let reluctant = candidate.reluctant || (life.flags.listening && !starts);
+            let holds = held(life.owned).saturating_add(self.presumed.of(candidate.node));
+            (Candidate { reluctant, ..candidate }, holds)
         });
         let mine = intent.candidates.contains(&self.me).then(|| {
             // What we search for is as good as ours.
@@ -101,6 +105,12 @@ impl Election {
         };
         let bound = rule::holds(Rule::LoadBound);
         all.iter().map(|(c, holds)| Candidate { full: bound && *holds >= cap(c), ..*c }).collect()
+    }
+
+    /// Whether we began to act a moment ago, so that who listens still may have come up with us: a whole segment that comes up
+    /// is shared by rank. Later, who listens is waited for in vain: it claims nothing before others have.
+    fn starts(&self, s: Situation<'_>) -> bool {
+        self.began.is_some_and(|at| s.now.saturating_duration_since(at) < self.timing.listen)
     }
 
     /// Whether we hold our share and somebody willing, who is preferred as much, does not.

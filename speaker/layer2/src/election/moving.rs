@@ -11,6 +11,7 @@ use crate::{
     hello::{Claim, Delta, Hello},
     identity::{GroupId, NodeId},
     output::Cause,
+    peer::Life,
     rank::ranked,
     rule::{self, Rule},
 };
@@ -107,8 +108,10 @@ impl Election {
         let may = group.may_be_mine(me);
         let able = self.candidates(&group.intent, s).into_iter().filter(|c| {
             let wanted = only.is_none_or(|only| only == c.node);
-            let steady = s.members.alive(c.node).is_some_and(|life| !life.is_suspect());
-            wanted && c.node != me && !c.reluctant && steady && !asked.contains(&c.node)
+            // Who listens still may act in time, and is asked after the others.
+            let steady = |life: &Life| !life.is_suspect() && !life.flags.draining;
+            let steady = s.members.alive(c.node).is_some_and(steady);
+            wanted && c.node != me && steady && !asked.contains(&c.node)
         });
         let next = ranked(id, able).first().copied();
         if let Some(next) = next {

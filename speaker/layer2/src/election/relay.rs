@@ -20,7 +20,7 @@ use crate::{
     rule::{self, Rule},
 };
 
-/// What was told is told again after so long, if it did not help.
+/// What this node told it tells again after so long, if nothing helped.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// What peers may not agree on, each with the time to look whether that is so.
@@ -100,6 +100,21 @@ impl Election {
         true
     }
 
+    /// Somebody else spoke. It may be one of those whom the two do not hear: if it does not help, the next one speaks.
+    fn wait_for_effect(&mut self, id: GroupId, s: Situation<'_>) {
+        let planned = self.doubts.looks.get(id);
+        let some = self.timing.hello.mul_f64(self.random.f64());
+        let (doubt, at) = match self.doubts.kinds.get(&id) {
+            Some(Doubt::Disputed { .. }) => {
+                let heard_by = s.now + self.timing.hello;
+                (Doubt::Disputed { heard_by }, heard_by + self.timing.hello + some)
+            }
+            Some(vacant @ Doubt::Vacant { .. }) => (*vacant, s.now + PAUSE + some),
+            None => return,
+        };
+        self.doubts.note(id, doubt, planned.map_or(at, |planned| planned.max(at)));
+    }
+
     fn is_vacant(&self, id: GroupId, s: Situation<'_>) -> bool {
         !self.holds(id) && self.claims.best(id, |node| s.members.is_alive(node)).is_none()
     }
@@ -108,10 +123,7 @@ impl Election {
     pub(super) fn hear_relays(&mut self, hello: &Hello, received: Instant, s: Situation<'_>) {
         for delta in &hello.deltas {
             let Delta::Relayed { claim, owner, stands } = *delta else { continue };
-            if self.doubts.looks.get(claim.group).is_some() {
-                let some = self.timing.hello.mul_f64(self.random.f64());
-                self.doubts.looks.set(claim.group, Some(s.now + PAUSE + some));
-            }
+            self.wait_for_effect(claim.group, s);
             let unheard = s.members.is_unheard(owner, s.now);
             if unheard && self.claims.hear_relayed(owner, claim, stands, received) {
                 self.evaluate(claim.group, Cause::Resigned(owner), s);

@@ -3,6 +3,8 @@
 
 //! The rules without any wire.
 
+mod relay;
+
 use super::*;
 use crate::{
     Digest, Slice, UpTo,
@@ -297,4 +299,45 @@ fn a_group_that_left_the_list_for_a_moment_is_claimed_without_a_search_and_after
         hall.pass(wait);
         assert_eq!(hall.owner(), !searched, "after {away:?}");
     }
+}
+
+#[test]
+fn who_listens_is_not_waited_for_unless_we_began_to_act_a_moment_ago_ourselves() {
+    let listening = Flags { listening: true, ..Flags::default() };
+    for (ago, waits) in [(Timing::DEFAULT.listen / 2, true), (Timing::DEFAULT.listen, false)] {
+        let mut hall = Hall::new();
+        hall.decide(|e, s| e.begin(s));
+        hall.now += ago;
+        hall.hello(2, listening, &[], &[]);
+        hall.hello(3, listening, &[], &[]);
+        let at_once = claimed(&hall.intend(true)).is_some();
+        assert_eq!(at_once, !waits || hall.rank() == 0, "after {ago:?}");
+    }
+    assert!(Hall::new().rank() > 0, "or it proves nothing");
+}
+
+#[test]
+fn who_listens_is_asked_to_take_a_group_after_all_who_act() {
+    for listens in [2, 3] {
+        let mut hall = Hall::new();
+        hall.intend(true);
+        hall.pass(MS * 200);
+        hall.hello(listens, Flags { listening: true, ..Flags::default() }, &[], &[]);
+        let asked = |effects: &[Effect]| match effects {
+            [Effect::Offer { to, .. }] => Some(*to),
+            _ => None,
+        };
+        let first = asked(&hall.decide(|e, s| e.move_on_request(GROUP, None, s)));
+        let second = asked(&hall.pass(Timing::DEFAULT.hand_over_timeout));
+        assert_eq!([first, second], [Some(node(5 - listens)), Some(node(listens))]);
+    }
+}
+
+#[test]
+fn what_was_awaited_when_acting_ended_is_not_claimed() {
+    let mut hall = Hall::new();
+    hall.want(true);
+    assert!(hall.rank() > 0 && hall.election.next_deadline().is_some());
+    hall.decide(|e, s| e.evaluate_all(Situation { active: false, ..s }));
+    assert_eq!(hall.election.next_deadline(), None);
 }

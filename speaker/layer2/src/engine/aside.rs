@@ -52,6 +52,7 @@ impl Segment {
         self.timers.clear();
         self.punctuality.excuse();
         self.state = State::Aside;
+        self.decide(now, |e, s| e.evaluate_all(s));
         self.timers.set(Timer::Hello, Some(now + self.timing.hello));
     }
 

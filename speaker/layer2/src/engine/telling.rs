@@ -191,7 +191,7 @@ impl Segment {
             Destination::Multicast => holdings.next_slice(),
             Destination::Unicast(_) => holdings.slice(),
         };
-        let stalled = matches!(self.state, State::Stalled { .. });
+        let listening = matches!(self.state, State::Listening { .. } | State::Stalled { .. });
         let hello = Hello {
             cluster: self.me.cluster,
             node: self.me.node,
@@ -201,7 +201,7 @@ impl Segment {
             dead: self.timing.dead,
             flags: Flags {
                 draining: self.draining,
-                stalled,
+                listening,
                 shaky: self.is_shaky(now),
                 aside: self.state == State::Aside,
                 ..flags

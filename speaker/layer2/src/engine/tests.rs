@@ -593,7 +593,6 @@ fn a_group_taken_off_the_list_is_given_up_and_one_that_gains_an_address_announce
     let added = Ipv4Addr::new(192, 0, 2, 101);
     let candidates = vec![NodeId::of("bench", "us")];
     let addresses = vec![VIP.into(), added.into()];
-    bench.frame(&arp::reply(CLIENT_MAC, CLIENT_IP, OUR_MAC, OUR_IP));
     bench.give(Input::Groups(vec![GroupIntent {
         id: GROUP,
         addresses,
@@ -602,6 +601,7 @@ fn a_group_taken_off_the_list_is_given_up_and_one_that_gains_an_address_announce
         ready: true,
         bound: false,
     }]));
+    bench.search();
     bench.pass(MS * 1_100);
     bench.frame(&arp::request(CLIENT_MAC, CLIENT_IP, added));
     assert!(bench.frames.iter().any(|heard| heard.asserted() == Some((added.into(), OUR_MAC))));

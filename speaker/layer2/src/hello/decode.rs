@@ -190,7 +190,7 @@ fn flags(bits: u8) -> Flags {
     let set = |bit: u8| bits & bit != 0;
     Flags {
         draining: set(super::FLAG_DRAINING),
-        stalled: set(super::FLAG_STALLED),
+        listening: set(super::FLAG_LISTENING),
         leaving: set(super::FLAG_LEAVING),
         ask: set(super::FLAG_ASK),
         aside: set(super::FLAG_ASIDE),

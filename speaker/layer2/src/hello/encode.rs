@@ -76,7 +76,7 @@ fn echo(out: &mut Vec<u8>, echo: &Echo) {
 fn flags(flags: Flags) -> u8 {
     [
         (flags.draining, super::FLAG_DRAINING),
-        (flags.stalled, super::FLAG_STALLED),
+        (flags.listening, super::FLAG_LISTENING),
         (flags.leaving, super::FLAG_LEAVING),
         (flags.ask, super::FLAG_ASK),
         (flags.aside, super::FLAG_ASIDE),

@@ -328,7 +328,7 @@ prop_compose! {
     fn any_hello()(
         (cluster, node, number, seq) in (any::<u64>(), any_node(), 1..=u64::MAX, any::<u64>()),
         (interval, beyond) in (1..=30_000_u64, 0..=30_000_u64),
-        [draining, stalled, leaving, ask, shaky] in array::uniform5(any::<bool>()),
+        [draining, listening, leaving, ask, shaky] in array::uniform5(any::<bool>()),
         aside in any::<bool>(),
         (owned, digest) in (any::<u32>(), any::<u128>()),
         (index, after) in (0..1_000_u16, 1..1_000_u16),
@@ -343,7 +343,7 @@ prop_compose! {
             seq,
             interval: Duration::from_millis(interval),
             dead: Duration::from_millis(interval + beyond),
-            flags: Flags { draining, stalled, leaving, ask, shaky, aside },
+            flags: Flags { draining, listening, leaving, ask, shaky, aside },
             owned,
             digest: Digest::from_bytes(digest.to_be_bytes()),
             slice: Slice::new(index, index + after).unwrap(),

@@ -158,8 +158,13 @@ impl Book {
             if (!deaf && !mute) || !scene.is_well_for(number, SOUND) {
                 continue;
             }
-            let successors: Vec<usize> =
-                (0..scene.nodes.len()).filter(|n| *n != number && scene.is_well_for(*n, patience)).collect();
+            // Who started lately leaves to better-ranked nodes, heard or not, what it never heard of (C.0-7): the claim of one
+            // that cannot be heard is the only one then.
+            let warm = |n: &usize| scene.nodes.get(*n).is_some_and(|node| scene.is_warm(node));
+            let successors: Vec<usize> = (0..scene.nodes.len())
+                .filter(|n| *n != number && scene.is_well_for(*n, patience))
+                .filter(warm)
+                .collect();
             for (group, owners) in &self.owners {
                 let able =
                     successors.iter().filter(|n| scene.nodes.get(**n).is_some_and(|n| n.may_carry(*group)));
