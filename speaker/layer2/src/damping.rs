@@ -53,6 +53,11 @@ impl Damping {
     pub(crate) fn holds(&self, now: Instant) -> bool {
         self.until.is_some_and(|until| now < until)
     }
+
+    /// Whether a penalty is running, or ended less than `after` ago.
+    pub(crate) fn held(&self, now: Instant, after: Duration) -> bool {
+        self.until.is_some_and(|until| now < until + after)
+    }
 }
 
 #[cfg(test)]

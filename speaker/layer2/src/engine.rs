@@ -170,6 +170,7 @@ impl Segment {
             Input::Link(link) => self.set_link(link, now),
             Input::Groups(groups) => self.decide(now, |e, s| e.set_groups(groups, s)),
             Input::Change { set, gone } => self.decide(now, |e, s| e.change_groups(set, gone, s)),
+            Input::Complete => self.election.forget_unlisted(now),
             Input::Keys(keys) => self.keys = *keys,
             Input::HandOver { group, to } => self.decide(now, |e, s| e.move_on_request(group, to, s)),
             Input::Drain => self.drain(now),
@@ -394,7 +395,7 @@ impl Segment {
 
     /// As the others see it, and until they have surely heard that it is over: two that both come first would both claim.
     fn is_shaky_to_itself(&self, now: Instant) -> bool {
-        self.is_shaky(now) || now.checked_sub(self.timing.dead).is_some_and(|before| self.is_shaky(before))
+        self.damping.held(now, self.timing.dead) && rule::holds(Rule::Damping)
     }
 
     fn event(&mut self, event: Event) {

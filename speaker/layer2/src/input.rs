@@ -65,6 +65,8 @@ pub enum Input<'a> {
         /// Groups not to carry any more.
         gone: Vec<GroupId>,
     },
+    /// All parts of the difference were given: what was heard of groups that are not in the list need not be remembered.
+    Complete,
     /// The keys changed. Whoever changes them on all nodes in the order that [`KeyRing`] names loses no hello.
     Keys(Box<KeyRing>),
     /// Somebody wishes the group to move: to the node named, or to the best one.

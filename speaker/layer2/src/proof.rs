@@ -29,6 +29,8 @@ pub(crate) struct Proof {
     timing: Timing,
     /// When others surely heard us for the last time: when we sent the hello that was echoed, or the probe that was answered.
     newest: Option<Instant>,
+    /// It proves that we are heard until then: asked several times with every packet.
+    until: Option<Instant>,
     /// Stations heard in ARP and neighbour discovery, the latest last.
     neighbours: VecDeque<IpAddr>,
     /// Where to go on among them.
@@ -56,6 +58,7 @@ impl Proof {
         Self {
             timing,
             newest: None,
+            until: None,
             neighbours: VecDeque::new(),
             turn: 0,
             asked: BTreeMap::new(),
@@ -67,11 +70,19 @@ impl Proof {
     /// Goes on with these times.
     pub(crate) fn follow(&mut self, timing: Timing) {
         self.timing = timing;
+        self.until = self.newest.map(|at| at + timing.dead);
     }
 
     /// Whether a sign came within our dead interval.
     pub(crate) fn holds(&self, now: Instant) -> bool {
-        self.holds_for(self.timing.dead, now)
+        self.until.is_some_and(|until| now <= until)
+    }
+
+    fn sign(&mut self, at: Instant) {
+        if self.newest.is_none_or(|newest| newest < at) {
+            self.newest = Some(at);
+            self.until = Some(at + self.timing.dead);
+        }
     }
 
     /// Whether the newest sign is not older than `window`.
@@ -86,14 +97,14 @@ impl Proof {
 
     /// A peer echoed a hello of ours that we sent at `at`: then we were heard.
     pub(crate) fn echoed(&mut self, at: Instant) {
-        self.newest = self.newest.max(Some(at));
+        self.sign(at);
     }
 
     /// A station says that it has `address`, to us; whether that answers a probe of ours.
     pub(crate) fn answered(&mut self, address: IpAddr, at: Instant) -> bool {
         let asked = self.asked.remove(&address);
         let asked = asked.filter(|asked| at.saturating_duration_since(*asked) <= ANSWER_WITHIN);
-        self.newest = self.newest.max(asked);
+        asked.into_iter().for_each(|asked| self.sign(asked));
         asked.is_some()
     }
 

@@ -25,7 +25,9 @@ impl Punctuality {
     ) -> Option<Duration> {
         let awaited = deadline.max(self.acted.filter(|_| deadline.is_some()));
         self.acted = Some(now);
-        awaited.map(|at| now.saturating_duration_since(at)).filter(|late| *late > timing.lateness)
+        // Mostly the deadline is still ahead.
+        let missed = awaited.filter(|at| *at < now);
+        missed.map(|at| now.saturating_duration_since(at)).filter(|late| *late > timing.lateness)
     }
 
     /// How long peers have not heard of us, if that is so long that they may have taken over.

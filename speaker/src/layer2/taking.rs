@@ -28,6 +28,9 @@ enum Next {
     Had(GroupId),
     /// Whether the engine has the groups of the plan, from this place on, as they are there.
     Planned(usize),
+    /// Nothing; the engine has yet to be told that it has them all.
+    Told,
+    Nothing,
 }
 
 impl Taking {
@@ -48,12 +51,18 @@ impl Taking {
                 Some(Input::Change { set: Vec::new(), gone })
             }
             Next::Planned(from) => {
-                let rest = self.plan.groups.get(from..).filter(|rest| !rest.is_empty())?;
-                self.next = Next::Planned(from.saturating_add(PART));
+                let rest = self.plan.groups.get(from..).unwrap_or_default();
+                let after = from.saturating_add(PART);
+                self.next = if rest.len() > PART { Next::Planned(after) } else { Next::Told };
                 let part = rest.iter().take(PART);
                 let set = part.filter(|group| engine.intent(group.id) != Some(*group)).cloned().collect();
                 Some(Input::Change { set, gone: Vec::new() })
             }
+            Next::Told => {
+                self.next = Next::Nothing;
+                Some(Input::Complete)
+            }
+            Next::Nothing => None,
         }
     }
 
@@ -113,12 +122,16 @@ mod tests {
     fn take(engine: &mut Segment, plan: &Arc<SegmentPlan>) -> Vec<usize> {
         let mut taking = Taking::new(Arc::clone(plan));
         let mut sizes = Vec::new();
+        let mut complete = 0;
         while let Some(input) = taking.part(engine) {
-            if let Input::Change { set, gone } = &input {
-                sizes.push(set.len() + gone.len());
+            assert_eq!(complete, 0, "nothing comes after the end");
+            match &input {
+                Input::Change { set, gone } => sizes.push(set.len() + gone.len()),
+                _ => complete += 1,
             }
             engine.handle(Instant::now(), input);
         }
+        assert_eq!(complete, 1, "the engine learns that it has all");
         let has: Vec<GroupIntent> =
             engine.groups_from(GroupId(0)).filter_map(|id| engine.intent(id).cloned()).collect();
         assert_eq!(has, plan.groups);

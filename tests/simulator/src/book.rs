@@ -216,14 +216,17 @@ impl Book {
     }
 
     /// The nodes that hold the group as far as they said.
-    pub(crate) fn owners(&self, group: GroupId) -> Vec<usize> {
-        self.owners.get(&group).map(|nodes| nodes.keys().copied().collect()).unwrap_or_default()
+    pub(crate) fn owners(&self, group: GroupId) -> impl Iterator<Item = usize> {
+        self.owners.get(&group).into_iter().flat_map(|nodes| nodes.keys().copied())
     }
 
     /// The nodes that answer for the group now.
     pub(crate) fn answering(&self, group: GroupId, scene: Scene<'_>) -> Vec<usize> {
-        let answers = |node: &usize| scene.nodes.get(*node).is_some_and(answers);
-        self.owners(group).into_iter().filter(answers).collect()
+        self.who_answers(group, scene).collect()
+    }
+
+    fn who_answers<'a>(&'a self, group: GroupId, scene: Scene<'a>) -> impl Iterator<Item = usize> + 'a {
+        self.owners(group).filter(move |node| scene.nodes.get(*node).is_some_and(answers))
     }
 
     pub(crate) fn client_spoke(&mut self, now: Instant) {

@@ -50,6 +50,7 @@ mod play;
 mod random;
 mod schedule;
 mod station;
+mod wakes;
 mod world;
 
 pub use book::{Book, Happening, Violation};

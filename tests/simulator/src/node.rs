@@ -80,9 +80,21 @@ pub(crate) struct Speaker {
     pub(crate) frozen: bool,
     pub(crate) draining: bool,
     hellos: VecDeque<Datagram>,
-    frames: VecDeque<(Rc<Vec<u8>>, Instant)>,
-    /// When the process is to run next.
-    pub(crate) wake: Option<Instant>,
+    frames: VecDeque<(Rc<Frame>, Instant)>,
+}
+
+/// A frame on the wire, read once for everybody who looks at it from outside; engines read it themselves.
+#[derive(Debug)]
+pub(crate) struct Frame {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) heard: Option<Heard>,
+}
+
+impl Frame {
+    pub(crate) fn new(bytes: Vec<u8>) -> Self {
+        let heard = frame::parse(&bytes).ok().flatten();
+        Self { bytes, heard }
+    }
 }
 
 /// A hello that arrived.
@@ -163,7 +175,6 @@ impl Node {
             draining: false,
             hellos: VecDeque::new(),
             frames: VecDeque::new(),
-            wake: Some(now),
         });
         let link = self.link_state(setup);
         let groups = self.intents();
@@ -211,7 +222,7 @@ impl Node {
     }
 
     /// A frame arrives at the packet socket.
-    pub(crate) fn buffer_frame(&mut self, frame: Rc<Vec<u8>>, now: Instant) -> bool {
+    pub(crate) fn buffer_frame(&mut self, frame: Rc<Frame>, now: Instant) -> bool {
         let Some(speaker) = self.speaker.as_mut() else { return false };
         if speaker.frames.len() < BUFFERED {
             speaker.frames.push_back((frame, now));
@@ -235,17 +246,18 @@ impl Node {
         while let Some(Datagram { payload, forged, source, received }) = speaker.hellos.pop_front() {
             let input = Input::Hello { payload: &payload, hop_limit: 255, source, received };
             let step = if forged { speaker.suspicious_step(now, input) } else { speaker.step(now, input) };
-            steps.push(step);
+            steps.extend(step.told());
         }
         let mut rounds = 0;
         while rounds < 100 && speaker.segment.next_deadline().is_some_and(|at| at <= now) {
-            steps.push(speaker.step(now, Input::Timeout));
+            steps.extend(speaker.step(now, Input::Timeout).told());
             rounds += 1;
         }
         for _ in 0..FRAMES_PER_ROUND {
-            let Some((bytes, received)) = speaker.frames.pop_front() else { break };
-            let input = Input::Frame { bytes: &bytes, received };
-            steps.push(Step { prompted_at: Some(received), ..speaker.step(now, input) });
+            let Some((frame, received)) = speaker.frames.pop_front() else { break };
+            let input = Input::Frame { bytes: &frame.bytes, received };
+            let step = Step { prompted_at: Some(received), ..speaker.step(now, input) };
+            steps.extend(step.told());
         }
         steps
     }
@@ -255,6 +267,13 @@ impl Node {
         let speaker = self.speaker.as_ref().filter(|speaker| !speaker.frozen)?;
         let backlog = (!speaker.frames.is_empty()).then_some(now);
         speaker.segment.next_deadline().into_iter().chain(backlog).min()
+    }
+}
+
+impl Step {
+    /// The step, if anything came of it: of most packets nothing does.
+    fn told(self) -> Option<Self> {
+        (self.fooled || !self.outputs.is_empty()).then_some(self)
     }
 }
 

@@ -19,10 +19,11 @@ use crate::{
     book::{Book, Scene, Violation},
     key_change::Signing,
     network::{Network, Port},
-    node::{GroupPlan, Node, SCHEDULING, Step},
+    node::{Frame, GroupPlan, Node, SCHEDULING, Step},
     random::at_most,
     schedule::Schedule,
     station::Station,
+    wakes::Wakes,
 };
 
 /// How often what must hold between events is checked beside after every event.
@@ -99,6 +100,7 @@ pub struct World {
     elapsed: Duration,
     random: fastrand::Rng,
     queue: Schedule<Occurrence>,
+    wakes: Wakes,
     nodes: Vec<Node>,
     stations: Vec<Station>,
     network: Network,
@@ -131,7 +133,7 @@ enum Sender {
 #[derive(Clone, Debug)]
 enum Occurrence {
     Hello { from: Sender, to: usize, source: IpAddr, payload: Rc<Vec<u8>> },
-    Frame { to: Port, bytes: Rc<Vec<u8>> },
+    Frame { to: Port, frame: Rc<Frame> },
     Ask(usize),
     Exit(usize),
     Check,
@@ -154,6 +156,7 @@ impl World {
             elapsed: Duration::ZERO,
             random: fastrand::Rng::with_seed(setup.seed ^ setup.segment.rotate_left(40)),
             queue: Schedule::new(),
+            wakes: Wakes::new(setup.nodes),
             nodes: (0..setup.nodes).map(|n| Node::new(n, id(n), timing(n), start)).collect(),
             stations: Vec::new(),
             network: Network::new(ports, setup.delay, setup.jitter),
@@ -321,8 +324,8 @@ impl World {
     pub fn run_for(&mut self, time: Duration) -> Result<(), Violation> {
         let end = self.elapsed + time;
         loop {
-            // Speakers change their minds with every packet: when they run next does not stand in the queue.
-            let run = self.next_run().filter(|(at, _)| *at <= end);
+            let run = self.wakes.next().map(|(at, node)| (at.max(self.elapsed), node));
+            let run = run.filter(|(at, _)| *at <= end);
             match (self.queue.next_until(run.map_or(end, |(at, _)| at)), run) {
                 (Some((at, what)), _) => {
                     self.pass_to(at);
@@ -345,14 +348,6 @@ impl World {
         Ok(())
     }
 
-    /// Which speaker runs next, and when.
-    fn next_run(&self) -> Option<(Duration, usize)> {
-        let wakes = self.nodes.iter().enumerate();
-        let wakes = wakes.filter_map(|(number, node)| Some((node.speaker.as_ref()?.wake?, number)));
-        let (at, number) = wakes.min()?;
-        Some((at.saturating_duration_since(self.start).max(self.elapsed), number))
-    }
-
     fn pass_to(&mut self, elapsed: Duration) {
         self.elapsed = elapsed;
         self.now = self.start + elapsed;
@@ -364,8 +359,8 @@ impl World {
                 self.deliver_hello(from, to, source, payload);
                 Ok(())
             }
-            Occurrence::Frame { to, bytes } => {
-                self.deliver_frame(to, bytes);
+            Occurrence::Frame { to, frame } => {
+                self.deliver_frame(to, frame);
                 Ok(())
             }
             Occurrence::Ask(client) => {
@@ -382,10 +377,8 @@ impl World {
 
     fn run(&mut self, number: usize) -> Result<(), Violation> {
         let now = self.now;
+        self.wakes.set(number, None);
         let Some(node) = self.nodes.get_mut(number) else { return Ok(()) };
-        if let Some(speaker) = node.speaker.as_mut() {
-            speaker.wake = None;
-        }
         let steps = node.run(now);
         self.follow(number, steps)
     }
@@ -407,14 +400,13 @@ impl World {
     }
 
     /// Plans a run when the engine wants one, or at `at` if that is earlier.
-    fn plan_run(&mut self, number: usize, at: Option<Instant>) {
+    fn plan_run(&mut self, number: usize, at: Option<Duration>) {
         let (now, late) = (self.now, at_most(SCHEDULING / 2, &mut self.random));
-        let Some(node) = self.nodes.get_mut(number) else { return };
-        let wanted = node.next_run(now).map(|next| next.max(now) + late);
+        let Some(node) = self.nodes.get(number).filter(|node| node.speaker.is_some()) else { return };
+        let wanted = node.next_run(now).map(|next| self.elapsed.max(next.duration_since(self.start)) + late);
         let Some(next) = at.into_iter().chain(wanted).min() else { return };
-        let Some(speaker) = node.speaker.as_mut() else { return };
-        if speaker.wake.is_none_or(|planned| planned > next || planned <= now) {
-            speaker.wake = Some(next);
+        if self.wakes.of(number).is_none_or(|planned| planned > next || planned <= self.elapsed) {
+            self.wakes.set(number, Some(next));
         }
     }
 

@@ -3,7 +3,11 @@
 
 //! Which groups there are: the complete list, or part by part what differs from it.
 
-use std::{collections::BTreeSet, net::IpAddr, time::Duration};
+use std::{
+    collections::BTreeSet,
+    net::IpAddr,
+    time::{Duration, Instant},
+};
 
 use super::{Election, Situation};
 use crate::{group::Group, identity::GroupId, input::GroupIntent, output::Cause};
@@ -28,6 +32,15 @@ impl Election {
         let wanted: BTreeSet<GroupId> = intents.iter().map(|intent| intent.id).collect();
         let gone = self.groups.keys().filter(|id| !wanted.contains(*id)).copied().collect();
         self.change_groups(intents, gone, s);
+        self.forget_unlisted(s.now);
+    }
+
+    /// The list is complete: what was heard of other groups is forgotten, in a while if they were in the list. Not sooner:
+    /// as long as parts are missing, the next may name what peers claimed meanwhile.
+    pub(crate) fn forget_unlisted(&mut self, now: Instant) {
+        let (groups, left) = (&self.groups, &mut self.left);
+        left.retain(|id, at| !groups.contains_key(id) && now.saturating_duration_since(*at) < REMEMBERED);
+        self.claims.keep_terms_of(|id| groups.contains_key(&id) || left.contains_key(&id));
     }
 
     /// Takes a part of what differs from the list of groups.
@@ -62,11 +75,6 @@ impl Election {
             }
             self.evaluate(id, Cause::FirstUse, s);
         }
-        let groups = &self.groups;
-        self.left
-            .retain(|id, at| !groups.contains_key(id) && s.now.saturating_duration_since(*at) < REMEMBERED);
-        let left = &self.left;
-        self.claims.keep_terms_of(|id| groups.contains_key(&id) || left.contains_key(&id));
     }
 
     fn list(&mut self, id: GroupId) {

@@ -341,3 +341,27 @@ fn what_was_awaited_when_acting_ended_is_not_claimed() {
     hall.decide(|e, s| e.evaluate_all(Situation { active: false, ..s }));
     assert_eq!(hall.election.next_deadline(), None);
 }
+
+#[test]
+fn what_was_heard_of_a_group_is_remembered_until_the_list_that_may_name_it_is_complete() {
+    let mut hall = Hall::new();
+    hall.hello(2, Flags::default(), &[claim(7)], &[]);
+    hall.hello(2, Flags::default(), &[], &[Delta::Resign(claim(7))]);
+    hall.decide(|e, s| e.change_groups(Vec::new(), Vec::new(), s));
+    assert_eq!(hall.election.claims.term(GROUP), Term(7), "the next part may name it");
+    hall.election.forget_unlisted(hall.now);
+    assert_eq!(hall.election.claims.term(GROUP), Term(0));
+}
+
+#[test]
+fn a_group_that_left_the_list_is_remembered_for_a_minute_however_often_the_list_is_complete() {
+    let mut hall = Hall::new();
+    hall.intend(true);
+    hall.decide(|e, s| e.set_groups(Vec::new(), s));
+    hall.now += Duration::from_secs(59);
+    hall.election.forget_unlisted(hall.now);
+    assert_eq!(hall.election.claims.term(GROUP), Term(1));
+    hall.now += Duration::from_secs(2);
+    hall.election.forget_unlisted(hall.now);
+    assert_eq!(hall.election.claims.term(GROUP), Term(0));
+}

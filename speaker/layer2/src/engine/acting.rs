@@ -46,6 +46,10 @@ impl Segment {
     }
 
     fn election_acts(&mut self, now: Instant) -> bool {
+        // Asked at each deadline of anything.
+        if self.election.next_deadline().is_none_or(|at| at > now) {
+            return false;
+        }
         let mut acted = false;
         self.decide(now, |e, s: Situation<'_>| acted = e.act_next(s));
         acted

@@ -105,7 +105,7 @@ impl Book {
     pub(super) fn check_in_use(&mut self, node: usize, group: GroupId) -> Result<(), Violation> {
         self.foreign.in_use.insert(group);
         // A node of the cluster whose hellos do not arrive is a stranger, too.
-        let owned = self.owners(group).iter().any(|owner| *owner != node);
+        let owned = self.owners(group).any(|owner| owner != node);
         if self.foreign.ever.contains(&group) || owned {
             return Ok(());
         }

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
-use ferrolb_layer2::{GroupId, NodeId, Phase};
+use ferrolb_layer2::{GroupId, Phase};
 
 use super::{Book, RACE, SETTLED, SOUND, Scene, Violation, is_calm};
 use crate::{
@@ -21,25 +21,26 @@ const AGREED: Duration = Duration::from_millis(500);
 impl Book {
     /// S2: two nodes that can hear each other answer for one group only for as long as a claim travels.
     pub(crate) fn check_overlaps(&mut self, scene: Scene<'_>) -> Result<(), Violation> {
-        if self.contested.is_empty() {
-            self.overlaps.clear();
+        if self.contested.is_empty() && self.overlaps.is_empty() {
             return Ok(());
         }
-        let contested: Vec<GroupId> = self.contested.iter().copied().collect();
+        if !scene.network.is_sound() {
+            self.overlaps.clear();
+            return self.check_mediated(scene);
+        }
+        let contested = std::mem::take(&mut self.contested);
         self.overlaps.retain(|group, _| contested.contains(group));
-        contested.into_iter().try_for_each(|group| self.check_overlap(group, scene))
+        let checked = contested.iter().try_for_each(|group| self.check_overlap(*group, scene));
+        self.contested = contested;
+        checked
     }
 
     fn check_overlap(&mut self, group: GroupId, scene: Scene<'_>) -> Result<(), Violation> {
-        if !scene.network.is_sound() {
-            self.overlaps.remove(&group);
-            return self.check_mediated(group, scene);
-        }
-        let answering = self.answering(group, scene);
-        if answering.len() < 2 {
+        if self.who_answers(group, scene).nth(1).is_none() {
             self.overlaps.remove(&group);
             return Ok(());
         }
+        let answering = self.answering(group, scene);
         let since = *self.overlaps.entry(group).or_insert(scene.now);
         let lasted = scene.since(since);
         let lossy = if scene.network.loss() > 0.0 { self.timing.hello * 2 } else { Duration::ZERO };
@@ -58,27 +59,47 @@ impl Book {
     }
 
     /// Rule 9: two nodes that know but do not hear each other do not both answer for long while a third hears both.
-    fn check_mediated(&self, group: GroupId, scene: Scene<'_>) -> Result<(), Violation> {
+    fn check_mediated(&self, scene: Scene<'_>) -> Result<(), Violation> {
         if !scene.network.undisturbed_for(MEDIATED, scene.now)
             || scene.network.unchanged_for(scene.now) < MEDIATED
             || scene.network.multicast_loss() > 0.0
         {
             return Ok(());
         }
-        let answering = self.answering(group, scene);
-        let (Some(first), Some(second)) = (answering.first(), answering.get(1)) else { return Ok(()) };
+        // Of many groups that the same two hold, it is asked once who is between them.
+        let mut between = None;
+        for group in &self.contested {
+            let mut answering = self.who_answers(*group, scene);
+            let (Some(first), Some(second)) = (answering.next(), answering.next()) else { continue };
+            let pair = (first, second);
+            let third = match between {
+                Some((known, third)) if known == pair => third,
+                _ => Self::mediator(pair, scene),
+            };
+            between = Some((pair, third));
+            let long = |n: usize| {
+                let tenure = self.owners.get(group).and_then(|owners| owners.get(&n));
+                tenure.is_some_and(|tenure| scene.since(tenure.since) > MEDIATED)
+            };
+            if let Some(third) = third.filter(|_| long(first) && long(second)) {
+                let text =
+                    format!("nodes {first} and {second} answer for {group:?}, though {third} hears both");
+                return Err(Violation(format!("rule 9: {text}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Who has long heard both, if they know each other and have long been as they are.
+    fn mediator((first, second): (usize, usize), scene: Scene<'_>) -> Option<usize> {
         let settled = |n: usize| {
             let moved = scene.nodes.get(n).is_none_or(|node| scene.since(node.changed) < MEDIATED);
             scene.is_well_for(n, MEDIATED) && !moved
         };
         let joined = |a: usize, b: usize| scene.network.joined_for(Port(a), Port(b), MEDIATED, scene.now);
         let between = |third: &usize| {
-            let part = [*first, *second];
+            let part = [first, second];
             !part.contains(third) && settled(*third) && part.iter().all(|n| joined(*n, *third))
-        };
-        let long = |n: &usize| {
-            let tenure = self.owners.get(&group).and_then(|owners| owners.get(n));
-            tenure.is_some_and(|tenure| scene.since(tenure.since) > MEDIATED)
         };
         let know = |one: usize, other: usize| {
             let speaker = scene.nodes.get(one).and_then(|node| node.speaker.as_ref());
@@ -88,16 +109,9 @@ impl Book {
                 peers.iter().any(|peer| Some(peer.node) == other)
             })
         };
-        let third = (0..scene.nodes.len()).find(between);
-        if let Some(third) = third
-            && [first, second].into_iter().all(|n| settled(*n) && long(n))
-            && know(*first, *second)
-            && know(*second, *first)
-        {
-            let text = format!("nodes {first} and {second} answer for {group:?}, though {third} hears both");
-            return Err(Violation(format!("rule 9: {text}")));
-        }
-        Ok(())
+        let third = (0..scene.nodes.len()).find(between)?;
+        let steady = settled(first) && settled(second);
+        (steady && know(first, second) && know(second, first)).then_some(third)
     }
 
     /// What depends on the clock alone.
@@ -111,9 +125,8 @@ impl Book {
         self.check_half_dead(scene)?;
         if is_calm(scene) && self.agreed_at.is_none_or(|at| scene.since(at) >= AGREED) {
             self.agreed_at = Some(scene.now);
-            let views = views(scene);
             for group in groups.values() {
-                self.check_settled(*group, &views, scene)?;
+                self.check_settled(*group, scene)?;
             }
         }
         Ok(())
@@ -179,7 +192,7 @@ impl Book {
     }
 
     /// S1, S10: without trouble each group has one owner, whom everybody knows.
-    fn check_settled(&self, group: GroupId, views: &Views, scene: Scene<'_>) -> Result<(), Violation> {
+    fn check_settled(&self, group: GroupId, scene: Scene<'_>) -> Result<(), Violation> {
         let able = scene.nodes.iter().filter(|n| n.health() == Health::Well && n.may_carry(group)).count();
         let answering = self.answering(group, scene);
         let [owner] = answering[..] else {
@@ -202,8 +215,14 @@ impl Book {
         if tenure.is_some_and(|tenure| scene.since(tenure.since) < RACE) {
             return Ok(());
         }
-        for (number, owners) in views {
-            if owners.get(&group).is_some_and(|seen| *seen != owner_id) {
+        for (number, node) in scene.nodes.iter().enumerate() {
+            let Some(speaker) = node.speaker.as_ref().filter(|_| node.health() == Health::Well) else {
+                continue;
+            };
+            let segment = &speaker.segment;
+            // Whoever stepped aside hears no more of the node in whose name it spoke.
+            let looks = segment.phase() != Phase::Aside && segment.intent(group).is_some();
+            if looks && segment.owner(group) != owner_id {
                 return Err(Violation(format!(
                     "S10: node {owner} owns {group:?}, node {number} sees another"
                 )));
@@ -211,16 +230,4 @@ impl Book {
         }
         Ok(())
     }
-}
-
-/// Whom each node that is well takes for the owner of each group.
-type Views = Vec<(usize, BTreeMap<GroupId, Option<NodeId>>)>;
-
-fn views(scene: Scene<'_>) -> Views {
-    let well = scene.nodes.iter().enumerate().filter(|(_, node)| node.health() == Health::Well);
-    let seen =
-        well.filter_map(|(number, node)| Some((number, node.speaker.as_ref()?.segment.view(scene.now))));
-    // Whoever stepped aside hears no more of the node in whose name it spoke.
-    let seen = seen.filter(|(_, view)| view.phase != Phase::Aside);
-    seen.map(|(number, view)| (number, view.groups.into_iter().map(|g| (g.id, g.owner)).collect())).collect()
 }

@@ -40,6 +40,7 @@ impl World {
             node.speaker = None;
             node.changed = self.now;
         }
+        self.wakes.set(number, None);
         self.book.process_ended(number);
     }
 
@@ -209,6 +210,7 @@ impl World {
             return Ok(());
         }
         let steps = node.start(&self.setup, incarnation, now);
+        self.wakes.set(number, Some(self.elapsed));
         self.follow(number, steps)
     }
 

@@ -9,13 +9,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ferrolb_layer2::{Destination, Event, Heard, MacAddr, Output, frame};
+use ferrolb_layer2::{Destination, Event, MacAddr, Output};
 
 use super::{Occurrence, Recording, Sender, World};
 use crate::{
     book::{Scene, Violation},
     network::Port,
-    node::{Datagram, SCHEDULING},
+    node::{Datagram, Frame, SCHEDULING},
     random::at_most,
 };
 
@@ -37,11 +37,12 @@ impl World {
                 Ok(())
             }
             Output::Frame(bytes) => {
-                if let Ok(Some(heard)) = frame::parse(&bytes) {
+                let frame = Frame::new(bytes);
+                if let Some(heard) = &frame.heard {
                     let scene = Scene { now: self.now, nodes: &self.nodes, network: &self.network };
-                    self.book.frame_sent(number, &heard, prompted_at, &self.addresses, scene)?;
+                    self.book.frame_sent(number, heard, prompted_at, &self.addresses, scene)?;
                 }
-                self.send_frame(Port(number), bytes);
+                self.send(Port(number), frame);
                 Ok(())
             }
             Output::Event(event) => self.hear_event(number, event),
@@ -59,22 +60,18 @@ impl World {
         self.book.event(number, event, scene)
     }
 
-    fn send_hello(&mut self, number: usize, to: Destination, payload: Vec<u8>) {
+    fn send_hello(&mut self, number: usize, destination: Destination, payload: Vec<u8>) {
         let Some(sender) = self.nodes.get(number).filter(|node| node.reachable()) else { return };
         let (from, source) = (sender.port, IpAddr::V4(sender.address));
         let payload = Rc::new(payload);
-        let to_all = to == Destination::Multicast;
+        let to_all = destination == Destination::Multicast;
         self.record_for_replay(from, source, &payload);
-        let receivers: Vec<usize> = (0..self.nodes.len())
-            .filter(|other| *other != number)
-            .filter(|other| match to {
-                Destination::Multicast => true,
-                Destination::Unicast(address) => {
-                    self.nodes.get(*other).is_some_and(|node| IpAddr::V4(node.address) == address)
-                }
-            })
-            .collect();
-        for to in receivers {
+        for to in (0..self.nodes.len()).filter(|other| *other != number) {
+            let address = self.nodes.get(to).map(|node| IpAddr::V4(node.address));
+            if destination != Destination::Multicast && address.map(Destination::Unicast) != Some(destination)
+            {
+                continue;
+            }
             for flight in self.network.flights((from, Port(to)), to_all, &mut self.random) {
                 let payload = Rc::clone(&payload);
                 self.later(flight, Occurrence::Hello { from: Sender::Node(from), to, source, payload });
@@ -109,50 +106,58 @@ impl World {
     }
 
     fn wake(&mut self, number: usize) {
-        let soon = self.now + at_most(SCHEDULING, &mut self.random);
-        let planned = self.nodes.get(number).and_then(|node| node.speaker.as_ref()?.wake);
+        let soon = self.elapsed + at_most(SCHEDULING, &mut self.random);
         // What is planned is due no later than the engine's deadline.
-        if planned.is_none_or(|planned| planned > soon || planned <= self.now) {
+        if self.wakes.of(number).is_none_or(|planned| planned > soon || planned <= self.elapsed) {
             self.plan_run(number, Some(soon));
         }
     }
 
     pub(super) fn send_frame(&mut self, from: Port, bytes: Vec<u8>) {
+        self.send(from, Frame::new(bytes));
+    }
+
+    fn send(&mut self, from: Port, frame: Frame) {
         if self.nodes.get(from.0).is_some_and(|node| !node.reachable()) {
             return;
         }
-        let Some(destination) = bytes.first_chunk().map(|mac| MacAddr(*mac)) else { return };
-        let bytes = Rc::new(bytes);
-        let nodes = self.nodes.iter().map(|node| (node.port, node.mac));
-        let stations = self.stations.iter().map(|station| (station.port, station.mac));
-        let receivers: Vec<Port> = nodes
-            .chain(stations)
-            .filter(|(port, mac)| *port != from && (destination.is_multicast() || destination == *mac))
-            .map(|(port, _)| port)
-            .collect();
-        for to in receivers {
+        let Some(destination) = frame.bytes.first_chunk().map(|mac| MacAddr(*mac)) else { return };
+        let frame = Rc::new(frame);
+        for number in 0..self.nodes.len() + self.stations.len() {
+            let to = Port(number);
+            let hears = destination.is_multicast() || self.mac_at(to) == Some(destination);
+            if to == from || !hears {
+                continue;
+            }
             for flight in self.network.flights((from, to), false, &mut self.random) {
-                self.later(flight, Occurrence::Frame { to, bytes: Rc::clone(&bytes) });
+                self.later(flight, Occurrence::Frame { to, frame: Rc::clone(&frame) });
             }
         }
     }
 
-    pub(super) fn deliver_frame(&mut self, to: Port, bytes: Rc<Vec<u8>>) {
-        let Ok(Some(heard)) = frame::parse(&bytes) else { return };
-        if let Some(station) = self.stations.iter_mut().find(|station| station.port == to) {
-            if let Some(answer) = station.hear(&heard) {
+    /// Ports of nodes come first, those of stations then.
+    fn mac_at(&self, port: Port) -> Option<MacAddr> {
+        let station = || Some(self.stations.get(port.0.checked_sub(self.nodes.len())?)?.mac);
+        self.nodes.get(port.0).map(|node| node.mac).or_else(station)
+    }
+
+    pub(super) fn deliver_frame(&mut self, to: Port, frame: Rc<Frame>) {
+        let Some(heard) = &frame.heard else { return };
+        if let Some(number) = to.0.checked_sub(self.nodes.len()) {
+            let answer = self.stations.get_mut(number).and_then(|station| station.hear(heard));
+            if let Some(answer) = answer {
                 self.send_frame(to, answer);
             }
             return;
         }
-        self.deliver_to_node(to.0, bytes, &heard);
+        self.deliver_to_node(to.0, frame);
     }
 
-    fn deliver_to_node(&mut self, number: usize, bytes: Rc<Vec<u8>>, heard: &Heard) {
+    fn deliver_to_node(&mut self, number: usize, frame: Rc<Frame>) {
         let now = self.now;
         let Some(node) = self.nodes.get_mut(number).filter(|node| node.reachable()) else { return };
-        let answer = node.kernel_answer(heard);
-        let runs = node.buffer_frame(bytes, now);
+        let answer = frame.heard.as_ref().and_then(|heard| node.kernel_answer(heard));
+        let runs = node.buffer_frame(frame, now);
         if let Some(answer) = answer {
             self.send_frame(Port(number), answer);
         }
