@@ -9,7 +9,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::load::cap;
+use crate::{
+    load::cap,
+    rule::{self, Rule},
+};
 
 /// A group that somebody owns.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +82,7 @@ fn better<G, N: Ord + Clone>(
     let least = equals().min_by_key(|node| holds(node))?;
     let is_well = standing.able.get(owner) == Some(best);
     let bound = cap(groups, equals().count());
+    let bound = if rule::holds(Rule::Balance) { bound } else { holds(least).saturating_add(1) };
     let moves = match why {
         Why::Preference => !is_well,
         Why::Load => is_well && holds(owner) > bound && holds(least) < bound,

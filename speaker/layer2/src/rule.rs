@@ -61,11 +61,19 @@ pub enum Rule {
     DefencePace,
     /// Claims are passed on to those who may not hear them.
     Relay,
+    /// What was heard of a group is remembered while the list that may name it is not complete.
+    Memory,
+    /// Among many nodes, silence is granted for longer as hellos come less often.
+    Pace,
+    /// Nothing moves that is within the load bound where it is.
+    Balance,
+    /// What was bound on an old node's interface is taken over aloud, whether or not that node's kernel lives.
+    BoundAloud,
 }
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 30] = [
         Self::TwoWayProof,
         Self::Audibility,
         Self::Terms,
@@ -92,6 +100,10 @@ impl Rule {
         Self::ColdStart,
         Self::DefencePace,
         Self::Relay,
+        Self::Memory,
+        Self::Pace,
+        Self::Balance,
+        Self::BoundAloud,
     ];
 }
 

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use crate::rule::{self, Rule};
+
 /// The times of one segment. All nodes of a segment should use the same; a peer that announces a longer dead interval than
 /// ours is given that long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +102,7 @@ impl Timing {
     /// silence: as many of them may be lost, and whoever is silent is asked as long before its death.
     pub(crate) fn with_hello(&self, hello: Duration) -> Self {
         let more = hello.saturating_sub(self.hello).min(self.hello * SLOWEST);
-        let dead = self.dead + more * 3;
+        let dead = if rule::holds(Rule::Pace) { self.dead + more * 3 } else { self.dead };
         let (suspect, listen) = (self.suspect + more * 2, self.listen.max(dead * 2));
         Self { hello: self.hello + more, dead, suspect, listen, ..*self }
     }

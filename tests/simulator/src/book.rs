@@ -5,6 +5,7 @@
 //!
 //! The rules are the invariants S1 to S21 of the design; each violation names the one it breaks.
 
+mod bound;
 mod foreign;
 mod ownership;
 mod presence;
@@ -104,6 +105,8 @@ pub struct Book {
     terms: BTreeMap<(usize, GroupId), Term>,
     /// Highest term that any process of a node ever claimed.
     ever: BTreeMap<(usize, GroupId), Term>,
+    /// Highest term that a process must have heard of, whether or not it was told of the group.
+    known: BTreeMap<(usize, GroupId), Term>,
     /// When the cable of a node was pulled, with a speaker running.
     pulled: BTreeMap<usize, Vec<Instant>>,
     /// Since when several nodes answer.
@@ -124,6 +127,9 @@ pub struct Book {
     announced: Vec<(Duration, usize, IpAddr)>,
     answered: Vec<(Duration, usize, IpAddr)>,
     longest_overlap: Duration,
+    /// Since when a kernel answers for a bound group beside its owner.
+    doubled: BTreeMap<GroupId, Instant>,
+    longest_doubled: Duration,
     agreed_at: Option<Instant>,
     /// When a client first asked for something: before, a lonely node has no proof that others hear it.
     client_spoke: Option<Instant>,
@@ -170,6 +176,7 @@ impl Book {
             contested: BTreeSet::new(),
             terms: BTreeMap::new(),
             ever: BTreeMap::new(),
+            known: BTreeMap::new(),
             pulled: BTreeMap::new(),
             overlaps: BTreeMap::new(),
             heard: vec![None; nodes * nodes],
@@ -182,6 +189,8 @@ impl Book {
             announced: Vec::new(),
             answered: Vec::new(),
             longest_overlap: Duration::ZERO,
+            doubled: BTreeMap::new(),
+            longest_doubled: Duration::ZERO,
             agreed_at: None,
             client_spoke: None,
             first_claims: BTreeMap::new(),
@@ -213,6 +222,11 @@ impl Book {
     /// The longest time that two nodes answered for one group while the network was sound.
     pub fn longest_overlap(&self) -> Duration {
         self.longest_overlap
+    }
+
+    /// The longest time that two machines answered for one bound group.
+    pub fn longest_doubled(&self) -> Duration {
+        self.longest_doubled
     }
 
     /// The nodes that hold the group as far as they said.
@@ -276,6 +290,7 @@ impl Book {
         let owners = &self.owners;
         self.contested.retain(|group| owners.get(group).is_some_and(|nodes| nodes.len() > 1));
         self.terms.retain(|(n, _), _| *n != node);
+        self.known.retain(|(n, _), _| *n != node);
         self.spoke.remove(&node);
         self.pulled.remove(&node);
         self.must_listen.remove(&node);
@@ -310,7 +325,7 @@ impl Book {
                 self.check_audible_claim(node, group, scene)?;
                 self.check_share(node, group, cause, scene)?;
                 self.check_modest(node, group, cause, scene)?;
-                Self::check_quiet(node, cause, quiet, scene)?;
+                Self::check_quiet(node, group, cause, quiet, scene)?;
                 self.check_term(node, group, term)?;
                 self.check_moves(group, term, scene)?;
                 self.check_first_use(node, group, scene)?;

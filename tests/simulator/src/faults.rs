@@ -12,6 +12,15 @@ pub enum Fault {
     Kill(usize),
     /// The machine gets power and a speaker starts, if none runs.
     Start(usize),
+    /// As before, but the process is told of its groups part by part.
+    StartInParts {
+        /// Where.
+        node: usize,
+        /// Groups in a part.
+        size: usize,
+        /// Milliseconds between two parts.
+        pause: u64,
+    },
     /// The process stands still (SIGSTOP, starvation, a paused virtual machine's worth).
     Freeze(usize),
     /// It goes on.
@@ -117,6 +126,7 @@ impl Fault {
             Self::Crash(_)
                 | Self::Kill(_)
                 | Self::Start(_)
+                | Self::StartInParts { .. }
                 | Self::Freeze(_)
                 | Self::Thaw(_)
                 | Self::Terminate(_)

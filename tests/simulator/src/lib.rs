@@ -31,8 +31,9 @@
 //! | C.0-7 | who starts alone leaves its share to nodes that are expected |
 //!
 //! By construction: S12 (an engine sees no wall clock), S13 (nothing of Kubernetes changes in a play but readiness).
-//! Tested elsewhere: S16 (the announcer's own tests); S18 in plays of its own ([`clash()`]). Not the
-//! engine's: S15 (gates come in as readiness), S20 (bound mode), S22 (surge).
+//! Tested elsewhere: S16 (the announcer's own tests). In plays of their own: S18 ([`clash()`]), the pace among many nodes
+//! ([`crowd()`]), S20, where kernels outlive their speakers ([`bound()`]), and paced moves to where the load bound wants them ([`rebalance()`]). Not the
+//! engine's: S15 (gates come in as readiness), S22 (surge).
 //!
 //! Hellos of most plays are signed by a checksum instead of HMAC-SHA-256, which would take half of the time: as good against
 //! damage by chance, and forgery proper is what the key ring's own tests are for. One play in 64 uses the real thing.
@@ -41,23 +42,31 @@
 //! segment of them, on which each node then speaks with two processes.
 
 mod book;
+mod bound;
 mod clash;
+mod crowd;
 mod faults;
+mod kernel;
 mod key_change;
+mod listing;
 mod network;
 mod node;
 mod play;
 mod random;
+mod rebalance;
 mod schedule;
 mod station;
 mod wakes;
 mod world;
 
 pub use book::{Book, Happening, Violation};
+pub use bound::bound;
 pub use clash::clash;
+pub use crowd::crowd;
 pub use faults::Fault;
 pub use key_change::Signing;
 pub use network::{Network, Port};
 pub use node::{GroupPlan, Health};
 pub use play::{Failure, Played, play};
+pub use rebalance::rebalance;
 pub use world::{Setup, World};

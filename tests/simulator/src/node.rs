@@ -11,12 +11,18 @@ use std::{
 };
 
 use ferrolb_layer2::{
-    Budget, Cause, Event, GroupId, GroupIntent, Heard, Incarnation, Input, LinkState, MacAddr, NodeId,
-    Output, Segment, SegmentConfig, Timing, frame,
+    Budget, Cause, Event, GroupId, Heard, Incarnation, Input, LinkState, MacAddr, NodeId, Output, Segment,
+    SegmentConfig, Timing, frame,
 };
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use crate::{key_change::KeyStep, network::Port, world::Setup};
+use crate::{
+    kernel::BoundAddresses,
+    key_change::KeyStep,
+    listing::{Parts, Untold},
+    network::Port,
+    world::Setup,
+};
 
 /// The kernel's buffer of a socket holds so many packets while the process stands still; those that come later are lost,
 /// so that after a long while the newest hello in it is old.
@@ -38,6 +44,10 @@ pub(crate) struct Node {
     pub(crate) speaker: Option<Speaker>,
     /// What it is to do with each group.
     pub(crate) plan: BTreeMap<GroupId, GroupPlan>,
+    /// What its process was not told of that yet.
+    pub(crate) untold: Option<Untold>,
+    /// What its kernel answers for by itself.
+    pub(crate) bound: BoundAddresses,
     /// When its health last changed.
     pub(crate) changed: Instant,
     /// When it last came or went: standing still is neither.
@@ -57,6 +67,8 @@ pub struct GroupPlan {
     pub candidates: Vec<NodeId>,
     /// This node's data path for it is in place.
     pub ready: bool,
+    /// The owner has the addresses on its interface.
+    pub bound: bool,
 }
 
 /// How a node is.
@@ -130,6 +142,8 @@ impl Node {
             link: true,
             speaker: None,
             plan: BTreeMap::new(),
+            untold: None,
+            bound: BoundAddresses::default(),
             changed: now,
             moved: now,
             born: None,
@@ -154,11 +168,18 @@ impl Node {
 
     /// Whether its configuration lets it carry the group.
     pub(crate) fn may_carry(&self, group: GroupId) -> bool {
-        self.plan.get(&group).is_some_and(|plan| plan.ready && plan.candidates.contains(&self.id))
+        let may = |plan: &GroupPlan| plan.ready && plan.candidates.contains(&self.id);
+        self.plan.get(&group).is_some_and(may) && self.was_told(group)
     }
 
     /// Starts a new speaker process.
-    pub(crate) fn start(&mut self, setup: &Setup, incarnation: u64, now: Instant) -> Vec<Step> {
+    pub(crate) fn start(
+        &mut self,
+        setup: &Setup,
+        incarnation: u64,
+        parts: Option<Parts>,
+        now: Instant,
+    ) -> Vec<Step> {
         let config = SegmentConfig {
             cluster: setup.cluster,
             node: self.id,
@@ -169,6 +190,7 @@ impl Node {
             budget: Budget::DEFAULT,
         };
         self.born = Some(now);
+        self.drop_addresses();
         self.speaker = Some(Speaker {
             segment: Segment::new(config, now),
             frozen: false,
@@ -177,9 +199,11 @@ impl Node {
             frames: VecDeque::new(),
         });
         let link = self.link_state(setup);
-        let groups = self.intents();
         let mut steps = self.give(now, Input::Link(link));
-        steps.extend(self.give(now, Input::Groups(groups)));
+        self.learn(parts);
+        if parts.is_none() {
+            steps.extend(self.give_list(now));
+        }
         steps
     }
 
@@ -190,18 +214,6 @@ impl Node {
             addresses: on_link(self.address, self.link_local),
             gateways: setup.gateway.into_iter().map(IpAddr::V4).collect(),
         }
-    }
-
-    pub(crate) fn intents(&self) -> Vec<GroupIntent> {
-        let intent = |(id, plan): (&GroupId, &GroupPlan)| GroupIntent {
-            id: *id,
-            addresses: plan.addresses.clone(),
-            candidates: plan.candidates.clone(),
-            preferences: Default::default(),
-            ready: plan.ready,
-            bound: false,
-        };
-        self.plan.iter().map(intent).collect()
     }
 
     /// Gives something in that does not come from the wire. A frozen process does not take it.
@@ -230,10 +242,10 @@ impl Node {
         !speaker.frozen
     }
 
-    /// What the kernel answers by itself: for the node's own addresses, whether or not a speaker runs.
-    pub(crate) fn kernel_answer(&self, heard: &Heard) -> Option<Vec<u8>> {
+    /// What the kernel answers by itself: for the addresses on its interface, whether or not a speaker runs.
+    pub(crate) fn kernel_answer(&self, heard: &Heard, now: Instant) -> Option<Vec<u8>> {
         let own = [IpAddr::V4(self.address), IpAddr::V6(self.link_local)];
-        heard.asked().filter(|asked| own.contains(asked))?;
+        heard.asked().filter(|asked| own.contains(asked) || self.has_bound_address(*asked, now))?;
         frame::answer(heard, self.mac)
     }
 

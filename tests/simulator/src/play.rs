@@ -18,6 +18,8 @@ const REST: Duration = Duration::from_secs(6);
 const REAL_HMAC: u64 = 64;
 /// In one play in so many a cable is loose.
 const LOOSE_CABLE: u64 = 8;
+/// In one play in so many processes are told of their groups in parts.
+const IN_PARTS: u64 = 8;
 /// Lines of the trace that are told.
 const TOLD: usize = 150;
 
@@ -66,7 +68,8 @@ pub fn play(seed: u64, verbose: bool) -> Result<Played, Box<Failure>> {
         let groups = if segments == 1 { setup.groups } else { setup.groups / 2 + 1 };
         World::new(Setup { segment, groups, ..setup.clone() })
     });
-    let mut site = Site { worlds: worlds.collect(), faults: 0, failed: 0 };
+    let in_parts = seed % IN_PARTS == 5;
+    let mut site = Site { worlds: worlds.collect(), faults: 0, failed: 0, in_parts };
     match site.live(&setup, &mut random) {
         Ok(()) => Ok(site.played()),
         Err(violation) => Err(Box::new(site.failed(seed, violation))),
@@ -99,6 +102,8 @@ struct Site {
     faults: u32,
     /// Which of them was looked at last.
     failed: usize,
+    /// Processes are told of their groups in parts.
+    in_parts: bool,
 }
 
 impl Site {
@@ -118,6 +123,9 @@ impl Site {
         // Not drawn by lot: the seeds that are kept play on as before.
         if setup.seed % LOOSE_CABLE == 3 {
             self.loosen_a_cable(setup.nodes, random)?;
+        }
+        if self.in_parts {
+            self.learn_slowly(setup, random)?;
         }
         while self.elapsed() < TROUBLE {
             match random.u8(..24) {
@@ -195,6 +203,31 @@ impl Site {
         self.inflict(&Fault::Start(other), random)
     }
 
+    /// A process learns of its groups in three parts or more, with much time in between: meanwhile some of those that come last
+    /// lose their owner, and nobody else may carry them.
+    fn learn_slowly(&mut self, setup: &Setup, random: &mut fastrand::Rng) -> Result<(), Violation> {
+        let node = random.usize(..setup.nodes);
+        self.run(3_100)?;
+        self.inflict(&Fault::Kill(node), random)?;
+        self.run(random.u64(100..1_000))?;
+        let size = setup.groups / (2 * self.worlds.len()) / 2 + 1;
+        self.inflict(&Fault::StartInParts { node, size, pause: 5_500 }, random)?;
+        self.run(3_900)?;
+        let others = (0..setup.nodes).filter(|other| *other != node);
+        let barred = |ready| {
+            let of = move |other| (1..6).map(move |group| Fault::Ready { node: other, group, ready });
+            others.clone().flat_map(of)
+        };
+        for fault in barred(false) {
+            self.each(|world| world.inflict(&fault))?;
+        }
+        self.run(18_000)?;
+        for fault in barred(true) {
+            self.each(|world| world.inflict(&fault))?;
+        }
+        Ok(())
+    }
+
     /// A speaker is started again before anybody misses it.
     fn restart_at_once(&mut self, nodes: usize, random: &mut fastrand::Rng) -> Result<(), Violation> {
         self.run(3_100)?;
@@ -235,6 +268,11 @@ impl Site {
     /// Inflicts it on one segment, or on the machine and so on all.
     fn inflict(&mut self, fault: &Fault, random: &mut fastrand::Rng) -> Result<(), Violation> {
         self.faults = self.faults.saturating_add(1);
+        if let (true, Fault::Start(node)) = (self.in_parts, fault) {
+            let (size, pause) = (random.usize(3..=12), random.u64(0..150));
+            let fault = Fault::StartInParts { node: *node, size, pause };
+            return self.each(|world| world.inflict(&fault));
+        }
         if fault.befalls_the_machine() {
             return self.each(|world| world.inflict(fault));
         }

@@ -17,6 +17,7 @@ use ferrolb_layer2::{ClusterId, GroupId, MacAddr, NodeId, Phase, SegmentView, Ti
 
 use crate::{
     book::{Book, Scene, Violation},
+    kernel::RENEWED,
     key_change::Signing,
     network::{Network, Port},
     node::{Frame, GroupPlan, Node, SCHEDULING, Step},
@@ -62,8 +63,12 @@ pub struct Setup {
     pub cluster: ClusterId,
     /// How its hellos are authenticated.
     pub signing: Signing,
+    /// Hellos a second that a node bears, if not as many as by default.
+    pub hellos_borne: Option<u32>,
     /// How many of the nodes, the last ones, still have the slower times of another version.
     pub slower: usize,
+    /// The addresses of all groups are on their owner's interface.
+    pub bound: bool,
     /// The last node has the identity of the first one.
     pub twin: bool,
     /// Print everything that happens.
@@ -84,10 +89,23 @@ impl Default for Setup {
             question_every: Duration::from_millis(100),
             cluster: ClusterId::of("simulated"),
             signing: Signing::Hmac,
+            hellos_borne: None,
             slower: 0,
+            bound: false,
             twin: false,
             verbose: false,
         }
+    }
+}
+
+impl Setup {
+    /// The times of so many nodes that all speak less often if they are too many.
+    fn pace_among(&self, nodes: usize) -> Timing {
+        let t = Timing::DEFAULT;
+        let borne = self.hellos_borne.unwrap_or(t.hellos_borne).max(1);
+        let hello = Duration::from_secs(1) * u32::try_from(nodes).unwrap_or(u32::MAX) / borne;
+        let more = hello.saturating_sub(t.hello);
+        Timing { hello: t.hello + more, dead: t.dead + more * 3, suspect: t.suspect + more * 2, ..t }
     }
 }
 
@@ -136,6 +154,8 @@ enum Occurrence {
     Frame { to: Port, frame: Rc<Frame> },
     Ask(usize),
     Exit(usize),
+    Part { node: usize, born: Instant },
+    Renew,
     Check,
 }
 
@@ -148,8 +168,9 @@ impl World {
         let original = |n: usize| if setup.twin && n + 1 == setup.nodes { 0 } else { n };
         let id = |n: usize| NodeId::of(&cluster, &format!("node-{}", original(n)));
         let slow = |n: usize| n + setup.slower >= setup.nodes;
-        let timing = |n: usize| if slow(n) { SLOWER } else { Timing::DEFAULT };
-        let slowest = if setup.slower > 0 { SLOWER } else { Timing::DEFAULT };
+        let hellos_borne = setup.hellos_borne.unwrap_or(Timing::DEFAULT.hellos_borne);
+        let timing = |n: usize| Timing { hellos_borne, ..if slow(n) { SLOWER } else { Timing::DEFAULT } };
+        let slowest = if setup.slower > 0 { SLOWER } else { setup.pace_among(setup.nodes) };
         let mut world = Self {
             start,
             now: start,
@@ -172,6 +193,9 @@ impl World {
             world.plan_group(group);
         }
         world.later(CHECK_EVERY, Occurrence::Check);
+        if world.setup.bound {
+            world.later(RENEWED, Occurrence::Renew);
+        }
         world
     }
 
@@ -202,8 +226,12 @@ impl World {
         let candidates: BTreeSet<NodeId> = self.nodes.iter().map(|node| node.id).collect();
         let candidates: Vec<NodeId> = candidates.into_iter().collect();
         for node in &mut self.nodes {
-            let plan =
-                GroupPlan { addresses: addresses.clone(), candidates: candidates.clone(), ready: true };
+            let plan = GroupPlan {
+                addresses: addresses.clone(),
+                candidates: candidates.clone(),
+                ready: true,
+                bound: self.setup.bound,
+            };
             node.plan.insert(id, plan);
         }
     }
@@ -275,6 +303,25 @@ impl World {
             return Ok(());
         }
         Err(Violation(format!("S18: {} processes act for {} nodes", acting.len(), distinct.len())))
+    }
+
+    /// Every node that runs speaks as seldom as their number demands, and grants the others as much more silence.
+    ///
+    /// # Errors
+    /// Names one that does not.
+    pub fn keeps_pace(&self) -> Result<(), Violation> {
+        let running = (0..self.nodes.len()).filter_map(|node| Some((node, self.view(node)?)));
+        let running: Vec<_> = running.collect();
+        let due = self.setup.pace_among(running.len());
+        let pace = |view: &SegmentView| {
+            view.slowed.map_or((Timing::DEFAULT.hello, Timing::DEFAULT.dead), |pace| (pace.hello, pace.dead))
+        };
+        let wrong = running.iter().find(|(_, view)| pace(view) != (due.hello, due.dead));
+        wrong.map_or(Ok(()), |(node, view)| {
+            let (hello, dead) = pace(view);
+            let text = format!("every {hello:?} and grants {dead:?} among {} nodes", running.len());
+            Err(Violation(format!("rule 2: node {node} speaks {text}")))
+        })
     }
 
     /// The MAC that a client believes to have the address.
@@ -368,6 +415,12 @@ impl World {
                 Ok(())
             }
             Occurrence::Exit(node) => self.exit(node),
+            Occurrence::Renew => {
+                self.nodes.iter_mut().for_each(|node| node.renew_addresses(self.now));
+                self.later(RENEWED, Occurrence::Renew);
+                Ok(())
+            }
+            Occurrence::Part { node, born } => self.tell_part(node, born),
             Occurrence::Check => {
                 self.later(CHECK_EVERY, Occurrence::Check);
                 Ok(())

@@ -9,7 +9,7 @@
 use std::sync::Mutex;
 
 use ferrolb_layer2::rule::{self, Rule};
-use ferrolb_simulator::{clash, play};
+use ferrolb_simulator::{bound, clash, crowd, play, rebalance};
 
 /// A mutant that survives so many seeds is a gap in the invariants or in what befalls the worlds.
 const PATIENCE: u64 = 300;
@@ -45,8 +45,15 @@ fn every_broken_rule_is_noticed() {
 /// How many seeds it took, and what they showed.
 fn notice(rule: Rule) -> Option<(u64, String)> {
     rule::break_only(Some(rule));
-    // No node of an ordinary play has a clone.
-    let act = |seed| if rule == Rule::Identity { clash(seed) } else { play(seed, false) };
+    // No node of an ordinary play has a clone, no address is bound, none of its segments is
+    // crowded, and nobody shares out.
+    let act = |seed| match rule {
+        Rule::Identity => clash(seed),
+        Rule::BoundAloud => bound(seed),
+        Rule::Pace => crowd(seed),
+        Rule::Balance => rebalance(seed),
+        _ => play(seed, false),
+    };
     let caught = (0..PATIENCE).find_map(|seed| Some((seed + 1, act(seed).err()?.violation.to_string())));
     rule::break_only(None);
     caught

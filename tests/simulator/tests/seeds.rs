@@ -15,10 +15,13 @@ use std::{
     time::Duration,
 };
 
-use ferrolb_simulator::{Failure, Played, clash, play};
+use ferrolb_simulator::{Failure, Played, bound, clash, crowd, play, rebalance};
 
-/// A seed takes about an eighth of a second of a slow core: ten thousand take ten minutes of two.
+/// A seed takes about a tenth of a second of a slow core. Ten thousand are for a machine that has the time: `.ci/run` plays
+/// them while the tests on real frames wait.
 const SEEDS: u64 = 500;
+/// How often it is told how far the seeds are.
+const TELL_EVERY: u64 = 1_000;
 
 #[test]
 fn every_rule_holds_in_random_worlds() {
@@ -56,6 +59,27 @@ fn a_cloned_node_never_acts_beside_its_original() {
     }
 }
 
+#[test]
+fn s20_bound_addresses_outlive_their_speakers_for_three_seconds_and_a_half_at_most() {
+    for seed in 0..10 {
+        bound(seed).unwrap_or_else(|failure| panic!("{failure}"));
+    }
+}
+
+#[test]
+fn a_crowd_comes_and_goes_and_nobody_takes_another_for_dead() {
+    for seed in 0..4 {
+        crowd(seed).unwrap_or_else(|failure| panic!("{failure}"));
+    }
+}
+
+#[test]
+fn what_has_to_move_is_shared_out_at_a_pace_and_answered_for_at_every_moment() {
+    for seed in 0..4 {
+        rebalance(seed).unwrap_or_else(|failure| panic!("{failure}"));
+    }
+}
+
 /// Plays seeds until there are no more, or too many failed.
 fn work(next: &AtomicU64, end: u64) -> (Vec<Played>, Vec<Failure>) {
     let (mut played, mut failed) = (Vec::new(), Vec::new());
@@ -63,6 +87,9 @@ fn work(next: &AtomicU64, end: u64) -> (Vec<Played>, Vec<Failure>) {
         let seed = next.fetch_add(1, Ordering::Relaxed);
         if seed >= end {
             break;
+        }
+        if seed.is_multiple_of(TELL_EVERY) {
+            println!("from {seed} on");
         }
         match play(seed, false) {
             Ok(one) => played.push(one),

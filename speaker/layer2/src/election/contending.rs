@@ -153,7 +153,8 @@ impl Election {
         let cause = group.vacancy;
         // The old node's kernel goes on serving clients that hold its MAC: moving them would reset their connections.
         let quiet = match cause {
-            _ if group.intent.bound || !rule::holds(Rule::QuietTakeOver) => None,
+            _ if group.intent.bound && rule::holds(Rule::BoundAloud) => None,
+            _ if !rule::holds(Rule::QuietTakeOver) => None,
             Cause::Silence(node) | Cause::Restarted(node) if s.members.host_lives(node, s.now) => Some(node),
             _ => None,
         };

@@ -10,7 +10,13 @@ use std::{
 };
 
 use super::{Election, Situation};
-use crate::{group::Group, identity::GroupId, input::GroupIntent, output::Cause};
+use crate::{
+    group::Group,
+    identity::GroupId,
+    input::GroupIntent,
+    output::Cause,
+    rule::{self, Rule},
+};
 
 /// For so long it is remembered that the cluster held a group that left the list: who loses all endpoints for a moment does not
 /// wait for a search.
@@ -74,6 +80,9 @@ impl Election {
                 self.list(id);
             }
             self.evaluate(id, Cause::FirstUse, s);
+        }
+        if !rule::holds(Rule::Memory) {
+            self.forget_unlisted(s.now);
         }
     }
 

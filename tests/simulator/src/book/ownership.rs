@@ -82,6 +82,10 @@ impl Book {
         if (0..scene.nodes.len()).any(|n| is_shaky(n, scene)) {
             return Ok(());
         }
+        // Who was not told of all groups knows no share of them yet.
+        if scene.nodes.iter().any(|node| node.untold.is_some()) {
+            return Ok(());
+        }
         let groups = scene.nodes.get(node).map_or(0, |n| n.plan.len());
         let cap = |nodes: usize| (groups * 5).div_ceil(nodes.max(1) * 4);
         let held = |n: usize| self.owners.values().filter(|owners| owners.contains_key(&n)).count();
@@ -167,10 +171,17 @@ impl Book {
     /// Of a speaker that just died on a node that lives, clients that hold its MAC are left alone.
     pub(super) fn check_quiet(
         node: usize,
+        group: GroupId,
         cause: Cause,
         quiet: bool,
         scene: Scene<'_>,
     ) -> Result<(), Violation> {
+        let plan = scene.nodes.get(node).and_then(|node| node.plan.get(&group));
+        if plan.is_some_and(|plan| plan.bound) {
+            let text = "though the old kernel serves nobody for long";
+            let quiet = quiet.then(|| Violation(format!("S20: node {node} took {group:?} quietly, {text}")));
+            return quiet.map_or(Ok(()), Err);
+        }
         let Cause::Silence(silent) = cause else { return Ok(()) };
         let Some(silent) = scene.only(silent).and_then(|silent| scene.nodes.get(silent)) else {
             return Ok(());
@@ -196,11 +207,29 @@ impl Book {
     pub(super) fn check_term(&mut self, node: usize, group: GroupId, term: Term) -> Result<(), Violation> {
         let ever = self.ever.entry((node, group)).or_insert(term);
         *ever = term.max(*ever);
+        if let Some(known) = self.known.get(&(node, group)).filter(|known| **known >= term) {
+            let text = format!("under {term:?}, though it heard of {known:?}");
+            return Err(Violation(format!("S10: node {node} claimed {group:?} {text}")));
+        }
         match self.terms.insert((node, group), term) {
             Some(before) if before >= term => {
                 Err(Violation(format!("S10: node {node} claimed {group:?} under {term:?} after {before:?}")))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// In a world at rest everybody has heard of every claim.
+    pub(super) fn note_known(&mut self, scene: Scene<'_>) {
+        let heard: Vec<usize> = (0..scene.nodes.len())
+            .filter(|n| scene.is_well_for(*n, SOUND) && scene.nodes.get(*n).is_some_and(answers))
+            .collect();
+        for (group, owners) in &self.owners {
+            let mut tenures = owners.iter();
+            let (Some((owner, tenure)), None) = (tenures.next(), tenures.next()) else { continue };
+            if heard.contains(owner) && scene.since(tenure.since) >= SOUND {
+                self.known.extend(heard.iter().map(|node| ((*node, *group), tenure.term)));
+            }
         }
     }
 

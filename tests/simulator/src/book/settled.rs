@@ -121,6 +121,7 @@ impl Book {
         scene: Scene<'_>,
     ) -> Result<(), Violation> {
         self.note_cut_off(scene);
+        self.check_bound(scene)?;
         self.check_served(groups, scene)?;
         self.check_half_dead(scene)?;
         if is_calm(scene) && self.agreed_at.is_none_or(|at| scene.since(at) >= AGREED) {
@@ -128,6 +129,7 @@ impl Book {
             for group in groups.values() {
                 self.check_settled(*group, scene)?;
             }
+            self.note_known(scene);
         }
         Ok(())
     }

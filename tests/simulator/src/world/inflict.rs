@@ -3,7 +3,11 @@
 
 //! What is done to a world.
 
-use std::{net::IpAddr, rc::Rc, time::Duration};
+use std::{
+    net::IpAddr,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use ferrolb_layer2::{GroupId, Input, MacAddr};
 
@@ -11,6 +15,7 @@ use super::{Occurrence, Recording, Sender, World};
 use crate::{
     book::{Scene, Violation},
     faults::Fault,
+    listing::Parts,
     network::Port,
     node::Node,
 };
@@ -56,15 +61,16 @@ impl World {
         match *fault {
             Fault::Crash(number) => {
                 self.end_process(number);
-                self.come_or_go(number, |node| node.powered = false);
+                self.come_or_go(number, |node| {
+                    node.powered = false;
+                    node.drop_addresses();
+                });
             }
             Fault::Kill(number) => self.end_process(number),
-            Fault::Start(number) => {
-                if self.nodes.get(number).is_some_and(|node| node.powered && node.speaker.is_some()) {
-                    return Ok(());
-                }
-                self.come_or_go(number, |node| node.powered = true);
-                return self.start_speaker(number);
+            Fault::Start(number) => return self.start(number, None),
+            Fault::StartInParts { node, size, pause } => {
+                let pause = Duration::from_millis(pause);
+                return self.start(node, Some(Parts { size, pause }));
             }
             Fault::Freeze(number) => self.change(number, |node| {
                 if let Some(speaker) = node.speaker.as_mut() {
@@ -203,14 +209,34 @@ impl World {
         self.give(number, Input::Keys(keys))
     }
 
-    fn start_speaker(&mut self, number: usize) -> Result<(), Violation> {
+    fn start(&mut self, number: usize, parts: Option<Parts>) -> Result<(), Violation> {
+        if self.nodes.get(number).is_some_and(|node| node.powered && node.speaker.is_some()) {
+            return Ok(());
+        }
+        self.come_or_go(number, |node| node.powered = true);
         let (now, incarnation) = (self.now, self.random.u64(..));
         let Some(node) = self.nodes.get_mut(number) else { return Ok(()) };
         if node.speaker.is_some() {
             return Ok(());
         }
-        let steps = node.start(&self.setup, incarnation, now);
+        let steps = node.start(&self.setup, incarnation, parts, now);
         self.wakes.set(number, Some(self.elapsed));
+        if parts.is_some() {
+            self.later(Duration::ZERO, Occurrence::Part { node: number, born: now });
+        }
+        self.follow(number, steps)
+    }
+
+    /// Tells a process of some more of its groups.
+    pub(super) fn tell_part(&mut self, number: usize, born: Instant) -> Result<(), Violation> {
+        let now = self.now;
+        let process = self.nodes.get_mut(number).filter(|node| node.born == Some(born));
+        let Some(node) = process.filter(|node| node.speaker.is_some()) else { return Ok(()) };
+        let (steps, pause) = node.give_part(now);
+        self.note(|| format!("node {number}: told of some groups"));
+        if let Some(pause) = pause {
+            self.later(pause, Occurrence::Part { node: number, born });
+        }
         self.follow(number, steps)
     }
 
@@ -224,11 +250,11 @@ impl World {
         let Some(node) = self.nodes.get_mut(number) else { return Ok(()) };
         let mut steps = node.run(now);
         // What changed meanwhile is told by netlink and the watches once the process runs.
-        let (link, groups) = (node.link_state(&self.setup), node.intents());
+        let link = node.link_state(&self.setup);
         steps.extend(node.give(now, Input::Link(link)));
         let keys = Box::new(node.keys.ring(self.setup.signing));
         steps.extend(node.give(now, Input::Keys(keys)));
-        steps.extend(node.give(now, Input::Groups(groups)));
+        steps.extend(node.give_list(now));
         self.follow(number, steps)
     }
 
@@ -239,9 +265,10 @@ impl World {
     }
 
     fn configure(&mut self, number: usize) -> Result<(), Violation> {
-        let Some(node) = self.nodes.get(number) else { return Ok(()) };
-        let groups = node.intents();
-        self.give(number, Input::Groups(groups))
+        let now = self.now;
+        let Some(node) = self.nodes.get_mut(number) else { return Ok(()) };
+        let steps = node.give_list(now);
+        self.follow(number, steps)
     }
 
     fn give(&mut self, number: usize, input: Input<'_>) -> Result<(), Violation> {

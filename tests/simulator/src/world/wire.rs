@@ -56,6 +56,9 @@ impl World {
 
     fn hear_event(&mut self, number: usize, event: Event) -> Result<(), Violation> {
         self.note(|| format!("node {number}: {event:?}"));
+        if let Some(node) = self.nodes.get_mut(number) {
+            node.follow_event(&event, self.now);
+        }
         let scene = Scene { now: self.now, nodes: &self.nodes, network: &self.network };
         self.book.event(number, event, scene)
     }
@@ -156,7 +159,7 @@ impl World {
     fn deliver_to_node(&mut self, number: usize, frame: Rc<Frame>) {
         let now = self.now;
         let Some(node) = self.nodes.get_mut(number).filter(|node| node.reachable()) else { return };
-        let answer = frame.heard.as_ref().and_then(|heard| node.kernel_answer(heard));
+        let answer = frame.heard.as_ref().and_then(|heard| node.kernel_answer(heard, now));
         let runs = node.buffer_frame(frame, now);
         if let Some(answer) = answer {
             self.send_frame(Port(number), answer);

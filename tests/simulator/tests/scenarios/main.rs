@@ -5,6 +5,7 @@
 
 #![cfg(test)]
 
+mod bound;
 mod cold_start;
 mod cut_off;
 mod damping;
@@ -12,6 +13,7 @@ mod death;
 mod foreign;
 mod hand_over;
 mod identity;
+mod in_parts;
 mod load;
 mod proof;
 mod relay;
