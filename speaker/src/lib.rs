@@ -25,6 +25,7 @@ mod rebalance;
 mod report;
 mod run;
 mod status;
+mod turn;
 
 pub use gates::Gates;
 pub use group::Group;

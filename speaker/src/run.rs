@@ -24,7 +24,7 @@ use std::time::Duration;
 use anyhow::Context;
 use ferrolb_config::Objects;
 use ferrolb_layer2::{Budget, ClusterId, Event, NodeId};
-use ferrolb_source::kube::{Cluster, ClusterWriter, Interest};
+use ferrolb_source::kube::{Cluster, ClusterWriter, Interest, KubeOptions};
 use ferrolb_source::metrics::{self, Endpoint, Readiness, Registry};
 use ferrolb_source::{Directory, Role, StateWriter};
 use tokio::sync::{mpsc, watch};
@@ -50,6 +50,7 @@ use crate::options::{Options, Source};
 use crate::profile::{self, InForce};
 use crate::rebalance::Balancer;
 use crate::status::{self, About, Desk, Happened, Known, Sources};
+use crate::turn::Turn;
 
 /// How long the other nodes have to take over before this one ends regardless.
 const DRAIN_AT_MOST: Duration = Duration::from_secs(3);
@@ -106,6 +107,8 @@ struct Speaker {
     status: Status,
     readiness: Readiness,
     _endpoint: Option<Endpoint>,
+    // Dropped last: the next speaker of this node begins then.
+    _turn: Option<Turn>,
 }
 
 /// Where decisions go.
@@ -144,6 +147,17 @@ impl Status {
     }
 }
 
+/// In a cluster an update may start the next speaker beside the last; without one, a second speaker is a mistake, which
+/// [`open`] refuses.
+async fn turn(options: &Options) -> anyhow::Result<Option<Turn>> {
+    match &options.source {
+        Source::Cluster(KubeOptions { state: Some(state), .. }) => {
+            Turn::wait(state, &options.node_name).await.map(Some)
+        }
+        Source::Cluster(_) | Source::Directory { .. } => Ok(None),
+    }
+}
+
 /// Opens the source of objects and the way to tell.
 async fn open(
     options: &Options,
@@ -175,6 +189,7 @@ impl Speaker {
         shortcomings: Vec<Shortcoming>,
         profile: InForce,
     ) -> anyhow::Result<Self> {
+        let turn = turn(&options).await?;
         let (path, name) = (options.hello_key_file.clone(), options.cluster.clone());
         let (hello_keys, keys) = spawn_blocking(move || HelloKeys::open(path.as_deref(), &name))
             .await
@@ -258,6 +273,7 @@ impl Speaker {
             status,
             readiness,
             _endpoint: endpoint,
+            _turn: turn,
         })
     }
 

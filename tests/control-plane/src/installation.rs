@@ -33,6 +33,16 @@ pub fn install(kubectl: &Kubectl) -> Result<Answer> {
     Ok(said)
 }
 
+/// Asks a program to leave (SIGTERM), as the kubelet does, and waits for its end.
+///
+/// # Errors
+/// It does not end, or not well.
+pub fn ended_well(program: &mut Process) -> Result<()> {
+    let status = program.terminate(LEAVE)?;
+    ensure!(status.success(), "{} ended with {status}:\n{}", program.name(), program.log_end(20));
+    Ok(())
+}
+
 /// FerroLB in a cluster of its own.
 #[derive(Debug)]
 pub struct Installation {
@@ -125,6 +135,14 @@ impl Installation {
         self.speakers.get_mut(node).with_context(|| format!("no speaker runs on {node}"))
     }
 
+    /// Lets go of the speaker of `node`, which runs on, so that another can be started beside it.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn release_speaker(&mut self, node: &str) -> Result<Process> {
+        self.speakers.remove(node).with_context(|| format!("no speaker runs on {node}"))
+    }
+
     /// The processes of all speakers.
     pub fn speakers(&mut self) -> impl Iterator<Item = &mut Process> {
         self.speakers.values_mut()
@@ -143,10 +161,7 @@ impl Installation {
     /// # Errors
     /// It does not run, or does not end well.
     pub fn stop_speaker(&mut self, node: &str) -> Result<()> {
-        let mut speaker = self.speakers.remove(node).with_context(|| format!("no speaker runs on {node}"))?;
-        let status = speaker.terminate(LEAVE)?;
-        ensure!(status.success(), "the speaker of {node} ended with {status}:\n{}", speaker.log_end(20));
-        Ok(())
+        ended_well(&mut self.release_speaker(node)?)
     }
 
     /// The address of one family that the status of `service` (in `default`) shows.

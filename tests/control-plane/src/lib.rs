@@ -40,7 +40,7 @@ mod shared;
 pub use account::Account;
 pub use binaries::Program;
 pub use cluster::Cluster;
-pub use installation::{DEPLOYMENT, Installation, install};
+pub use installation::{DEPLOYMENT, Installation, ended_well, install};
 pub use kubectl::{Answer, Kubectl};
 pub use metallb::{METALLB_NAMESPACE, metallb_definitions};
 pub use options::{Options, Place};

@@ -3,6 +3,7 @@
 
 //! End to end in Kubernetes: a real API server, real kube-proxies, the `ferrolb` binary, real frames, a real client. One cluster at a time.
 
+mod connections;
 mod metallb;
 mod migrate;
 mod outage;
@@ -12,3 +13,4 @@ mod pods;
 mod start;
 mod traffic;
 mod transcript;
+mod upgrade;
