@@ -118,6 +118,8 @@ pub enum Reason {
     NoProof,
     /// Another node of the segment asked for the address and was answered.
     Reachable,
+    /// No other node of the segment has said yet whether it is answered when it asks for the address.
+    NotWitnessed,
     /// The owner's hellos arrive, but nobody answers for the address: something between filters.
     NoResponder,
     /// The owner answers for the address, but a TCP port that it should serve says nothing.

@@ -79,9 +79,12 @@ fn counter(to: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -
     ConstCounter::new(value).encode(to.encode_descriptor(name, help, None, MetricType::Counter)?)
 }
 
-/// Addresses that this node asked for in vain, as their witness.
+/// Addresses that this node asked for in vain, or that somebody else answers for, too.
 fn unreachable(to: &mut DescriptorEncoder<'_>, layer2: &Observed) -> fmt::Result {
-    let (name, help) = ("unreachable_virtual_ips", "Addresses of others that this node asked for in vain");
+    let (name, help) = (
+        "unreachable_virtual_ips",
+        "Addresses that this node asked for and that did not answer as they should",
+    );
     let mut family = to.encode_descriptor(name, help, None, MetricType::Gauge)?;
     for (interface, segment) in &layer2.segments {
         let mut counts: BTreeMap<Reason, i64> = BTreeMap::new();

@@ -34,7 +34,7 @@ use crate::misfit::Misfit;
 use crate::names::Names;
 use crate::profile::InForce;
 use crate::status::Unserved;
-pub(crate) use reachability::{Witnessed, reason};
+pub(crate) use reachability::{Witnessed, reason, withdrawn};
 
 /// Everything that a report is made of.
 pub(crate) struct Scene<'a> {

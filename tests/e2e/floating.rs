@@ -5,7 +5,7 @@
 
 mod checks;
 mod examples;
-mod stage;
+pub(crate) mod stage;
 
 use std::collections::BTreeMap;
 use std::process::Command;

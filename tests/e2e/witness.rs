@@ -9,10 +9,12 @@ use std::net::{IpAddr, Ipv4Addr};
 use anyhow::{Context, Result, bail};
 use ferrolb_lab::Lab;
 use ferrolb_lab::installation::{AddressStatus, Installation};
-use ferrolb_lab::quickstart;
+use ferrolb_lab::quickstart::MANIFESTS;
 use ferrolb_lab::rights::within;
+use ferrolb_lab::trial::{self, Contender};
 
-use crate::cluster::binary;
+use crate::cluster::{binary, quickstart};
+use crate::floating::stage::{INGRESS, Stage};
 use crate::patience::{SLOWLY, eventually, expect};
 
 const HTTP: u16 = 80;
@@ -20,8 +22,7 @@ const HTTP: u16 = 80;
 #[test]
 fn a_filter_before_a_carrier_is_noticed_by_another_node_and_so_is_its_end() {
     within(|| {
-        let manifests = quickstart::MANIFESTS;
-        let mut ferrolb = Installation::prepare(Lab::build(3)?, binary(), &manifests)?;
+        let mut ferrolb = Installation::prepare(Lab::build(3)?, binary(), &MANIFESTS)?;
         for node in &ferrolb.lab().nodes {
             ferrolb.lab().inspect_arp(node)?;
         }
@@ -51,6 +52,52 @@ fn a_filter_before_a_carrier_is_noticed_by_another_node_and_so_is_its_end() {
             ferrolb.lab().fill_hole(node)?;
         }
         sees(&ferrolb, web, "Reachable")?;
+        Ok(())
+    });
+}
+
+/// A network manager that takes an address for one of its own keeps it when the kernel would have dropped it.
+#[test]
+fn an_address_that_stays_on_the_interface_of_a_killed_speaker_is_a_stale_binding_of_that_node() {
+    within(|| {
+        let mut stage = Stage::ingress()?;
+        let owner = stage.lab().node_at(stage.carrier(INGRESS)?)?.clone();
+        stage.installation.speaker(&owner.name)?.kill()?;
+        let forever = "valid_lft forever preferred_lft forever";
+        owner.namespace.ip(&format!("address replace {INGRESS}/32 dev eth0 {forever}\n"))?;
+
+        let found = sees_of(&stage.installation, INGRESS.parse()?, "StaleBinding")?;
+        let seen = found.reachable.context("it was just there")?;
+        let remedy = format!("take the address off the interfaces of {}", owner.name);
+        assert!(seen.message.contains(&remedy), "{seen:?}");
+        let carrier = found.carriers.first().context("a neighbour took over")?;
+        assert_ne!(carrier.node, owner.name);
+
+        owner.namespace.ip(&format!("address del {INGRESS}/32 dev eth0\n"))?;
+        sees_of(&stage.installation, INGRESS.parse()?, "Reachable")?;
+        Ok(())
+    });
+}
+
+/// The only other node cannot see it: it asks the wire, and its own kernel is not there.
+#[test]
+fn the_owner_itself_notices_that_the_other_of_two_nodes_answers_too() {
+    within(|| {
+        let ferrolb = quickstart(2)?;
+        let vip = ferrolb.target().ip();
+        let other = ferrolb.lab().node_at(trial::settled_owner(&ferrolb)?)?.clone();
+        // With arp_ignore=0 a kernel answers for the addresses of all its interfaces.
+        other.namespace.ip(&format!("address add {vip}/32 dev lo\n"))?;
+        let moved = ferrolb.installation.command("move").arg(vip.to_string()).output()?;
+        assert!(moved.status.success(), "{}", String::from_utf8_lossy(&moved.stdout));
+
+        let seen = sees_of(&ferrolb.installation, vip, "StaleBinding")?.reachable;
+        let message = seen.context("it was just there")?.message;
+        assert!(message.starts_with("on 198.51.100.0/24, asked by the owner: "), "{message}");
+        assert!(message.contains(&format!("answered by {} (", other.name)), "{message}");
+
+        other.namespace.ip(&format!("address del {vip}/32 dev lo\n"))?;
+        sees_of(&ferrolb.installation, vip, "Reachable")?;
         Ok(())
     });
 }

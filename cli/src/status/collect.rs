@@ -77,7 +77,8 @@ fn address_status(
 }
 
 fn reachable(conditions: &[Condition]) -> Option<Reachable> {
-    let seen = conditions.iter().find(|condition| condition.type_ == REACHABLE)?;
+    let judged = |condition: &&Condition| condition.type_ == REACHABLE && condition.status != "Unknown";
+    let seen = conditions.iter().find(judged)?;
     Some(Reachable {
         reached: seen.status == "True",
         reason: seen.reason.clone(),

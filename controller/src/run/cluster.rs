@@ -5,6 +5,7 @@
 
 mod news;
 mod planning;
+mod reach;
 mod request;
 mod restraint;
 mod steering;

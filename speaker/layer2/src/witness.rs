@@ -7,10 +7,15 @@
 //! for virtual IPs while its hellos pass. So one other node, the same for all who know the same nodes, asks for each
 //! address as a client does, a second after each claim that it hears of and every minute, and tries a TCP port.
 //!
+//! What that node cannot see is an address that its own kernel holds, and after the death of one of two nobody is left to
+//! ask. So the owner looks, too, whether anybody but itself answers the probes that it sends anyway; if so, it asks again.
+//!
 //! The election takes no part in this and does not know of it. Sans-IO like the engine: feed it the engine's view
 //! ([`Witness::follow`]) and frames, call [`Witness::act`] at [`Witness::next_deadline`], send what
 //! [`Witness::poll_output`] yields.
 
+mod own;
+mod stations;
 mod testimony;
 #[cfg(test)]
 mod tests;
@@ -48,7 +53,6 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const GAP: Duration = Duration::from_millis(5);
 /// Nodes asked for their own addresses at once, to learn whose a station is.
 const ASKED_AT_ONCE: usize = 16;
-
 /// One node as a witness for the addresses that others carry on a segment.
 #[derive(Debug)]
 pub struct Witness {
@@ -56,6 +60,8 @@ pub struct Witness {
     link: Option<LinkState>,
     /// The other nodes that are heard, and the addresses that they speak from.
     peers: BTreeMap<NodeId, IpAddr>,
+    /// Addresses of nodes that are not heard, or not any more: their kernels may still answer.
+    unheard: BTreeMap<IpAddr, NodeId>,
     /// The owners that were looked at, and whether this node is the witness.
     known: BTreeMap<GroupId, (NodeId, bool)>,
     watches: BTreeMap<IpAddr, Watch>,
@@ -64,6 +70,8 @@ pub struct Witness {
     /// The stations of nodes' own addresses, as far as they were learned.
     stations: BTreeMap<IpAddr, MacAddr>,
     asking: usize,
+    /// Watches of addresses that this node carries itself.
+    own: usize,
     /// No question before this.
     ready_at: Option<Instant>,
     outputs: VecDeque<Vec<u8>>,
@@ -79,11 +87,13 @@ impl Witness {
             me,
             link: None,
             peers: BTreeMap::new(),
+            unheard: BTreeMap::new(),
             known: BTreeMap::new(),
             watches: BTreeMap::new(),
             agenda: BTreeSet::new(),
             stations: BTreeMap::new(),
             asking: 0,
+            own: 0,
             ready_at: None,
             outputs: VecDeque::new(),
             questions: 0,
@@ -108,12 +118,17 @@ impl Witness {
         let peers = view.peers.iter().map(|peer| (peer.node, peer.source));
         let peers = if sees { peers.collect() } else { BTreeMap::new() };
         if self.peers != peers {
-            self.stations.retain(|address, _| peers.values().any(|source| source == address));
-            self.peers = peers;
+            let before = std::mem::replace(&mut self.peers, peers);
+            before.into_iter().for_each(|(node, source)| self.acquaint(node, source));
             self.known.clear();
         }
         for group in &view.groups {
-            self.follow_group(group, ports, now);
+            match group.owner {
+                Some(owner) if owner == self.me && link.up && view.phase == Phase::Active => {
+                    self.follow_own(group);
+                }
+                _ => self.follow_group(group, ports, now),
+            }
         }
         let listed: BTreeSet<IpAddr> =
             view.groups.iter().flat_map(|group| group.addresses.iter().copied()).collect();
@@ -146,10 +161,10 @@ impl Witness {
                 }
                 _ => {
                     self.forget(*address);
-                    let (at, step, verdict) = (now + AFTER_CLAIM, Step::Resting, None);
+                    let at = now + AFTER_CLAIM;
                     self.agenda.insert((at, *address));
-                    let watch = Watch { group: id, owner, term, owner_ip, port, at, step, verdict };
-                    self.watches.insert(*address, watch);
+                    let watch = Watch::resting(id, owner, term, owner_ip, at);
+                    self.watches.insert(*address, Watch { port, ..watch });
                 }
             }
         }
@@ -163,8 +178,8 @@ impl Witness {
     }
 
     /// An ARP or neighbour discovery frame arrived.
-    pub fn hear(&mut self, bytes: &[u8]) {
-        if !self.is_asking() {
+    pub fn hear(&mut self, bytes: &[u8], now: Instant) {
+        if !self.is_asking() && self.own == 0 {
             return;
         }
         let Ok(Some(heard)) = frame::parse(bytes) else { return };
@@ -173,12 +188,21 @@ impl Witness {
         if own_mac == Some(station) {
             return;
         }
-        if let Some(watch) = self.watches.get_mut(&address) {
-            if answers(&heard, own_mac) {
-                watch.answered(station);
-            }
-        } else if self.peers.values().any(|source| *source == address) {
+        let me = self.me;
+        if !self.watches.contains_key(&address) && self.is_asking() && self.is_of_a_node(address) {
             self.stations.insert(address, station);
+        }
+        match self.watches.get_mut(&address) {
+            Some(_) if !answers(&heard, own_mac) => {}
+            // Before that time whoever had the address may not have yielded yet, or a check is due anyway. What a killed
+            // process left on an interface is gone before the last of the questions.
+            Some(watch) if watch.owner == me && !watch.is_asking() && watch.at <= now => {
+                self.agenda.remove(&(watch.at, address));
+                watch.at = now + PATIENCE;
+                self.agenda.insert((watch.at, address));
+            }
+            Some(watch) => watch.answered(station),
+            None => {}
         }
     }
 
@@ -235,7 +259,7 @@ impl Witness {
         (with_port().any(|(address, _)| address.is_ipv4()), with_port().any(|(address, _)| address.is_ipv6()))
     }
 
-    /// What was seen of the addresses that this node is the witness of.
+    /// What was seen of the addresses that this node is the witness of, and who else answers for those that it carries.
     pub fn testimonies(&self) -> impl Iterator<Item = Testimony> {
         self.watches.iter().filter_map(|(address, watch)| {
             Some(Testimony { address: *address, owner: watch.owner, verdict: watch.verdict? })
@@ -251,21 +275,35 @@ impl Witness {
     fn step(&mut self, address: IpAddr, now: Instant) {
         let Some(watch) = self.watches.get(&address) else { return };
         let owner_ip = watch.owner_ip;
+        let is_own = watch.owner == self.me;
         let owner_mac = self.stations.get(&owner_ip).copied();
-        match watch.next(owner_mac, |mac| self.node_of(mac)) {
+        let next = match is_own {
+            true => watch.next_of_own(|mac| self.node_of(mac)),
+            false => watch.next(owner_mac, |mac| self.node_of(mac)),
+        };
+        match next {
+            Next::Rest => self.rest(address, now),
             Next::Conclude(verdict) => self.conclude(address, verdict, now),
             Next::Ask { tries, stranger } => {
-                self.ask(address, now);
+                if is_own {
+                    self.ask_as_nobody(address, now);
+                } else {
+                    self.ask(address, now);
+                }
                 // Without the owner's own address nobody could tell a filter of virtual IPs from one of all ARP, nor the
                 // owner's answer from another's. Once silent it is asked again: what was learned may be out of date.
-                if owner_mac.is_none() || tries > 1 {
+                if !is_own && (owner_mac.is_none() || tries > 1) {
                     self.stations.remove(&owner_ip);
                     self.ask(owner_ip, now);
                 }
                 if stranger {
-                    let unknown = self.peers.values().filter(|ip| !self.stations.contains_key(ip));
-                    let unknown: Vec<IpAddr> = unknown.copied().take(ASKED_AT_ONCE).collect();
-                    unknown.into_iter().for_each(|ip| self.ask(ip, now));
+                    let nodes = self.peers.values().chain(self.unheard.keys());
+                    let unknown = nodes.filter(|ip| !self.stations.contains_key(ip)).copied();
+                    let unknown: BTreeSet<IpAddr> = unknown.collect();
+                    // Some never answer, and must not keep the others from being asked.
+                    let mut unknown = Vec::from_iter(unknown);
+                    self.random.shuffle(&mut unknown);
+                    unknown.into_iter().take(ASKED_AT_ONCE).for_each(|ip| self.ask(ip, now));
                 }
                 self.enter(address, Step::Asking { tries, stations: Vec::new() }, now + PATIENCE);
             }
@@ -322,11 +360,6 @@ impl Witness {
         })
     }
 
-    fn node_of(&self, mac: MacAddr) -> Option<NodeId> {
-        let is_at = |source: &IpAddr| self.stations.get(source) == Some(&mac);
-        self.peers.iter().find(|(_, source)| is_at(source)).map(|(node, _)| *node)
-    }
-
     fn conclude(&mut self, address: IpAddr, verdict: Verdict, now: Instant) {
         let every = if verdict == Verdict::Reachable { EVERY } else { EVERY_WHILE_AWAY };
         let pause = every.mul_f64(1.0 + JITTER * (2.0 * self.random.f64() - 1.0));
@@ -357,6 +390,7 @@ impl Witness {
     fn forget(&mut self, address: IpAddr) {
         if let Some(watch) = self.watches.remove(&address) {
             self.agenda.remove(&(watch.at, address));
+            self.own = self.own.saturating_sub((watch.owner == self.me).into());
             self.count(watch.is_asking(), address);
         }
     }

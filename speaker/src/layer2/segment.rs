@@ -218,6 +218,7 @@ impl SegmentDriver {
             }
         }
         expected.remove(&self.me);
+        self.witness.expect(expected.iter().map(|(node, addresses)| (*node, addresses.as_slice())));
         self.paths.expect(expected, Instant::now());
     }
 
@@ -334,7 +335,7 @@ impl SegmentDriver {
         for _ in 0..FRAMES_PER_ROUND {
             let Some(frame) = self.sockets.next_frame(socket, buffer) else { return false };
             self.handle(Input::Frame { bytes: frame.bytes, received: frame.received });
-            self.witness.hear(frame.bytes);
+            self.witness.hear(frame.bytes, Instant::now());
         }
         true
     }

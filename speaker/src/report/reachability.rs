@@ -14,11 +14,16 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::Scene;
 
+/// The status of a condition that nobody can judge.
+const UNKNOWN: &str = "Unknown";
+
 /// What was seen of one address on one segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Witnessed {
     /// The segment's name.
     pub(crate) segment: String,
+    /// The owner itself asked, and somebody else answered: it never says that all is well, since it cannot know.
+    pub(crate) by_owner: bool,
     /// Why clients do not reach the address, if they do not.
     pub(crate) obstacle: Option<(Reason, String)>,
 }
@@ -34,7 +39,7 @@ impl Witnessed {
             type_: REACHABLE.to_owned(),
             status: status.to_owned(),
             reason: reason.to_string(),
-            message: format!("{}{message}", prefix(&self.segment)),
+            message: format!("{}{message}", self.prefix()),
             last_transition_time: Time(now),
             observed_generation: None,
         }
@@ -43,8 +48,10 @@ impl Witnessed {
     /// The condition to write where `shown` is shown, if it says something else. Several segments speak through one
     /// condition: one of them that is not reached outweighs the others, and whoever said so takes it back.
     pub(crate) fn news(&self, shown: Option<&Condition>, now: Timestamp) -> Option<Condition> {
-        let Some(shown) = shown else { return Some(self.condition(now)) };
-        let of_this_segment = shown.message.starts_with(&prefix(&self.segment));
+        let Some(shown) = shown.filter(|shown| shown.status != UNKNOWN) else {
+            return Some(self.condition(now));
+        };
+        let of_this_segment = shown.message.starts_with(&self.prefix());
         match (shown.status == "True", self.obstacle.is_none()) {
             (true, true) => None,
             (true, false) => Some(self.condition(now)),
@@ -57,8 +64,28 @@ impl Witnessed {
     }
 }
 
-fn prefix(segment: &str) -> String {
-    format!("on {segment}: ")
+impl Witnessed {
+    /// With what its messages begin, by which it knows them again.
+    fn prefix(&self) -> String {
+        prefix(&self.segment, self.by_owner)
+    }
+}
+
+fn prefix(segment: &str, by_owner: bool) -> String {
+    format!("on {segment}{}: ", if by_owner { ", asked by the owner" } else { "" })
+}
+
+/// The owner on `segment` sees nobody else answer: what to write where `shown` says that it, or an owner before it, did.
+pub(crate) fn withdrawn(segment: &str, shown: &Condition, now: Timestamp) -> Option<Condition> {
+    let prefix = prefix(segment, true);
+    let says_so = shown.status == "False" && shown.message.starts_with(&prefix);
+    says_so.then(|| Condition {
+        status: UNKNOWN.to_owned(),
+        reason: Reason::NotWitnessed.to_string(),
+        message: format!("{prefix}nobody else answers any more"),
+        last_transition_time: Time(now),
+        ..shown.clone()
+    })
 }
 
 /// What this node saw, by address.
@@ -71,7 +98,8 @@ pub(super) fn of(scene: &Scene<'_>) -> BTreeMap<IpAddr, Vec<Witnessed>> {
             let net = link.and_then(|link| link.segment_of(address));
             let segment = net.map_or_else(|| interface.clone(), |net| net.to_string());
             let obstacle = obstacle(testimony, scene);
-            seen.entry(address).or_default().push(Witnessed { segment, obstacle });
+            let by_owner = testimony.owner == scene.id;
+            seen.entry(address).or_default().push(Witnessed { segment, by_owner, obstacle });
         }
     }
     seen.retain(|address, _| scene.recorded.contains_key(address));
@@ -108,7 +136,8 @@ fn obstacle(testimony: &Testimony, scene: &Scene<'_>) -> Option<(Reason, String)
             let node = scene.names.node(*node);
             format!(
                 "{owner} carries {address}, but {witness} is answered by {node} ({mac}){}: a stale binding; take the \
-                 address off the interfaces of {node}, or, where kube-proxy in IPVS mode holds it, set its strictARP",
+                 address off the interfaces of {node} (ip address), or, where kube-proxy in IPVS mode holds it, set its \
+                 strictARP",
                 too(*beside_owner)
             )
         }
@@ -135,7 +164,7 @@ mod tests {
 
     fn seen(segment: &str, reason: Option<Reason>) -> Witnessed {
         let obstacle = reason.map(|reason| (reason, "why".to_owned()));
-        Witnessed { segment: segment.to_owned(), obstacle }
+        Witnessed { segment: segment.to_owned(), by_owner: false, obstacle }
     }
 
     fn news(seen: Witnessed, shown: Option<&Condition>) -> bool {
@@ -156,6 +185,23 @@ mod tests {
         assert!(!news(seen(dmz, Some(Reason::PortFiltered)), Some(&silent)));
         assert!(news(seen(lan, None), Some(&silent)));
         assert!(news(seen(lan, Some(Reason::PortFiltered)), Some(&silent)));
+    }
+
+    #[test]
+    fn what_the_owner_saw_is_taken_back_by_an_owner_and_not_by_the_witness_who_may_be_the_one_that_answers() {
+        let at = Timestamp::UNIX_EPOCH;
+        let lan = "192.0.2.0/24";
+        let by_owner = Witnessed { by_owner: true, ..seen(lan, Some(Reason::StaleBinding)) };
+        let reached = seen(lan, None).condition(at);
+        let stale = by_owner.news(Some(&reached), at).expect("it outweighs the witness");
+        assert!(!news(seen(lan, None), Some(&stale)));
+        assert!(!news(by_owner, Some(&stale)));
+        assert_eq!(withdrawn(lan, &reached, at), None);
+        assert_eq!(withdrawn("198.51.100.0/24", &stale, at), None);
+        let open = withdrawn(lan, &stale, at).expect("it was an owner's word");
+        assert_eq!((open.status.as_str(), open.reason.as_str()), ("Unknown", "NotWitnessed"));
+        assert_eq!(withdrawn(lan, &open, at), None);
+        assert!(news(seen(lan, None), Some(&open)), "the witness has the word again");
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::apply::{Write, addresses_in_sight, floating_addresses};
 use crate::plan::sentence;
 
 /// The apiVersion of our kinds.
-const OURS: &str = "ferrolb.io/v1beta1";
+pub(super) const OURS: &str = "ferrolb.io/v1beta1";
 /// What was being done.
 const ALLOCATE: &str = "Allocate";
 const JUDGE: &str = "Judge";
@@ -178,7 +178,8 @@ impl Foreign {
     }
 }
 
-fn event(
+/// An event about an object of `view`.
+pub(super) fn event(
     object: ObjectRef,
     view: &Objects,
     api_version: &str,

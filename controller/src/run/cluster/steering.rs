@@ -20,6 +20,7 @@ use tracing::{debug, error, warn};
 
 use super::news::{self, Foreign};
 use super::planning::{Planned, is_usable, planned};
+use super::reach::Unreached;
 use super::request;
 use super::traffic::{Ticket, Traffic, Verdict};
 use crate::apply::Write;
@@ -77,7 +78,7 @@ pub(super) async fn steer(
     let mut next_plan = Instant::now();
     let mut pace = Pace { paid_until: next_plan };
     let mut deadline = None;
-    let mut foreign = Foreign::default();
+    let (mut foreign, mut unreached) = (Foreign::default(), Unreached::default());
     view.mark_changed();
     loop {
         let now = Instant::now();
@@ -109,7 +110,8 @@ pub(super) async fn steer(
             Some(planned) = planning.join_next(), if !planning.is_empty() => {
                 let planned = planned.context("the planning thread ended")?;
                 let found = planned.foreign;
-                foreign.learn(found, &planned.view).into_iter().for_each(|event| recorder.tell(event));
+                let found = foreign.learn(found, &planned.view);
+                found.into_iter().chain(unreached.learn(&planned.view)).for_each(|event| recorder.tell(event));
                 traffic.follow(planned.steps, planned.view, Instant::now());
                 let share = if traffic.is_saturated() { SHARE_UNDER_LOAD } else { SHARE };
                 next_plan = pace.next(planned.took * share, Instant::now());

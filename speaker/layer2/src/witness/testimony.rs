@@ -8,7 +8,8 @@ use std::num::NonZeroU16;
 
 use crate::identity::{MacAddr, NodeId};
 
-/// What one node of a segment saw when it asked for an address that another one carries.
+/// What one node of a segment saw when it asked for an address that another one carries; or that it carries itself, if
+/// somebody else answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Testimony {
     /// The address.

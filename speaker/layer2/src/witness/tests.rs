@@ -113,7 +113,7 @@ impl Scene {
         if let Ok(Some(heard)) = frame::parse(frame) {
             let asked = heard.asked().unwrap();
             for (_, mac) in self.answering.iter().filter(|(address, _)| *address == asked) {
-                self.witness.hear(&frame::answer(&heard, *mac).unwrap());
+                self.witness.hear(&frame::answer(&heard, *mac).unwrap(), self.now);
             }
         } else if let Some(open) = self.port {
             self.witness.hear_port(&tcp::tests::answer_to(frame, open), self.now);
@@ -221,6 +221,71 @@ fn a_stale_binding_is_told_with_the_node_that_holds_it() {
 }
 
 #[test]
+fn a_node_that_fell_silent_is_still_told_by_its_name() {
+    let mut scene = Scene::new(None);
+    let (now, none) = (scene.now, BTreeMap::new());
+    scene.witness.follow(&view(&[2, 3], 1, &[VIP], now), &link(), &none, now);
+    scene.witness.follow(&view(&[2], 2, &[VIP], now), &link(), &none, now);
+    scene.witness.expect([(node(4), [source(4)].as_slice())]);
+    for silent in [3, 4] {
+        scene.answering = vec![(ip(VIP), OWNER), (source(2), OWNER)];
+        scene.answering.extend([(ip(VIP), STRANGER), (source(silent), STRANGER)]);
+        scene.run(Duration::from_secs(15));
+        let stale = Verdict::OtherStation { mac: STRANGER, node: Some(node(silent)), beside_owner: true };
+        assert_eq!(scene.verdicts(), [stale]);
+        scene.witness.stations.clear();
+    }
+}
+
+/// Node 1 itself owns the address, and nobody but it is heard.
+fn own_view(term: u64, now: Instant) -> SegmentView {
+    let mut view = view(&[], term, &[VIP], now);
+    view.groups[0].owner = Some(node(1));
+    view
+}
+
+#[test]
+fn an_owner_asks_nothing_until_somebody_else_answers_its_probes_and_then_tells_who_until_that_ends() {
+    let mut scene = Scene::new(None);
+    let (now, none) = (scene.now, BTreeMap::new());
+    scene.witness.follow(&own_view(2, now), &link(), &none, now);
+    scene.answering = vec![(ip(VIP), STRANGER), (source(2), STRANGER)];
+    let probe = || arp::probe(OWN, "192.0.2.100".parse().unwrap());
+    // Whoever had it before may be answering still.
+    scene.answer(&probe());
+    scene.run(Duration::from_secs(100));
+    assert_eq!((scene.sent.len(), scene.verdicts()), (0, vec![]));
+    scene.answer(&probe());
+    scene.run(Duration::from_millis(3_900));
+    assert_eq!(scene.verdicts(), [], "three questions, from a second later on");
+    scene.run(Duration::from_millis(200));
+    let stale = Verdict::OtherStation { mac: STRANGER, node: Some(node(2)), beside_owner: true };
+    assert_eq!(scene.verdicts(), [stale]);
+    scene.answering.clear();
+    scene.sent.clear();
+    scene.run(Duration::from_secs(1000));
+    assert_eq!(scene.verdicts(), []);
+    let asked = scene.sent.iter().filter(|(_, sent)| *sent == probe()).count();
+    assert_eq!(asked, 1, "the question that nobody answered");
+    scene.witness.follow(&own_view(3, scene.now), &link(), &none, scene.now);
+    assert_eq!(scene.witness.next_deadline(), None);
+}
+
+#[test]
+fn what_a_killed_process_leaves_on_an_interface_for_three_seconds_is_no_stale_binding() {
+    let mut scene = Scene::new(None);
+    let (now, none) = (scene.now, BTreeMap::new());
+    scene.witness.follow(&own_view(2, now), &link(), &none, now);
+    scene.answering = vec![(ip(VIP), STRANGER)];
+    scene.run(Duration::from_secs(1));
+    scene.answer(&arp::probe(OWN, "192.0.2.100".parse().unwrap()));
+    scene.run(Duration::from_millis(2_500));
+    scene.answering.clear();
+    scene.run(Duration::from_secs(10));
+    assert_eq!(scene.verdicts(), []);
+}
+
+#[test]
 fn each_address_has_exactly_one_witness_and_its_owner_is_not_it() {
     let now = Instant::now();
     let peers = |me: u8| -> Vec<u8> { (1..=5).filter(|n| *n != me).collect() };
@@ -264,7 +329,7 @@ fn an_announcement_alone_is_no_answer() {
     scene.answering.retain(|(address, _)| *address != ip(VIP));
     for _ in 0..40 {
         scene.run(Duration::from_millis(200));
-        announcement(OWNER, ip(VIP)).iter().for_each(|frame| scene.witness.hear(frame));
+        announcement(OWNER, ip(VIP)).iter().for_each(|frame| scene.witness.hear(frame, scene.now));
     }
     assert_eq!(scene.verdicts(), [Verdict::NoResponder { mute: false }]);
 }
@@ -294,7 +359,7 @@ fn whatever_arrives_changes_nothing_that_was_not_asked() {
     scene.run(Duration::from_millis(1_100));
     for _ in 0..2_000 {
         let bytes: Vec<u8> = (0..random.usize(..90)).map(|_| random.u8(..)).collect();
-        scene.witness.hear(&bytes);
+        scene.witness.hear(&bytes, scene.now);
         scene.witness.hear_port(&bytes, scene.now);
     }
     scene.run(FIRST_CHECK);

@@ -64,9 +64,16 @@ pub(super) enum Next {
     Knock { tries: u8, mac: MacAddr, port: NonZeroU16 },
     /// The check is over.
     Conclude(Verdict),
+    /// There is nothing to check any more.
+    Rest,
 }
 
 impl Watch {
+    /// The check begins at `at`.
+    pub(super) fn resting(group: GroupId, owner: NodeId, term: Term, owner_ip: IpAddr, at: Instant) -> Self {
+        Self { group, owner, term, owner_ip, port: None, at, step: Step::Resting, verdict: None }
+    }
+
     pub(super) fn is_asking(&self) -> bool {
         self.step != Step::Resting
     }
@@ -118,6 +125,24 @@ impl Watch {
                 None => Next::Conclude(Verdict::Reachable),
             },
         }
+    }
+
+    /// The same for an address that the asking node carries itself: every station that answers is another.
+    pub(super) fn next_of_own(&self, node_of: impl Fn(MacAddr) -> Option<NodeId>) -> Next {
+        match &self.step {
+            Step::Resting | Step::Knocking { .. } => Next::Ask { tries: 1, stranger: true },
+            Step::Asking { tries, .. } if *tries < TRIES && !self.is_unanswered() => {
+                Next::Ask { tries: tries.saturating_add(1), stranger: true }
+            }
+            Step::Asking { stations, .. } => stations.first().map_or(Next::Rest, |mac| {
+                let (mac, node) = (*mac, node_of(*mac));
+                Next::Conclude(Verdict::OtherStation { mac, node, beside_owner: true })
+            }),
+        }
+    }
+
+    fn is_unanswered(&self) -> bool {
+        matches!(&self.step, Step::Asking { stations, .. } if stations.is_empty())
     }
 
     /// The owner's station alone answers.

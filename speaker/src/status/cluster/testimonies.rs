@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
 
-//! What this node saw when it asked for addresses that others carry: the condition `Reachable` of their VirtualIPs.
+//! What this node saw when it asked for addresses that others carry, or who else answered for its own: the condition
+//! `Reachable` of their VirtualIPs, of which the controller tells events.
 //!
 //! Only what the cluster does not show yet is written, so that nothing is at rest, whoever the witness is.
 
@@ -21,7 +22,7 @@ use tokio::time::sleep;
 use super::backoff::Backoff;
 use super::lives;
 use crate::layer2::Ended;
-use crate::report::Report;
+use crate::report::{Report, Witnessed, withdrawn};
 use crate::status::now;
 
 /// The least time between two rounds of writes, …
@@ -100,17 +101,33 @@ struct News<'a> {
     condition: Condition,
 }
 
-/// What was seen and is not shown.
+/// What was seen and is not shown, and what is shown and not seen any more.
 fn news<'a>(report: &'a Report, shown: &'a Objects) -> impl Iterator<Item = News<'a>> {
     let now = now();
-    report.witnessed.iter().flat_map(move |(address, seen)| {
+    let seen = report.witnessed.iter().flat_map(move |(address, seen)| {
         let virtual_ip = shown.virtual_ips.get(&virtual_ip_name(*address)).map(Arc::as_ref);
         seen.iter().filter_map(move |seen| {
             let virtual_ip = virtual_ip?;
-            let mut conditions = virtual_ip.status.iter().flat_map(|status| &status.conditions);
-            let shown = conditions.find(|condition| condition.type_ == REACHABLE);
-            let condition = seen.news(shown, now)?;
+            let condition = seen.news(reachable(virtual_ip), now)?;
             Some(News { virtual_ip, segment: &seen.segment, condition })
         })
-    })
+    });
+    let withdrawn = report.owned.iter().flat_map(move |(address, owners)| {
+        let virtual_ip = shown.virtual_ips.get(&virtual_ip_name(*address)).map(Arc::as_ref);
+        owners.iter().filter_map(move |owner| {
+            let virtual_ip = virtual_ip?;
+            let says_so = |seen: &Witnessed| seen.by_owner && seen.segment == owner.segment;
+            if report.witnessed.get(address).is_some_and(|seen| seen.iter().any(says_so)) {
+                return None;
+            }
+            let condition = withdrawn(&owner.segment, reachable(virtual_ip)?, now)?;
+            Some(News { virtual_ip, segment: &owner.segment, condition })
+        })
+    });
+    seen.chain(withdrawn)
+}
+
+fn reachable(virtual_ip: &VirtualIP) -> Option<&Condition> {
+    let mut conditions = virtual_ip.status.iter().flat_map(|status| &status.conditions);
+    conditions.find(|condition| condition.type_ == REACHABLE)
 }
