@@ -117,7 +117,10 @@ impl Balance {
             let lately: BTreeSet<GroupId> = self.offered.keys().map(|(group, _)| *group).collect();
             standings.sort_by_key(|standing| lately.contains(&standing.group));
             let owned = standings.iter().filter(|standing| standing.owner == me).count();
-            let mine: Vec<_> = transfers(&standings).into_iter().filter(|it| it.from == me).collect();
+            let mine: Vec<_> = transfers(&standings, report.view.groups.len())
+                .into_iter()
+                .filter(|it| it.from == me)
+                .collect();
             self.elsewhere += mine.len();
             let may: BTreeSet<GroupId> =
                 report.view.groups.iter().filter(|group| may_move(group)).map(|group| group.id).collect();

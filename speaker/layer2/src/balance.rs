@@ -48,8 +48,13 @@ pub enum Why {
     Load,
 }
 
-/// What has to move, in an order in which it may. Once that is done, nothing more has to.
-pub fn transfers<G: Clone, N: Ord + Clone>(standings: &[Standing<G, N>]) -> Vec<Transfer<G, N>> {
+/// What has to move, in an order in which it may. Once that is done, nothing more has to. Of `groups` there are so many,
+/// those included that are not known to be owned by anybody: what is not known yet must not make a fair share look large.
+pub fn transfers<G: Clone, N: Ord + Clone>(
+    standings: &[Standing<G, N>],
+    groups: usize,
+) -> Vec<Transfer<G, N>> {
+    let groups = groups.max(standings.len());
     let mut held: BTreeMap<N, usize> = BTreeMap::new();
     for standing in standings {
         *held.entry(standing.owner.clone()).or_default() += 1;
@@ -58,7 +63,7 @@ pub fn transfers<G: Clone, N: Ord + Clone>(standings: &[Standing<G, N>]) -> Vec<
     let mut transfers = Vec::new();
     for why in [Why::Preference, Why::Load] {
         for (standing, owner) in standings.iter().zip(&mut owners) {
-            let Some(to) = better(standing, owner, why, standings.len(), &held) else { continue };
+            let Some(to) = better(standing, owner, why, groups, &held) else { continue };
             *held.entry(owner.clone()).or_default() -= 1;
             *held.entry(to.clone()).or_default() += 1;
             let from = std::mem::replace(owner, to.clone());
@@ -99,7 +104,7 @@ mod tests {
     }
 
     fn after(mut standings: Vec<Standing<usize, u8>>) -> Vec<Standing<usize, u8>> {
-        for transfer in transfers(&standings) {
+        for transfer in transfers(&standings, 0) {
             let moved = standings.iter_mut().find(|standing| standing.group == transfer.group).unwrap();
             assert_eq!(moved.owner, transfer.from);
             moved.owner = transfer.to;
@@ -116,12 +121,19 @@ mod tests {
     fn what_one_node_took_in_a_dark_time_is_shared_out_within_the_bound_and_no_further() {
         let all = [(1, 0), (2, 0), (3, 0)];
         let alone: Vec<_> = (0..12).map(|group| standing(group, 1, &all)).collect();
-        let moved = transfers(&alone);
+        let moved = transfers(&alone, 0);
         assert!(moved.iter().all(|transfer| transfer.why == Why::Load));
         assert_eq!(moved.len(), 7, "five may stay: a quarter more than the mean");
         let after = after(alone);
         assert_eq!(loads(&after), [5, 4, 3]);
-        assert_eq!(transfers(&after), [], "then all is well");
+        assert_eq!(transfers(&after, 0), [], "then all is well");
+    }
+
+    #[test]
+    fn whoever_holds_its_share_keeps_it_while_the_owners_of_the_rest_are_not_known() {
+        let mine: Vec<_> = (0..2).map(|group| standing(group, 1, &[(1, 0), (2, 0), (3, 0)])).collect();
+        assert_eq!(transfers(&mine, 4), []);
+        assert_eq!(transfers(&mine, 2).len(), 1);
     }
 
     #[test]
@@ -131,14 +143,14 @@ mod tests {
         assert_eq!(loads(&after), [0, 5, 5]);
         let one_preferred = [(1, 0), (2, 80), (3, 50)];
         let all: Vec<_> = (0..10).map(|group| standing(group, 2, &one_preferred)).collect();
-        assert_eq!(transfers(&all), [], "whoever is preferred alone takes everything");
+        assert_eq!(transfers(&all, 0), [], "whoever is preferred alone takes everything");
     }
 
     #[test]
     fn what_cannot_be_better_stays() {
-        assert_eq!(transfers(&[standing(0, 1, &[(1, 0)]), standing(1, 1, &[])]), []);
+        assert_eq!(transfers(&[standing(0, 1, &[(1, 0)]), standing(1, 1, &[])], 0), []);
         let uneven: Vec<_> =
             (0..5).map(|group| standing(group, 1 + u8::from(group > 2), &[(1, 0), (2, 0)])).collect();
-        assert_eq!(transfers(&uneven), [], "three and two are within the bound");
+        assert_eq!(transfers(&uneven, 0), [], "three and two are within the bound");
     }
 }

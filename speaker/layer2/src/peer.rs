@@ -216,8 +216,13 @@ impl Peer {
         if !echoes_us && rule::holds(Rule::Liveness) {
             return Reception::Unbelieved;
         }
-        // The old process is not replaced while it lives: a restart ends it first, a second one beside it would flap.
-        if let Some(old) = self.life.as_ref().filter(|life| life.is_up() && life.heard > first) {
+        // The old process is not replaced while it lives: a restart ends it first, a second one beside it would flap. As long
+        // as its next hello is not due it may live: who hears a clone for the first time must not void the original's claims.
+        let due = timing.hello + timing.lateness;
+        let may_live = |life: &&Life| {
+            life.is_up() && (life.heard > first || received.saturating_duration_since(life.heard) < due)
+        };
+        if let Some(old) = self.life.as_ref().filter(may_live) {
             return Reception::Duplicate { proved: old.heard.saturating_duration_since(first) > timing.dead };
         }
         let before = match self.life.as_ref().map(|life| life.pulse) {

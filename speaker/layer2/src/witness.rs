@@ -60,8 +60,8 @@ pub struct Witness {
     link: Option<LinkState>,
     /// The other nodes that are heard, and the addresses that they speak from.
     peers: BTreeMap<NodeId, IpAddr>,
-    /// Addresses of nodes that are not heard, or not any more: their kernels may still answer.
-    unheard: BTreeMap<IpAddr, NodeId>,
+    /// Addresses of all nodes ever known: the kernels of those that are not heard, or not any more, may still answer.
+    acquainted: BTreeMap<IpAddr, NodeId>,
     /// The owners that were looked at, and whether this node is the witness.
     known: BTreeMap<GroupId, (NodeId, bool)>,
     watches: BTreeMap<IpAddr, Watch>,
@@ -87,7 +87,7 @@ impl Witness {
             me,
             link: None,
             peers: BTreeMap::new(),
-            unheard: BTreeMap::new(),
+            acquainted: BTreeMap::new(),
             known: BTreeMap::new(),
             watches: BTreeMap::new(),
             agenda: BTreeSet::new(),
@@ -114,12 +114,12 @@ impl Witness {
             self.link = Some(link.clone());
             self.stations.clear();
         }
+        view.peers.iter().for_each(|peer| self.acquaint(peer.node, peer.source));
         let sees = link.up && view.phase == Phase::Active && view.proven;
         let peers = view.peers.iter().map(|peer| (peer.node, peer.source));
         let peers = if sees { peers.collect() } else { BTreeMap::new() };
         if self.peers != peers {
-            let before = std::mem::replace(&mut self.peers, peers);
-            before.into_iter().for_each(|(node, source)| self.acquaint(node, source));
+            self.peers = peers;
             self.known.clear();
         }
         for group in &view.groups {
@@ -297,11 +297,9 @@ impl Witness {
                     self.ask(owner_ip, now);
                 }
                 if stranger {
-                    let nodes = self.peers.values().chain(self.unheard.keys());
-                    let unknown = nodes.filter(|ip| !self.stations.contains_key(ip)).copied();
-                    let unknown: BTreeSet<IpAddr> = unknown.collect();
+                    let unknown = self.acquainted.keys().filter(|ip| !self.stations.contains_key(ip));
                     // Some never answer, and must not keep the others from being asked.
-                    let mut unknown = Vec::from_iter(unknown);
+                    let mut unknown: Vec<IpAddr> = unknown.copied().collect();
                     self.random.shuffle(&mut unknown);
                     unknown.into_iter().take(ASKED_AT_ONCE).for_each(|ip| self.ask(ip, now));
                 }

@@ -274,8 +274,9 @@ impl Book {
                 alone.then(|| scene.now + self.timing.dead + margin)
             }
             Fault::Start(node) if scene.nodes.get(node).is_some_and(|node| node.speaker.is_none()) => {
-                // Its first hello shows that the old process is gone. As long as it listens, nobody waits for it.
-                let announced = scene.now + self.timing.hello + margin;
+                // Its first hello after the old process missed one shows that that one is gone. As long as it listens, nobody
+                // waits for it.
+                let announced = scene.now + self.timing.hello * 2 + self.timing.lateness + margin;
                 self.episode.served_by.map(|at| at.min(announced))
             }
             _ => None,

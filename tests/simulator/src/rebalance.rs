@@ -89,7 +89,9 @@ fn due(world: &World) -> Vec<(usize, usize, usize)> {
     let group = |id: GroupId| (0..GROUPS).find(|group| World::group(*group) == id);
     let first = |node: usize| {
         let (view, me) = (world.view(node)?, world.id(node));
-        let mine = transfers(&standings(&view, me)?).into_iter().find(|transfer| transfer.from == me)?;
+        let mine = transfers(&standings(&view, me)?, view.groups.len())
+            .into_iter()
+            .find(|transfer| transfer.from == me)?;
         Some((node, group(mine.group)?, number(mine.to)?))
     };
     (0..NODES).filter_map(first).collect()

@@ -119,11 +119,13 @@ fn who_comes_back_a_little_late_is_taken_at_its_word_and_later_only_with_an_echo
 }
 
 #[test]
-fn a_new_process_replaces_a_silent_one_at_once_and_a_speaking_one_never() {
+fn a_new_process_replaces_one_that_missed_a_hello_and_a_speaking_one_never() {
     let start = Instant::now();
     let mut peer = up(start);
     assert_eq!(hear(&mut peer, &hello(2, 1), start + MS * 50, false), Reception::Unbelieved);
-    assert_eq!(hear(&mut peer, &hello(2, 2), start + MS * 55, true), Reception::Up(Return::Replaced));
+    let early = hear(&mut peer, &hello(2, 2), start + MS * 55, true);
+    assert_eq!(early, Reception::Duplicate { proved: false }, "the next hello of the first is not due");
+    assert_eq!(hear(&mut peer, &hello(2, 3), start + MS * 90, true), Reception::Up(Return::Replaced));
 
     let mut peer = up(start);
     hear(&mut peer, &hello(2, 1), start + MS * 50, false);

@@ -8,8 +8,8 @@ use std::net::IpAddr;
 use super::Witness;
 use crate::identity::{MacAddr, NodeId};
 
-/// Addresses of nodes that are not heard, as far as they are remembered.
-const MOST_UNHEARD: usize = 4096;
+/// So many addresses of nodes are remembered.
+const MOST: usize = 4096;
 
 impl Witness {
     /// These nodes may be on the segment, heard or not, with these addresses.
@@ -20,18 +20,18 @@ impl Witness {
     }
 
     pub(super) fn acquaint(&mut self, node: NodeId, address: IpAddr) {
-        if node != self.me && self.unheard.len() < MOST_UNHEARD {
-            self.unheard.insert(address, node);
+        if node != self.me && self.acquainted.len() < MOST {
+            self.acquainted.insert(address, node);
         }
     }
 
     pub(super) fn is_of_a_node(&self, address: IpAddr) -> bool {
-        self.unheard.contains_key(&address) || self.peers.values().any(|source| *source == address)
+        self.acquainted.contains_key(&address) || self.peers.values().any(|source| *source == address)
     }
 
     pub(super) fn node_of(&self, mac: MacAddr) -> Option<NodeId> {
         let is_at = |source: &IpAddr| self.stations.get(source) == Some(&mac);
         let heard = self.peers.iter().find(|(_, source)| is_at(source)).map(|(node, _)| *node);
-        heard.or_else(|| self.unheard.iter().find(|(source, _)| is_at(source)).map(|(_, node)| *node))
+        heard.or_else(|| self.acquainted.iter().find(|(source, _)| is_at(source)).map(|(_, node)| *node))
     }
 }
