@@ -44,7 +44,7 @@ pub(super) fn shifts(objects: &Arc<Objects>, now: Timestamp) -> Vec<Shift> {
     let shift =
         |it: Transfer<IpAddr, String>| Shift { address: it.group, from: it.from, to: it.to, why: it.why };
     let standings = segments.into_values().map(|groups| groups.into_values().collect::<Vec<_>>());
-    standings.flat_map(|standings| transfers(&standings)).map(shift).collect()
+    standings.flat_map(|standings| transfers(&standings, standings.len())).map(shift).collect()
 }
 
 /// Who may carry the address and whose speaker says nothing else, and how much each is preferred.

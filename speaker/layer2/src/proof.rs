@@ -35,7 +35,7 @@ pub(crate) struct Proof {
     neighbours: VecDeque<IpAddr>,
     /// Where to go on among them.
     turn: usize,
-    /// Probes without an answer so far, each with the time of the first.
+    /// Probes without an answer so far, each with the time of the first that its answer may belong to.
     asked: BTreeMap<IpAddr, Instant>,
     /// Rounds of probes since they were last begun.
     rounds: u8,
@@ -111,8 +111,12 @@ impl Proof {
     /// We probe the address now.
     pub(crate) fn asking(&mut self, address: IpAddr, now: Instant) {
         self.asked.retain(|_, at| now.saturating_duration_since(*at) <= ANSWER_WITHIN);
-        // Which of several probes is answered nobody can tell: surely not one before the first.
-        self.asked.entry(address).or_insert(now);
+        // Which of several probes is answered nobody can tell: surely not one before the first. But some stations answer seldom,
+        // at once when they do: counted from a probe that they left out, the answer would prove nothing any more.
+        let first = self.asked.entry(address).or_insert(now);
+        if now.saturating_duration_since(*first) > self.timing.dead {
+            *first = now;
+        }
     }
 
     /// Remembers a station of the segment; whether it should be probed at once, because it is new and a claim waits.
@@ -197,6 +201,18 @@ mod tests {
         proof.asking(station(1), asked[2]);
         assert!(proof.answered(station(1), now + Duration::from_millis(91)));
         assert_eq!(proof.newest(), Some(asked[2]));
+    }
+
+    #[test]
+    fn a_station_that_leaves_out_questions_proves_something_when_it_answers_one_at_once() {
+        let (start, soon) = (Instant::now(), Duration::from_millis(1));
+        for left_out in 0..14 {
+            let mut proof = Proof::new(Timing::DEFAULT);
+            let at = |n: u32| start + Timing::DEFAULT.hello * n;
+            (0..=left_out).for_each(|n| proof.asking(station(1), at(n)));
+            assert!(proof.answered(station(1), at(left_out) + soon));
+            assert!(proof.holds(at(left_out) + soon), "{left_out} left out");
+        }
     }
 
     #[test]

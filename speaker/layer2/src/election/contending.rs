@@ -36,15 +36,17 @@ impl Election {
     fn wait(&mut self, id: GroupId, candidates: Vec<Candidate>, listen: Duration, s: Situation<'_>) {
         let all = candidates.len();
         let deferred = self.defers(&candidates);
-        let steady = s.shaky && candidates.iter().any(|c| !c.shaky && !c.reluctant);
+        let steady = candidates.iter().filter(|c| !c.shaky && !c.reluctant).count();
         let order = ranked(id, candidates);
         let rank = order.iter().position(|node| *node == self.me).unwrap_or(all);
-        let rank = match (steady, deferred) {
+        let rank = match (s.shaky, steady, deferred) {
+            // The only steady one lets nobody go first, whatever it holds; while our penalty ends, it may rank itself behind us.
+            (true, 1, _) => rank.saturating_add(1),
             // The penalty counts before the load (C.3-2): those who hold their share already come before us, too.
-            (true, _) => all.saturating_add(rank).saturating_add(1),
+            (true, 2.., _) => all.saturating_add(rank).saturating_add(1),
             // Peers that do not know yet that we are full wait for us as if we were not.
-            (false, true) => all.max(rank),
-            (false, false) => rank,
+            (_, _, true) => all.max(rank),
+            (_, _, false) => rank,
         };
         let rank = if rule::holds(Rule::RankDelay) { rank } else { 0 };
         let mut delay = listen

@@ -32,6 +32,7 @@ struct Hall {
     /// When a sign came last, if not just now.
     heard: Option<Instant>,
     draining: bool,
+    shaky: bool,
     seq: u64,
 }
 
@@ -45,6 +46,7 @@ impl Hall {
             proven: true,
             heard: None,
             draining: false,
+            shaky: false,
             seq: 0,
         };
         hall.hello(2, Flags::default(), &[], &[]);
@@ -53,14 +55,14 @@ impl Hall {
     }
 
     fn decide(&mut self, decision: impl FnOnce(&mut Election, Situation<'_>)) -> Vec<Effect> {
-        let Self { now, proven, heard, draining, .. } = *self;
+        let Self { now, proven, heard, draining, shaky, .. } = *self;
         let s = Situation {
             now,
             active: true,
             proven,
             heard: heard.or(proven.then_some(now)),
             draining,
-            shaky: false,
+            shaky,
             members: &self.members,
         };
         decision(&mut self.election, s);
@@ -364,4 +366,21 @@ fn a_group_that_left_the_list_is_remembered_for_a_minute_however_often_the_list_
     hall.now += Duration::from_secs(2);
     hall.election.forget_unlisted(hall.now);
     assert_eq!(hall.election.claims.term(GROUP), Term(0));
+}
+
+#[test]
+fn who_keeps_falling_silent_waits_for_the_only_steady_node_by_rank_and_for_several_until_the_full_had_their_turn()
+ {
+    let step = Timing::DEFAULT.rank_step;
+    // Of three nodes, we and so many of the others are shaky: ranks of those before us, and one step more.
+    for (shaky, least, most) in [(1, 2, 3), (0, 6, 7)] {
+        let mut hall = Hall::new();
+        hall.shaky = true;
+        hall.hello(2, Flags { shaky: shaky > 0, ..Flags::default() }, &[], &[]);
+        hall.intend(true);
+        let before = hall.pass(step * least - MS);
+        assert_eq!(claimed(&before), None, "{shaky} others shaky");
+        let then = hall.pass(step * (most - least) + MS);
+        assert!(claimed(&then).is_some(), "{shaky} others shaky");
+    }
 }
