@@ -148,6 +148,8 @@ struct Episode {
     clear: bool,
     /// When every group must be answered for again, if the fault was a death.
     served_by: Option<Instant>,
+    /// That time has come, and those groups were looked at of which nobody is waited for in vain.
+    looked: bool,
     /// How often each group moved since.
     moves: BTreeMap<GroupId, Moves>,
 }
@@ -261,7 +263,8 @@ impl Book {
         let harmless = matches!(fault, Fault::Replay | Fault::Forge | Fault::Rekey(_) | Fault::Configure(_));
         if !harmless {
             let clear = calm && !by_chance;
-            self.episode = Episode { since: Some(scene.now), clear, served_by, moves: BTreeMap::new() };
+            self.episode =
+                Episode { since: Some(scene.now), clear, served_by, looked: false, moves: BTreeMap::new() };
         }
     }
 

@@ -166,6 +166,11 @@ impl Node {
         self.powered && self.link
     }
 
+    /// Whether it is a candidate that cannot carry the group now, which no other node knows.
+    pub(crate) fn is_waited_for_in_vain(&self, group: GroupId) -> bool {
+        self.plan.get(&group).is_some_and(|plan| plan.candidates.contains(&self.id)) && !self.may_carry(group)
+    }
+
     /// Whether its configuration lets it carry the group.
     pub(crate) fn may_carry(&self, group: GroupId) -> bool {
         let may = |plan: &GroupPlan| plan.ready && plan.candidates.contains(&self.id);

@@ -140,11 +140,23 @@ impl Book {
         groups: &BTreeMap<IpAddr, GroupId>,
         scene: Scene<'_>,
     ) -> Result<(), Violation> {
-        if self.episode.served_by.is_none_or(|at| scene.now < at) {
+        let Some(at) = self.episode.served_by.filter(|at| *at <= scene.now) else { return Ok(()) };
+        // Nobody else knows whose data path is not in place: it is waited for by rank (C.3-2), by those that keep falling silent
+        // once more.
+        let ranks = u32::try_from(scene.nodes.len()).unwrap_or(u32::MAX) * 2;
+        let is_late = scene.now >= at + self.timing.rank_step * ranks;
+        let is_first = !std::mem::replace(&mut self.episode.looked, true);
+        if is_late {
+            self.episode.served_by = None;
+        } else if !is_first {
             return Ok(());
         }
-        self.episode.served_by = None;
         for group in groups.values() {
+            if !is_late
+                && scene.nodes.iter().any(|n| n.health() == Health::Well && n.is_waited_for_in_vain(*group))
+            {
+                continue;
+            }
             let able = |n: &&Node| n.health() == Health::Well && n.may_carry(*group) && scene.is_warm(n);
             let able = scene.nodes.iter().filter(able).count();
             let answering = self.answering(*group, scene);
