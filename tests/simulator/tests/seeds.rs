@@ -17,7 +17,7 @@ use std::{
 
 use ferrolb_simulator::{Failure, Played, bound, clash, crowd, play, rebalance};
 
-/// A seed takes about a tenth of a second of a slow core. Ten thousand are for a machine that has the time: `.ci/run` plays
+/// A seed takes about a tenth of a second of a slow core. Thousands are for a machine that has the time: `.ci/run` plays
 /// them while the tests on real frames wait.
 const SEEDS: u64 = 500;
 /// How often it is told how far the seeds are.
