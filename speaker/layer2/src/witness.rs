@@ -53,6 +53,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const GAP: Duration = Duration::from_millis(5);
 /// Nodes asked for their own addresses at once, to learn whose a station is.
 const ASKED_AT_ONCE: usize = 16;
+
 /// One node as a witness for the addresses that others carry on a segment.
 #[derive(Debug)]
 pub struct Witness {

@@ -18,6 +18,7 @@ use ferrolb_lab::Process;
 use ferrolb_lab::figures::milliseconds;
 use ferrolb_lab::installation::Installation;
 use ferrolb_lab::probe::{Cores, Standstill, Survey};
+use ferrolb_layer2::Timing;
 use serde::{Deserialize, Serialize};
 
 use crate::markdown::{head, row};
@@ -34,7 +35,7 @@ const ROUND: Duration = Duration::from_secs(60);
 /// How often the speakers' logs are read.
 const LOOK: Duration = Duration::from_secs(1);
 /// A core that stands still for the dead interval less one hello makes a peer look dead.
-const FREEZES: Duration = Duration::from_millis(275 - 75);
+const FREEZES: Duration = Timing::DEFAULT.dead.saturating_sub(Timing::DEFAULT.hello);
 /// What follows a freeze within this time is its consequence: death, claims, the thaw.
 const AFTERMATH: Duration = Duration::from_secs(2);
 

@@ -12,6 +12,7 @@ use ferrolb_lab::installation::Installation;
 use ferrolb_lab::keepalived::{Adverts, Keepalived, Nodes};
 use ferrolb_lab::trial::{self, Contender, Event};
 use ferrolb_lab::{Lab, quickstart};
+use ferrolb_layer2::Timing;
 use serde::{Deserialize, Serialize};
 
 use super::Record;
@@ -19,8 +20,6 @@ use super::Record;
 const NODES: u8 = 3;
 /// A contender that could not be started so often in a row is left out.
 const ATTEMPTS: u32 = 2;
-/// How often speakers of the fast profile say hello.
-const FAST_HELLO: Duration = Duration::from_millis(25);
 
 /// A Service with an address of each family, whose UDP port echoes, and whose endpoint is on the carrying node.
 const BOTH_FAMILIES: &str = include_str!("both-families.yaml");
@@ -66,7 +65,7 @@ impl Kind {
         };
         match self {
             Self::Ferrolb => ferrolb(binary, &[], None),
-            Self::FerrolbFast => ferrolb(binary, &["--profile", "fast"], Some(FAST_HELLO)),
+            Self::FerrolbFast => ferrolb(binary, &["--profile", "fast"], Some(Timing::FAST.hello)),
             Self::Keepalived100 => keepalived(Adverts::Hundred),
             Self::Keepalived30 => keepalived(Adverts::Thirty),
         }
