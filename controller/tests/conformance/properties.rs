@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use ferrolb_config::Snapshot;
 use ferrolb_config::api::{AddressMode, ConsumerKind, ConsumerName, VirtualIPSpec};
 use ferrolb_config::reason::Reason;
-use ferrolb_config::snapshot::TrafficPolicy;
+use ferrolb_config::snapshot::{Pool, TrafficPolicy};
 use ferrolb_controller::ipam::{Claim, Given, Unread, allocate};
 use ferrolb_controller::plan::ServicePlan;
 use proptest::prelude::*;
@@ -84,8 +84,10 @@ fn check(world: &World) {
         // A Service whose own wish cannot be read keeps what it has.
         let frozen = record.consumers.iter().any(|consumer| outcome[&consumer.identity()].1.is_some());
         assert!(admitted || broken || frozen, "{address} is held by somebody whom its pool does not serve");
-        // Groups are an equivalence: all addresses of a Service are in one, and no other one has its name.
-        for (other, other_record) in &world.plan.virtual_ips {
+        // Groups are an equivalence: all addresses of a Service are in one, and no other one has its name. Nobody
+        // carries an address that is only kept.
+        let in_use = world.plan.virtual_ips.iter().filter(|(_, other)| other.released_at.is_none());
+        for (other, other_record) in in_use {
             let linked = record
                 .consumers
                 .iter()
@@ -127,11 +129,13 @@ fn check_floating(world: &World, snapshot: &Snapshot, address: IpAddr, record: &
 }
 
 fn check_nobody_waits_for_a_free_address(snapshot: &Snapshot, world: &World, outcome: &Outcome) {
-    let free = |family_is_v4: bool| {
+    let free = |namespace: &str, family_is_v4: bool| {
+        let admits = |pool: &&Pool| pool.admits(namespace, None, &BTreeMap::new());
         snapshot
             .pools
             .values()
             .filter(|pool| pool.auto_assign && pool.accepting.is_ok())
+            .filter(admits)
             .flat_map(|pool| asked_range(pool).into_iter().filter(|address| pool.contains(*address)))
             .any(|address| {
                 address.is_ipv4() == family_is_v4 && !world.plan.virtual_ips.contains_key(&address)
@@ -151,13 +155,13 @@ fn check_nobody_waits_for_a_free_address(snapshot: &Snapshot, world: &World, out
         {
             let v4 = service.families[0] == ferrolb_config::address::Family::V4;
             let both = service.family_policy == ferrolb_config::snapshot::FamilyPolicy::RequireDualStack;
-            assert!(both || !free(v4), "{name:?} waits though an address is free");
+            assert!(both || !free(&name.name.namespace, v4), "{name:?} waits though an address is free");
         }
     }
 }
 
 /// The addresses of a small pool, one by one.
-fn asked_range(pool: &ferrolb_config::snapshot::Pool) -> Vec<IpAddr> {
+fn asked_range(pool: &Pool) -> Vec<IpAddr> {
     let mut all = Vec::new();
     for range in pool.ranges.ranges() {
         let mut next = Some(range.first());
