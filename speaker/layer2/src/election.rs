@@ -234,7 +234,7 @@ impl Election {
         for group in self.claims.held_by(node) {
             self.evaluate(group, Cause::Resigned(node), s);
             // It may not hear who took it meanwhile.
-            self.doubt(group, ChangeKind::Claimed, node, s);
+            self.doubt_claims(group, s);
         }
         if s.draining {
             self.retry_stuck(s);

@@ -78,6 +78,7 @@ impl Election {
             } else {
                 self.groups.insert(id, Group::new(intent, s.now));
                 self.list(id);
+                self.doubt_claims(id, s);
             }
             self.evaluate(id, Cause::FirstUse, s);
         }

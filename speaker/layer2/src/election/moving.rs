@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeSet, time::Instant};
 
-use super::{Effect, Election, Situation};
+use super::{Doubts, Effect, Election, Situation};
 use crate::{
     group::{MoveOut, Offer, Role},
     hello::{Claim, Delta, Hello},
@@ -38,8 +38,9 @@ impl Election {
         !self.holdings.groups().any(open)
     }
 
-    /// Gives up everything at once. `told` if others can hear that.
+    /// Gives up everything at once, and whatever it meant to tell of others. `told` if others can hear that.
     pub(crate) fn drop_all(&mut self, cause: Cause, told: bool, now: Instant) {
+        self.doubts = Doubts::default();
         for id in self.holdings.groups().collect::<Vec<_>>() {
             self.yield_group(id, None, cause, told, now);
         }

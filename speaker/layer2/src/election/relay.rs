@@ -58,24 +58,35 @@ impl Doubts {
 impl Election {
     /// A peer began or ceased to hold the group: others may not have heard of it.
     pub(super) fn doubt(&mut self, id: GroupId, kind: ChangeKind, from: NodeId, s: Situation<'_>) {
-        if !rule::holds(Rule::Relay) || !self.groups.contains_key(&id) {
-            return;
-        }
-        let alive = |node| s.members.is_alive(node);
-        // Of several that notice, the first to speak spares the others.
-        let some = self.timing.hello.mul_f64(self.random.f64());
         match kind {
-            ChangeKind::Claimed if self.claims.is_disputed(id, alive) => {
-                // Whoever hears the higher claim has yielded, and its next hello says so.
-                let heard_by = s.now + self.timing.hello;
-                self.doubts.note(id, Doubt::Disputed { heard_by }, heard_by + self.timing.hello + some);
-            }
-            ChangeKind::Resigned | ChangeKind::Lapsed if self.is_vacant(id, s) => {
-                let claim = Claim { group: id, term: self.claims.term(id) };
-                self.doubts.note(id, Doubt::Vacant { owner: from, claim }, s.now + self.timing.dead + some);
-            }
-            ChangeKind::Claimed | ChangeKind::Resigned | ChangeKind::Lapsed => {}
+            ChangeKind::Claimed => self.doubt_claims(id, s),
+            ChangeKind::Resigned | ChangeKind::Lapsed => self.doubt_vacancy(id, from, s),
         }
+    }
+
+    /// Claims came to count, or the group to matter: of several claimants some may not hear each other.
+    pub(super) fn doubt_claims(&mut self, id: GroupId, s: Situation<'_>) {
+        let known = rule::holds(Rule::Relay) && self.groups.contains_key(&id);
+        if known && self.claims.is_disputed(id, |node| s.members.is_alive(node)) {
+            // Whoever hears the higher claim has yielded, and its next hello says so.
+            let heard_by = s.now + self.timing.hello;
+            let at = heard_by + self.timing.hello + self.turn();
+            self.doubts.note(id, Doubt::Disputed { heard_by }, at);
+        }
+    }
+
+    fn doubt_vacancy(&mut self, id: GroupId, owner: NodeId, s: Situation<'_>) {
+        let known = rule::holds(Rule::Relay) && self.groups.contains_key(&id);
+        if known && self.is_vacant(id, s) {
+            let claim = Claim { group: id, term: self.claims.term(id) };
+            let at = s.now + self.timing.dead + self.turn();
+            self.doubts.note(id, Doubt::Vacant { owner, claim }, at);
+        }
+    }
+
+    /// Of several that notice the same, the first to speak spares the others.
+    fn turn(&mut self) -> Duration {
+        self.timing.hello.mul_f64(self.random.f64())
     }
 
     /// Looks at one doubt whose time has come; `false` if there is none.
@@ -83,16 +94,23 @@ impl Election {
         let Some(id) = self.doubts.looks.pop_due(s.now) else { return false };
         let alive = |node| s.members.is_alive(node);
         match self.doubts.kinds.remove(&id) {
-            Some(doubt @ Doubt::Disputed { heard_by }) if s.active => {
-                let best = self.claims.best(id, alive);
-                let defied = |best: NodeId| self.claims.is_defied(id, best, heard_by, alive);
-                if let Some(best) = best.filter(|best| !self.holds(id) && defied(best.node)) {
-                    let claim = Claim { group: id, term: best.term };
-                    self.effects.push(Effect::Relay { claim, owner: best.node, stands: true });
-                    self.doubts.note(id, doubt, s.now + PAUSE);
+            // It may be the only one that hears both, and speaks once it knows enough to act.
+            Some(doubt) if !s.active => {
+                if self.is_open(id, doubt, s) {
+                    self.doubts.note(id, doubt, s.now + self.timing.hello);
                 }
             }
-            Some(Doubt::Vacant { owner, claim }) if s.active && self.is_vacant(id, s) => {
+            Some(doubt @ Doubt::Disputed { heard_by }) if self.is_open(id, doubt, s) => {
+                let best = self.claims.best(id, alive);
+                if let Some(best) = best.filter(|best| self.claims.is_defied(id, best.node, heard_by, alive))
+                {
+                    let claim = Claim { group: id, term: best.term };
+                    self.effects.push(Effect::Relay { claim, owner: best.node, stands: true });
+                }
+                // Perhaps the lower claim was not confirmed yet: nodes of slower times speak less often.
+                self.doubts.note(id, Doubt::Disputed { heard_by: s.now }, s.now + PAUSE);
+            }
+            Some(doubt @ Doubt::Vacant { owner, claim }) if self.is_open(id, doubt, s) => {
                 self.effects.push(Effect::Relay { claim, owner, stands: false });
             }
             Some(Doubt::Disputed { .. } | Doubt::Vacant { .. }) | None => {}
@@ -100,10 +118,20 @@ impl Election {
         true
     }
 
+    /// Whether it is still as it was when the doubt arose.
+    fn is_open(&self, id: GroupId, doubt: Doubt, s: Situation<'_>) -> bool {
+        match doubt {
+            Doubt::Disputed { .. } => {
+                !self.holds(id) && self.claims.is_disputed(id, |node| s.members.is_alive(node))
+            }
+            Doubt::Vacant { .. } => self.is_vacant(id, s),
+        }
+    }
+
     /// Somebody else spoke. It may be one of those whom the two do not hear: if it does not help, the next one speaks.
     fn wait_for_effect(&mut self, id: GroupId, s: Situation<'_>) {
         let planned = self.doubts.looks.get(id);
-        let some = self.timing.hello.mul_f64(self.random.f64());
+        let some = self.turn();
         let (doubt, at) = match self.doubts.kinds.get(&id) {
             Some(Doubt::Disputed { .. }) => {
                 let heard_by = s.now + self.timing.hello;

@@ -28,6 +28,7 @@ struct Hall {
     election: Election,
     members: Membership,
     now: Instant,
+    active: bool,
     proven: bool,
     /// When a sign came last, if not just now.
     heard: Option<Instant>,
@@ -43,6 +44,7 @@ impl Hall {
             election: Election::new(node(1), Timing::DEFAULT, 1),
             members: Membership::new(Timing::DEFAULT),
             now,
+            active: true,
             proven: true,
             heard: None,
             draining: false,
@@ -55,10 +57,10 @@ impl Hall {
     }
 
     fn decide(&mut self, decision: impl FnOnce(&mut Election, Situation<'_>)) -> Vec<Effect> {
-        let Self { now, proven, heard, draining, shaky, .. } = *self;
+        let Self { now, active, proven, heard, draining, shaky, .. } = *self;
         let s = Situation {
             now,
-            active: true,
+            active,
             proven,
             heard: heard.or(proven.then_some(now)),
             draining,

@@ -76,3 +76,48 @@ fn a_peer_that_comes_back_with_what_another_took_meanwhile_is_told() {
     let effects = hall.pass(Timing::DEFAULT.hello * 2);
     assert!(matches!(effects[..], [Effect::Relay { owner, .. }] if owner == node(3)), "{effects:?}");
 }
+
+#[test]
+fn whoever_listens_still_when_its_turn_comes_speaks_once_it_acts() {
+    let (mut hall, best) = disputed();
+    hall.active = false;
+    assert_eq!(passed_on(&mut hall, MS * 900), [], "it may be mistaken");
+    hall.active = true;
+    let passed = passed_on(&mut hall, Timing::DEFAULT.hello + MS * 5);
+    assert!(matches!(passed[..], [(_, owner)] if owner == best), "{passed:?}");
+}
+
+#[test]
+fn the_end_of_a_claim_is_told_once_whoever_heard_of_it_acts_and_not_after_its_cable_was_out() {
+    for cut_off in [false, true] {
+        let mut hall = Hall::new();
+        hall.want(false);
+        hall.hello(2, Flags::default(), &[claim(1)], &[]);
+        hall.hello(2, Flags::default(), &[], &[Delta::Resign(claim(1))]);
+        hall.active = false;
+        assert_eq!(hall.pass(Timing::DEFAULT.dead + Timing::DEFAULT.hello), []);
+        if cut_off {
+            hall.decide(|e, s| e.drop_all(Cause::LinkDown, false, s.now));
+        }
+        hall.active = true;
+        let effects = hall.pass(Timing::DEFAULT.hello);
+        let end = Effect::Relay { claim: claim(1), owner: node(2), stands: false };
+        assert_eq!(effects.contains(&end), !cut_off);
+    }
+}
+
+#[test]
+fn a_lower_claim_that_is_confirmed_late_is_contradicted_all_the_same() {
+    let (mut hall, best) = disputed();
+    assert_eq!(hall.pass(Timing::DEFAULT.hello * 3), [], "nothing was heard since");
+    let passed = passed_on(&mut hall, MS * 1_100);
+    assert!(matches!(passed[..], [(_, owner)] if owner == best), "{passed:?}");
+}
+
+#[test]
+fn claims_to_a_group_that_is_listed_later_are_in_dispute_then() {
+    let mut hall = Hall::new();
+    dispute(&mut hall);
+    hall.want(false);
+    assert_eq!(passed_on(&mut hall, Timing::DEFAULT.hello * 3 + MS * 5).len(), 1);
+}
