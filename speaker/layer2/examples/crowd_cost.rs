@@ -85,7 +85,8 @@ fn real_node(keys: &KeyRing, now: Instant) -> Segment {
     let groups = groups.map(|(high, low)| GroupIntent {
         id: GroupId::of(&format!("c{high}-{low}")),
         addresses: vec![IpAddr::V4(Ipv4Addr::new(198, 18, high, low))],
-        candidates: vec![NodeId::of("measured", "real"), NodeId::of("measured", &format!("c{high}-{low}"))],
+        candidates: [NodeId::of("measured", "real"), NodeId::of("measured", &format!("c{high}-{low}"))]
+            .into(),
         preferences: Arc::default(),
         ready: true,
         bound: false,

@@ -104,8 +104,8 @@ pub struct GroupIntent {
     pub id: GroupId,
     /// The addresses that move together.
     pub addresses: Vec<IpAddr>,
-    /// All nodes that may carry it.
-    pub candidates: Vec<NodeId>,
+    /// All nodes that may carry it; most groups of a segment share one list.
+    pub candidates: Arc<[NodeId]>,
     /// How much candidates are preferred, by every node alike: who is preferred most takes what is free. Who is not named
     /// is not preferred. It decides nothing about what somebody holds.
     pub preferences: Arc<BTreeMap<NodeId, u32>>,

@@ -132,7 +132,7 @@ fn add(groups: &mut BTreeMap<GroupId, GroupIntent>, address: IpAddr, vip: &Wante
     let group = groups.entry(id).or_insert_with(|| GroupIntent {
         id,
         addresses: Vec::new(),
-        candidates: vip.candidates.to_vec(),
+        candidates: Arc::clone(&vip.candidates),
         preferences: Arc::clone(&vip.preferences),
         ready: true,
         bound: false,
@@ -140,7 +140,8 @@ fn add(groups: &mut BTreeMap<GroupId, GroupIntent>, address: IpAddr, vip: &Wante
     group.bound |= vip.bound;
     group.addresses.push(address);
     if *group.candidates != *vip.candidates {
-        group.candidates.retain(|node| vip.candidates.contains(node));
+        let both = group.candidates.iter().filter(|node| vip.candidates.contains(node));
+        group.candidates = both.copied().collect();
     }
     group.ready &= vip.ready;
 }
@@ -438,7 +439,7 @@ mod tests {
         let wanted =
             Wanted::from([(ip("192.0.2.10"), vip("web", Interfaces::OnLink)), (ip("192.0.2.11"), fewer)]);
         let placement = place(&wanted, &links);
-        assert_eq!(placement.segments[&2].groups[0].candidates, [NodeId([2; 16])]);
+        assert_eq!(*placement.segments[&2].groups[0].candidates, [NodeId([2; 16])]);
     }
 
     #[test]

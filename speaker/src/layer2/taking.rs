@@ -87,7 +87,7 @@ mod tests {
         GroupIntent {
             id: GroupId(u64::from(number) * 1_000),
             addresses: vec![IpAddr::V4(Ipv4Addr::from(0x0a00_0000 + number))],
-            candidates: Vec::new(),
+            candidates: [].into(),
             preferences: Arc::default(),
             ready,
             bound: false,

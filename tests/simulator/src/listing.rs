@@ -70,7 +70,7 @@ fn intent((id, plan): (&GroupId, &GroupPlan)) -> GroupIntent {
     GroupIntent {
         id: *id,
         addresses: plan.addresses.clone(),
-        candidates: plan.candidates.clone(),
+        candidates: plan.candidates.as_slice().into(),
         preferences: Default::default(),
         ready: plan.ready,
         bound: plan.bound,

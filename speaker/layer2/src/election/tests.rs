@@ -78,7 +78,7 @@ impl Hall {
     }
 
     fn want(&mut self, ready: bool) -> Vec<Effect> {
-        let candidates = vec![node(1), node(2), node(3)];
+        let candidates = [node(1), node(2), node(3)].into();
         let intent = GroupIntent {
             id: GROUP,
             addresses: vec![[192, 0, 2, 9].into()],
@@ -229,7 +229,7 @@ fn the_last_probe_of_a_search_waits_for_a_sign_that_the_search_can_be_answered()
     let mut hall = Hall::new();
     hall.heard = Some(hall.now - MS);
     let addresses = vec![[192, 0, 2, 9].into()];
-    let candidates = vec![node(1)];
+    let candidates = [node(1)].into();
     let preferences = Default::default();
     let intent = GroupIntent { id: GROUP, addresses, candidates, preferences, ready: true, bound: false };
     let probes = |effects: Vec<Effect>| effects.iter().filter(|e| matches!(e, Effect::Probe(_))).count();

@@ -128,7 +128,7 @@ impl Bench {
     }
 
     fn intend_for(&mut self, addresses: &[Ipv4Addr], ready: bool) {
-        let candidates = vec![NodeId::of("bench", "us"), NodeId::of("bench", "peer")];
+        let candidates = [NodeId::of("bench", "us"), NodeId::of("bench", "peer")].into();
         let intent = GroupIntent {
             id: GROUP,
             addresses: addresses.iter().copied().map(IpAddr::V4).collect(),
@@ -141,7 +141,7 @@ impl Bench {
     }
 
     fn intend_bound(&mut self) {
-        let candidates = vec![NodeId::of("bench", "us"), NodeId::of("bench", "peer")];
+        let candidates = [NodeId::of("bench", "us"), NodeId::of("bench", "peer")].into();
         let addresses = vec![VIP.into()];
         self.give(Input::Groups(vec![GroupIntent {
             id: GROUP,
@@ -591,7 +591,7 @@ fn what_was_on_the_interface_of_a_dead_speaker_is_announced_at_once_though_its_k
 fn a_group_taken_off_the_list_is_given_up_and_one_that_gains_an_address_announces_it() {
     let mut bench = Bench::owner();
     let added = Ipv4Addr::new(192, 0, 2, 101);
-    let candidates = vec![NodeId::of("bench", "us")];
+    let candidates = [NodeId::of("bench", "us")].into();
     let addresses = vec![VIP.into(), added.into()];
     bench.give(Input::Groups(vec![GroupIntent {
         id: GROUP,
