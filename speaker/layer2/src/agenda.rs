@@ -1,23 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
 
-//! Deadlines in order of time: asking for the next costs the same whether there are ten or ten thousand.
+//! Deadlines in order of time: asking for the next costs the same whether there are ten or ten thousand, and moving one costs a
+//! look into a table and a place in a heap.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Instant,
-};
+use std::{cmp::Reverse, collections::BinaryHeap, hash::Hash, time::Instant};
+
+use crate::by_id::ById;
+
+/// Entries of the heap that may be out of date before it is made anew, beside as many as there are deadlines.
+const STALE: usize = 64;
 
 /// At most one deadline per key.
 #[derive(Debug)]
 pub(crate) struct Agenda<K> {
-    by_time: BTreeSet<(Instant, K)>,
-    by_key: BTreeMap<K, Instant>,
+    /// Soonest first, then in the order of the keys. What was moved or removed stays in until it would be first.
+    by_time: BinaryHeap<Reverse<(Instant, K)>>,
+    by_key: ById<K, Instant>,
 }
 
-impl<K: Ord + Copy> Agenda<K> {
+impl<K: Ord + Hash + Copy> Agenda<K> {
     pub(crate) fn new() -> Self {
-        Self { by_time: BTreeSet::new(), by_key: BTreeMap::new() }
+        Self { by_time: BinaryHeap::new(), by_key: ById::default() }
     }
 
     /// Sets, moves or (with `None`) removes the deadline of `key`.
@@ -26,12 +30,11 @@ impl<K: Ord + Copy> Agenda<K> {
             Some(at) => self.by_key.insert(key, at),
             None => self.by_key.remove(&key),
         };
-        if let Some(before) = before {
-            self.by_time.remove(&(before, key));
+        if before == at {
+            return;
         }
-        if let Some(at) = at {
-            self.by_time.insert((at, key));
-        }
+        self.by_time.extend(at.map(|at| Reverse((at, key))));
+        self.tidy();
     }
 
     /// Moves the deadline of `key` to `at` unless it is due earlier.
@@ -46,16 +49,18 @@ impl<K: Ord + Copy> Agenda<K> {
     }
 
     pub(crate) fn next(&self) -> Option<Instant> {
-        self.by_time.first().map(|(at, _)| *at)
+        self.by_time.peek().map(|Reverse((at, _))| *at)
     }
 
     /// Takes out the earliest deadline that is due.
     pub(crate) fn pop_due(&mut self, now: Instant) -> Option<K> {
-        let (at, key) = *self.by_time.first()?;
+        let Reverse((at, key)) = *self.by_time.peek()?;
         if at > now {
             return None;
         }
-        self.set(key, None);
+        self.by_time.pop();
+        self.by_key.remove(&key);
+        self.tidy();
         Some(key)
     }
 
@@ -63,11 +68,23 @@ impl<K: Ord + Copy> Agenda<K> {
         self.by_time.clear();
         self.by_key.clear();
     }
+
+    /// Lets an entry that holds be the first of the heap.
+    fn tidy(&mut self) {
+        while let Some(Reverse((at, key))) = self.by_time.peek()
+            && self.by_key.get(key) != Some(at)
+        {
+            self.by_time.pop();
+        }
+        if self.by_time.len() > 2 * self.by_key.len() + STALE {
+            self.by_time = self.by_key.iter().map(|(key, at)| Reverse((*at, *key))).collect();
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{collections::BTreeMap, time::Duration};
 
     use super::*;
 
@@ -88,5 +105,32 @@ mod tests {
         assert_eq!(agenda.pop_due(at(25)), Some('b'));
         assert_eq!(agenda.pop_due(at(25)), None);
         assert_eq!(agenda.next(), None);
+    }
+
+    #[test]
+    fn it_does_as_a_sorted_list_does_whatever_is_moved_and_does_not_grow() {
+        let (start, mut random) = (Instant::now(), fastrand::Rng::with_seed(1));
+        let (mut agenda, mut list) = (Agenda::new(), BTreeMap::new());
+        for step in 0..20_000 {
+            let (key, at) = (random.u64(..50), start + Duration::from_millis(step / 10 + random.u64(..100)));
+            match random.u8(..4) {
+                0 => {
+                    agenda.set(key, None);
+                    list.remove(&key);
+                }
+                1 => {
+                    let now = start + Duration::from_millis(step / 10);
+                    let first = list.iter().map(|(key, at)| (*at, *key)).min().filter(|(at, _)| *at <= now);
+                    assert_eq!(agenda.pop_due(now), first.map(|(_, key)| key));
+                    first.map(|(_, key)| list.remove(&key));
+                }
+                _ => {
+                    agenda.set(key, Some(at));
+                    list.insert(key, at);
+                }
+            }
+            assert_eq!(agenda.next(), list.values().min().copied());
+            assert!(agenda.by_time.len() <= 2 * 50 + STALE);
+        }
     }
 }

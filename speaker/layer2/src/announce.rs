@@ -153,7 +153,8 @@ impl Announcer {
         loop {
             let (urgency, since, address) = *self.due.first()?;
             let mut progress = self.remove(address)?;
-            let askers = self.demand.askers(address, now);
+            let in_person = progress.form.looks_for_askers(address, progress.sent);
+            let askers = if in_person { self.demand.askers(address, now) } else { Vec::new() };
             let utterance = progress.form.utter(address, mac, &askers);
             if progress.form == Form::ToAll {
                 progress.last = Some(now);

@@ -9,8 +9,9 @@ use std::{
 };
 
 use crate::{
+    by_id::ByNode,
     digest::Digest,
-    hello::{Claim, Delta, Hello},
+    hello::{Claim, Delta, Hello, Outline, Quiet},
     identity::{GroupId, NodeId, Term},
     rank::Key,
 };
@@ -18,7 +19,7 @@ use crate::{
 /// The claims of all peers, also of those that are silent for now.
 #[derive(Debug, Default)]
 pub(crate) struct Claims {
-    peers: BTreeMap<NodeId, Told>,
+    peers: ByNode<Told>,
     claimants: BTreeMap<GroupId, BTreeSet<NodeId>>,
     /// The highest term seen per group, whoever claimed it and whether or not the claim still stands.
     terms: BTreeMap<GroupId, Term>,
@@ -66,9 +67,6 @@ impl Claims {
     /// though its digest says that something differs, lapses.
     pub(crate) fn hear(&mut self, hello: &Hello, received: Instant, patience: Duration) -> Vec<Change> {
         let mut changes = Vec::new();
-        if self.confirms(hello, received) {
-            return changes;
-        }
         for delta in &hello.deltas {
             match *delta {
                 Delta::Claim(claim) | Delta::HandOver { claim, .. } => {
@@ -86,14 +84,12 @@ impl Claims {
         changes
     }
 
-    /// Whether the hello says nothing new, as nearly all do; then it confirms everything.
-    fn confirms(&mut self, hello: &Hello, received: Instant) -> bool {
-        let Some(told) = self.peers.get_mut(&hello.node) else { return false };
-        let holds = |claim: &Claim| told.held.get(&claim.group).is_some_and(|held| held.term == claim.term);
-        let known = hello.deltas.is_empty()
-            && told.digest == hello.digest
-            && told.announced == hello.digest
-            && hello.claims.iter().all(holds);
+    /// Whether a hello without deltas says nothing new, as nearly all do; then it confirms everything.
+    pub(crate) fn confirm(&mut self, outline: &Outline<'_>, quiet: Quiet<'_>, received: Instant) -> bool {
+        let Some(told) = self.peers.get_mut(&outline.node) else { return false };
+        let holds = |claim: Claim| told.held.get(&claim.group).is_some_and(|held| held.term == claim.term);
+        let known =
+            told.digest == outline.digest && told.announced == outline.digest && quiet.claims().all(holds);
         if known {
             told.equal_at = Some(received);
         }

@@ -28,7 +28,7 @@ use crate::{
     agenda::Agenda,
     claims::{Change, ChangeKind, Claims},
     group::{Group, MoveOut, Role, Tenure, Voice},
-    hello::{Claim, Delta, Hello},
+    hello::{Claim, Delta, Hello, Outline, Quiet},
     holdings::Holdings,
     identity::{GroupId, MacAddr, NodeId, Term},
     load::Presumed,
@@ -203,6 +203,17 @@ impl Election {
         }
         self.hear_offers(hello, s);
         self.hear_relays(hello, received, s);
+    }
+
+    /// Whether a hello without deltas repeats what its sender said of its claims before, none of which is to a group of ours; then
+    /// it confirms them.
+    pub(crate) fn confirm(&mut self, outline: &Outline<'_>, quiet: Quiet<'_>, received: Instant) -> bool {
+        let undisputed = quiet.claims().all(|claim| !self.holdings.contains(claim.group));
+        let confirmed = undisputed && self.claims.confirm(outline, quiet, received);
+        if confirmed {
+            self.presumed.forget(outline.node);
+        }
+        confirmed
     }
 
     /// A lower claim than ours is answered by saying ours again: the claimant's announcements may have been the last ones.

@@ -13,6 +13,7 @@ mod aside;
 mod frames;
 mod hearing;
 mod pacing;
+mod routine;
 mod telling;
 #[cfg(test)]
 mod tests;
@@ -92,6 +93,15 @@ pub struct Genuine {
     pub new: bool,
 }
 
+/// What a hello said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Said {
+    /// That its sender lives on: nothing follows but that.
+    NothingNew,
+    /// Anything else, or it was refused.
+    Something,
+}
+
 /// What the node does on the segment, with what belongs to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -113,7 +123,7 @@ enum State {
 }
 
 /// Deadlines of the segment itself; peers and groups have their own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Timer {
     Hello,
     State,
@@ -164,7 +174,10 @@ impl Segment {
         self.notice_own_stall(now);
         match input {
             Input::Hello { payload, hop_limit, source, received } => {
-                self.hear_hello(payload, hop_limit, source, received.min(now), now);
+                // What is due nevertheless is done at the deadline, which has not changed.
+                if self.hear_hello(payload, hop_limit, source, received.min(now), now) == Said::NothingNew {
+                    return;
+                }
             }
             Input::Frame { bytes, received } => self.hear_frame(bytes, received.min(now), now),
             Input::Link(link) => self.set_link(link, now),
@@ -342,7 +355,8 @@ impl Segment {
         self.state = State::Down;
         self.twin = None;
         self.decide(now, |e, s| e.drop_all(Cause::LinkDown, false, s.now));
-        let up: Vec<NodeId> = self.members.all_alive().map(|(node, _)| node).collect();
+        let mut up: Vec<NodeId> = self.members.all_alive().map(|(node, _)| node).collect();
+        up.sort_unstable();
         for node in up {
             self.members.bury(node, Absence::Silent, now);
             self.event(Event::PeerDown(node, PeerDownCause::LinkDown));

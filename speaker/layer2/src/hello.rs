@@ -20,6 +20,7 @@ mod encode;
 use std::time::Duration;
 
 pub use bounded::UpTo;
+pub(crate) use decode::{Outline, Quiet};
 
 use crate::{
     digest::Digest,
@@ -203,7 +204,7 @@ impl Hello {
     /// # Errors
     /// The first rule it breaks. Whose cluster or node it is does not matter here: see [`Recipient::receive`].
     pub fn decode(payload: &[u8], keys: &KeyRing) -> Result<Self, Rejection> {
-        decode::Unverified::read(payload)?.verify(keys)
+        decode::Unverified::read(payload)?.verify(keys)?.hello()
     }
 }
 
@@ -226,6 +227,16 @@ impl Recipient {
     /// [`Rejection::OtherCluster`], [`Rejection::Reflected`] for the recipient's own hello, [`Rejection::OwnNode`] for a
     /// hello of its node but another incarnation. Replays are for whoever remembers earlier hellos to notice.
     pub fn receive(&self, payload: &[u8], hop_limit: u8, keys: &KeyRing) -> Result<Hello, Rejection> {
+        self.read(&self.authenticate(payload, hop_limit, keys)?)
+    }
+
+    /// The first half of [`Recipient::receive`]: all of its checks that need no lists but that of whose hello it is.
+    pub(crate) fn authenticate<'a>(
+        &self,
+        payload: &'a [u8],
+        hop_limit: u8,
+        keys: &KeyRing,
+    ) -> Result<Outline<'a>, Rejection> {
         if hop_limit != 255 {
             return Err(Rejection::HopLimit(hop_limit));
         }
@@ -234,7 +245,12 @@ impl Recipient {
         if unverified.cluster() != self.cluster {
             return Err(Rejection::OtherCluster);
         }
-        let hello = unverified.verify(keys)?;
+        unverified.verify(keys)
+    }
+
+    /// The second half.
+    pub(crate) fn read(&self, outline: &Outline<'_>) -> Result<Hello, Rejection> {
+        let hello = outline.hello()?;
         match (hello.node == self.node, hello.incarnation == self.incarnation) {
             (false, _) => Ok(hello),
             (true, true) => Err(Rejection::Reflected),

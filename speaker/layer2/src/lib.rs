@@ -11,6 +11,7 @@
 mod agenda;
 pub mod announce;
 pub mod balance;
+mod by_id;
 mod claims;
 mod damping;
 pub mod digest;

@@ -11,7 +11,8 @@ use std::{
 
 use crate::{
     agenda::Agenda,
-    hello::{Echo, Flags, Hello, MAX_ECHOES, UpTo},
+    by_id::ByNode,
+    hello::{Echo, Flags, Hello, MAX_ECHOES, Outline, UpTo},
     identity::{Incarnation, MacAddr, NodeId},
     peer::{Absence, Judgement, Life, Peer, Reception},
     rank::Candidate,
@@ -22,8 +23,10 @@ use crate::{
 /// The peers, each with the time of the next look at it.
 #[derive(Debug)]
 pub(crate) struct Membership {
-    peers: BTreeMap<NodeId, Peer>,
+    peers: ByNode<Peer>,
     by_source: BTreeMap<IpAddr, NodeId>,
+    /// The stations that peers have, each with how many of them have it.
+    stations: BTreeMap<MacAddr, usize>,
     looks: Agenda<NodeId>,
     timing: Timing,
     /// Until when we stood still the last time, and for how long.
@@ -45,8 +48,14 @@ pub(crate) enum Verdict {
 
 impl Membership {
     pub(crate) fn new(timing: Timing) -> Self {
-        let (peers, by_source) = (BTreeMap::new(), BTreeMap::new());
-        Self { peers, by_source, looks: Agenda::new(), timing, stood_still: None }
+        Self {
+            peers: ByNode::default(),
+            by_source: BTreeMap::new(),
+            stations: BTreeMap::new(),
+            looks: Agenda::new(),
+            timing,
+            stood_still: None,
+        }
     }
 
     /// Takes in a hello that arrived at `received`; `echoes_us` if it echoes a recent one of ours.
@@ -77,6 +86,11 @@ impl Membership {
         reception
     }
 
+    /// The peer that the hello is of, if the hello says no more of it than that it lives on.
+    pub(crate) fn expected(&mut self, outline: &Outline<'_>, source: IpAddr) -> Option<&mut Peer> {
+        self.peers.get_mut(&outline.node).filter(|peer| peer.expects(outline, source))
+    }
+
     /// Goes on with these times.
     pub(crate) fn follow(&mut self, timing: Timing) {
         self.timing = timing;
@@ -95,8 +109,7 @@ impl Membership {
                 Judgement::Died { next, deaf: false } => (next, Some(Verdict::Died(node))),
                 Judgement::Died { next, deaf: true } => (next, Some(Verdict::Deaf(node))),
                 Judgement::Forget => {
-                    let source = self.peers.remove(&node).and_then(|peer| peer.source());
-                    source.and_then(|address| self.by_source.remove(&address));
+                    self.forget(node);
                     return Some(Verdict::Forgotten(node));
                 }
             };
@@ -105,6 +118,30 @@ impl Membership {
             if verdict.is_some() {
                 return verdict;
             }
+        }
+    }
+
+    fn forget(&mut self, node: NodeId) {
+        let Some(peer) = self.peers.remove(&node) else { return };
+        peer.source().and_then(|address| self.by_source.remove(&address));
+        self.count_station(peer.mac, None);
+    }
+
+    fn count_station(&mut self, before: Option<MacAddr>, after: Option<MacAddr>) {
+        if before == after {
+            return;
+        }
+        if let Some(mac) = before
+            && let std::collections::btree_map::Entry::Occupied(mut entry) = self.stations.entry(mac)
+        {
+            *entry.get_mut() = entry.get().saturating_sub(1);
+            if *entry.get() == 0 {
+                entry.remove();
+            }
+        }
+        if let Some(mac) = after {
+            let peers = self.stations.entry(mac).or_default();
+            *peers = peers.saturating_add(1);
         }
     }
 
@@ -141,18 +178,25 @@ impl Membership {
             (age <= window).then_some(Echo { node: *node, incarnation, seq, age })
         };
         let waiting = self.peers.iter().filter_map(|(node, peer)| echo((node, peer.stranger_to_echo()?)));
-        let mut echoes: Vec<Echo> = waiting.take(usize::from(MAX_ECHOES) / 2).collect();
-        let mut believed: Vec<_> = self.peers.iter_mut().collect();
-        // Who was absent is believed again once it hears its echo.
-        believed.sort_by_key(|(_, peer)| (peer.alive().is_some(), peer.echoed));
-        for (node, peer) in believed {
-            if echoes.len() >= usize::from(MAX_ECHOES) {
-                break;
-            }
-            if let Some(entry) = peer.to_echo().and_then(|heard| echo((node, heard))) {
-                peer.echoed = Some(now);
-                echoes.push(entry);
-            }
+        let mut echoes: Vec<Echo> = waiting.collect();
+        echoes.sort_unstable_by_key(|echo| echo.node);
+        echoes.truncate(usize::from(MAX_ECHOES) / 2);
+        let room = usize::from(MAX_ECHOES).saturating_sub(echoes.len());
+        let believed = self.peers.iter_mut().filter_map(|(node, peer)| {
+            let entry = peer.to_echo().and_then(|heard| echo((node, heard)))?;
+            // Who was absent is believed again once it hears its echo.
+            Some(((peer.alive().is_some(), peer.echoed, *node), entry, peer))
+        });
+        let mut believed: Vec<_> = believed.collect();
+        // Among a thousand, sorting all to find eight would cost as much as hearing hundreds of hellos.
+        if let Some(last) = room.checked_sub(1).filter(|last| *last < believed.len()) {
+            believed.select_nth_unstable_by_key(last, |(turn, ..)| *turn);
+        }
+        believed.truncate(room);
+        believed.sort_unstable_by_key(|(turn, ..)| *turn);
+        for (_, entry, peer) in believed {
+            peer.echoed = Some(now);
+            echoes.push(entry);
         }
         UpTo::first_of(echoes)
     }
@@ -241,13 +285,14 @@ impl Membership {
     /// The station `mac` says that it has `address`: perhaps it is a peer's.
     pub(crate) fn station(&mut self, address: IpAddr, mac: MacAddr) {
         if let Some(peer) = self.at(address) {
-            peer.mac = Some(mac);
+            let before = peer.mac.replace(mac);
+            self.count_station(before, Some(mac));
         }
     }
 
     /// Whether the station is known to be a peer's.
     pub(crate) fn is_peer_station(&self, mac: MacAddr) -> bool {
-        self.peers.values().any(|peer| peer.mac == Some(mac))
+        self.stations.contains_key(&mac)
     }
 
     /// Whether the peer's kernel, or a live process of it, gave a sign within the dead interval.

@@ -12,7 +12,7 @@ use std::{
 };
 
 use crate::{
-    hello::{Flags, Hello},
+    hello::{Echo, Flags, Hello, Outline, Quiet},
     identity::{Incarnation, MacAddr},
     rule::{self, Rule},
     timing::{ASKS, Timing},
@@ -196,6 +196,37 @@ impl Peer {
         }
     }
 
+    /// Whether the hello, so far as its lists do not tell otherwise, says no more than that the believed process lives on: it is
+    /// not suspected, and says of itself what it said before.
+    pub(crate) fn expects(&self, outline: &Outline<'_>, source: IpAddr) -> bool {
+        let expects = |life: &Life| {
+            life.incarnation == outline.incarnation
+                && life.pulse == Pulse::Alive
+                && outline.seq > life.seq
+                && life.source == source
+                && life.flags == outline.flags
+                && !outline.flags.ask
+                && !outline.flags.leaving
+        };
+        self.stranger.is_none() && self.life.as_ref().is_some_and(expects)
+    }
+
+    /// Takes in a hello that was expected.
+    pub(crate) fn go_on(
+        &mut self,
+        outline: &Outline<'_>,
+        quiet: Quiet<'_>,
+        received: Instant,
+        timing: &Timing,
+    ) {
+        if let Some(life) = &mut self.life {
+            life.seq = outline.seq;
+            life.heard = life.heard.max(received);
+            life.speaks(outline.owned, outline.dead, received, timing);
+            life.shows_hearing(quiet.echoes(), received);
+        }
+    }
+
     fn hear_stranger(
         &mut self,
         hello: &Hello,
@@ -288,7 +319,7 @@ impl Life {
             silent_since: received,
             vouched: 0,
             hears: received,
-            dead_after: dead_after(hello, timing),
+            dead_after: dead_after(hello.dead, timing),
             source,
             flags: hello.flags,
             owned: hello.owned,
@@ -343,14 +374,28 @@ impl Life {
         }
         self.source = source;
         self.flags = hello.flags;
-        self.owned = hello.owned;
-        self.dead_after = dead_after(hello, timing);
         self.pulse = if was_up { self.pulse } else { Pulse::Alive };
-        if !was_up || hello.echoes.iter().any(|echo| echo.age <= self.dead_after) {
+        self.speaks(hello.owned, hello.dead, received, timing);
+        if was_up {
+            self.shows_hearing(hello.echoes.iter().copied(), received);
+            Reception::Known
+        } else {
+            self.hears = self.hears.max(received);
+            Reception::Up(Return::Healed)
+        }
+    }
+
+    /// A hello of it counts.
+    fn speaks(&mut self, owned: u32, dead: Duration, received: Instant, timing: &Timing) {
+        self.owned = owned;
+        self.dead_after = dead_after(dead, timing);
+        self.sign_of_life(received);
+    }
+
+    fn shows_hearing(&mut self, mut echoes: impl Iterator<Item = Echo>, received: Instant) {
+        if echoes.any(|echo| echo.age <= self.dead_after) {
             self.hears = self.hears.max(received);
         }
-        self.sign_of_life(received);
-        if was_up { Reception::Known } else { Reception::Up(Return::Healed) }
     }
 
     fn sign_of_life(&mut self, at: Instant) {
@@ -397,6 +442,6 @@ impl Life {
 }
 
 /// A peer with slower times than ours is given the time it announces, within reason.
-fn dead_after(hello: &Hello, timing: &Timing) -> Duration {
-    hello.dead.clamp(timing.dead, timing.dead * 40)
+fn dead_after(announced: Duration, timing: &Timing) -> Duration {
+    announced.clamp(timing.dead, timing.dead * 40)
 }

@@ -169,7 +169,9 @@ pub(crate) fn peers(members: &Membership, election: &Election) -> Vec<PeerView> 
         draining: life.flags.draining,
         complete: election.claims.complete(node),
     };
-    members.all_alive().map(view).collect()
+    let mut peers: Vec<PeerView> = members.all_alive().map(view).collect();
+    peers.sort_unstable_by_key(|peer| peer.node);
+    peers
 }
 
 pub(crate) fn groups(election: &Election, me: NodeId, active: bool) -> Vec<GroupView> {

@@ -49,11 +49,20 @@ impl Form {
         Some(Utterance::Announcement(announcement))
     }
 
+    /// Whether the frame, or what follows it, depends on who asked for the address lately.
+    pub(super) fn looks_for_askers(self, address: IpAddr, sent: usize) -> bool {
+        let comes_to_them = match self {
+            Self::ToAll => address.is_ipv6(),
+            Self::Reply | Self::ToAsker(_) => true,
+            Self::Probe => false,
+        };
+        comes_to_them && (sent == 0 || sent == a_second_later(address))
+    }
+
     /// What follows in the announcement before which `sent` were made since the start.
     pub(super) fn next(self, address: IpAddr, sent: usize, askers: usize) -> Option<Self> {
-        let a_second_later = if address.is_ipv4() { A_SECOND_LATER.0 } else { A_SECOND_LATER.1 };
-        let in_person = sent == 0 || sent == a_second_later;
-        let asks = sent == a_second_later || sent > pauses(address).len();
+        let in_person = sent == 0 || sent == a_second_later(address);
+        let asks = sent == a_second_later(address) || sent > pauses(address).len();
         let to_asker = |number: usize| (in_person && number < askers).then_some(Self::ToAsker(number));
         let probe = || asks.then_some(Self::Probe);
         match self {
@@ -72,4 +81,8 @@ impl Form {
             Self::ToAsker(_) | Self::Probe => round.max(Round::Repeat),
         }
     }
+}
+
+fn a_second_later(address: IpAddr) -> usize {
+    if address.is_ipv4() { A_SECOND_LATER.0 } else { A_SECOND_LATER.1 }
 }

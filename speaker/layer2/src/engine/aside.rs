@@ -17,7 +17,7 @@ use crate::{
 impl Segment {
     /// An authentic hello of our node that is not ours.
     pub(super) fn hear_twin(&mut self, hello: &Hello, source: IpAddr, received: Instant, now: Instant) {
-        let echoed = self.echoed(hello, received).is_some();
+        let echoed = self.echoed(hello.echoes.iter().copied(), received).is_some();
         match Twin::hear(self.twin.take(), hello, source, received, echoed) {
             Ok(twin) => self.twin = Some(twin),
             Err(before) => return self.twin = before,

@@ -5,7 +5,7 @@
 
 use std::{net::IpAddr, time::Instant};
 
-use super::{Genuine, Segment, State, Timer};
+use super::{Genuine, Said, Segment, State, Timer};
 use crate::{
     hello::{Echo, Hello},
     identity::NodeId,
@@ -23,13 +23,20 @@ impl Segment {
         source: IpAddr,
         received: Instant,
         now: Instant,
-    ) {
+    ) -> Said {
         self.heard_from = None;
         if self.state == State::Down {
-            return;
+            return Said::Something;
         }
-        let hello = match self.me.receive(payload, hop_limit, &self.keys) {
-            Ok(hello) => hello,
+        let outline = self.me.authenticate(payload, hop_limit, &self.keys);
+        if let Ok(outline) = &outline
+            && self.hear_routine(outline, source, received, now)
+        {
+            self.heard_from = Some(Genuine { node: outline.node, new: true });
+            return Said::NothingNew;
+        }
+        match outline.and_then(|outline| self.me.read(&outline)) {
+            Ok(hello) => self.hear_closely(&hello, source, received, now),
             Err(rejection) => {
                 self.counts.rejections.record(&rejection);
                 if rejection == Rejection::OwnNode
@@ -38,11 +45,14 @@ impl Segment {
                 {
                     self.hear_twin(&hello, source, received, now);
                 }
-                return;
             }
-        };
-        let echoed = self.echoed(&hello, received);
-        let reception = self.members.hear(&hello, source, received, echoed.is_some());
+        }
+        Said::Something
+    }
+
+    fn hear_closely(&mut self, hello: &Hello, source: IpAddr, received: Instant, now: Instant) {
+        let echoed = self.echoed(hello.echoes.iter().copied(), received);
+        let reception = self.members.hear(hello, source, received, echoed.is_some());
         let new = matches!(reception, Reception::Known | Reception::Up(_));
         self.heard_from = Some(Genuine { node: hello.node, new });
         match reception {
@@ -57,8 +67,8 @@ impl Segment {
                     self.notice_duplicate(hello.node, source, now);
                 }
             }
-            Reception::Known => self.believe(&hello, echoed, received, now),
-            Reception::Up(before) => self.welcome(&hello, before, source, echoed, received, now),
+            Reception::Known => self.believe(hello, echoed, received, now),
+            Reception::Up(before) => self.welcome(hello, before, source, echoed, received, now),
         }
     }
 
@@ -103,11 +113,11 @@ impl Segment {
         }
     }
 
-    /// When we sent the newest hello of the last dead interval that this one echoes: its sender lived and heard us then.
-    pub(super) fn echoed(&self, hello: &Hello, received: Instant) -> Option<Instant> {
-        let ours = |echo: &&Echo| echo.node == self.me.node && echo.incarnation == self.me.incarnation;
-        let sent = |echo: &Echo| self.sent.sent_within(echo.seq, received, self.timing.dead);
-        hello.echoes.iter().filter(ours).filter_map(sent).max()
+    /// When we sent the newest hello of the last dead interval that is among these echoes: their sender lived and heard us then.
+    pub(super) fn echoed(&self, echoes: impl Iterator<Item = Echo>, received: Instant) -> Option<Instant> {
+        let ours = |echo: &Echo| echo.node == self.me.node && echo.incarnation == self.me.incarnation;
+        let sent = |echo: Echo| self.sent.sent_within(echo.seq, received, self.timing.dead);
+        echoes.filter(ours).filter_map(sent).max()
     }
 
     fn believe(&mut self, hello: &Hello, echoed: Option<Instant>, received: Instant, now: Instant) {

@@ -5,7 +5,10 @@
 
 use std::time::Duration;
 
-use super::{Claim, Delta, Echo, Flags, HEADER_LEN, Hello, MAGIC, MAX_LEN, MIN_LEN, Slice, UpTo, VERSION};
+use super::{
+    CLAIM_LEN, Claim, Delta, ECHO_LEN, Echo, Flags, HEADER_LEN, Hello, MAGIC, MAX_CLAIMS, MAX_ECHOES,
+    MAX_LEN, MIN_LEN, Slice, UpTo, VERSION,
+};
 use crate::{
     digest::Digest,
     identity::{ClusterId, GroupId, Incarnation, NodeId, Term},
@@ -50,49 +53,86 @@ impl<'a> Unverified<'a> {
         self.cluster
     }
 
-    pub(super) fn verify(self, keys: &KeyRing) -> Result<Hello, Rejection> {
+    pub(super) fn verify(self, keys: &KeyRing) -> Result<Outline<'a>, Rejection> {
         if !keys.verifies(self.key_id, self.signed, self.tag) && rule::holds(Rule::Authenticity) {
             return Err(Rejection::WrongKey);
         }
         let body = self.signed.get(HEADER_LEN..).ok_or(Rejection::Truncated)?;
-        content(self.cluster, body)
+        Outline::read(self.cluster, body)
     }
 }
 
-/// Reads what follows the header, already known to be authentic.
-pub(super) fn content(cluster: ClusterId, body: &[u8]) -> Result<Hello, Rejection> {
-    Reader(body).hello(cluster)
+/// An authentic datagram, read up to its lists, which stay where they are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outline<'a> {
+    cluster: ClusterId,
+    pub(crate) node: NodeId,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) seq: u64,
+    interval: Duration,
+    pub(crate) dead: Duration,
+    pub(crate) flags: Flags,
+    pub(crate) owned: u32,
+    pub(crate) digest: Digest,
+    slice: Slice,
+    /// How many claims, deltas and echoes follow.
+    counts: [u8; 3],
+    lists: &'a [u8],
 }
 
-/// What is left to read.
-struct Reader<'a>(&'a [u8]);
+/// The lists of a hello that brings no news.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Quiet<'a> {
+    claims: &'a [u8],
+    echoes: &'a [u8],
+}
 
-impl Reader<'_> {
-    fn hello(mut self, cluster: ClusterId) -> Result<Hello, Rejection> {
-        let node = self.node()?;
-        let incarnation = self.incarnation()?;
-        let seq = self.u64()?;
-        let interval = self.millis()?;
-        let dead = self.millis()?;
+impl<'a> Outline<'a> {
+    /// Reads what follows the header, already known to be authentic.
+    pub(super) fn read(cluster: ClusterId, body: &'a [u8]) -> Result<Self, Rejection> {
+        let mut reader = Reader(body);
+        let (node, incarnation, seq) = (reader.node()?, reader.incarnation()?, reader.u64()?);
+        let (interval, dead) = (reader.millis()?, reader.millis()?);
         if interval.is_zero() {
             return Err(Rejection::Malformed("interval of zero"));
         }
         if dead < interval {
             return Err(Rejection::Malformed("dead before the next hello is due"));
         }
-        let flags = flags(self.u8()?);
-        let owned = self.u32()?;
-        let digest = Digest::from_bytes(self.take()?);
+        let flags = flags(reader.u8()?);
+        let (owned, digest) = (reader.u32()?, Digest::from_bytes(reader.take()?));
         let slice =
-            Slice::new(self.u16()?, self.u16()?).ok_or(Rejection::Malformed("slice beyond its count"))?;
-        let [claims, deltas, echoes] = self.take()?;
-        let claims = self.list(claims, "too many claims", Self::claim)?;
-        let deltas = self.list(deltas, "too many deltas", Self::delta)?;
-        let echoes = self.list(echoes, "too many echoes", Self::echo)?;
-        if !self.0.is_empty() {
+            Slice::new(reader.u16()?, reader.u16()?).ok_or(Rejection::Malformed("slice beyond its count"))?;
+        let counts = reader.take()?;
+        let lists = reader.0;
+        Ok(Self {
+            cluster,
+            node,
+            incarnation,
+            seq,
+            interval,
+            dead,
+            flags,
+            owned,
+            digest,
+            slice,
+            counts,
+            lists,
+        })
+    }
+
+    /// The whole hello.
+    pub(super) fn hello(&self) -> Result<Hello, Rejection> {
+        let mut reader = Reader(self.lists);
+        let [claims, deltas, echoes] = self.counts;
+        let claims = reader.list(claims, "too many claims", Reader::claim)?;
+        let deltas = reader.list(deltas, "too many deltas", Reader::delta)?;
+        let echoes = reader.list(echoes, "too many echoes", Reader::echo)?;
+        if !reader.0.is_empty() {
             return Err(Rejection::Malformed("trailing bytes"));
         }
-        let hello = Hello {
+        let Self { cluster, node, incarnation, seq, interval, dead, flags, owned, digest, slice, .. } = *self;
+        Ok(Hello {
             cluster,
             node,
             incarnation,
@@ -106,10 +146,36 @@ impl Reader<'_> {
             claims,
             deltas,
             echoes,
-        };
-        Ok(hello)
+        })
     }
 
+    /// Its lists if there are no deltas among them and nothing is wrong with them.
+    pub(crate) fn quiet(&self) -> Option<Quiet<'a>> {
+        let [claims, 0, echoes] = self.counts else { return None };
+        let (all_claims, all_echoes) = self.lists.split_at_checked(usize::from(claims) * CLAIM_LEN)?;
+        let quiet = Quiet { claims: all_claims, echoes: all_echoes };
+        let sound = claims <= MAX_CLAIMS
+            && echoes <= MAX_ECHOES
+            && all_echoes.len() == usize::from(echoes) * ECHO_LEN
+            && quiet.echoes().count() == usize::from(echoes);
+        sound.then_some(quiet)
+    }
+}
+
+impl<'a> Quiet<'a> {
+    pub(crate) fn claims(self) -> impl Iterator<Item = Claim> + use<'a> {
+        self.claims.chunks_exact(CLAIM_LEN).filter_map(|entry| Reader(entry).claim().ok())
+    }
+
+    pub(crate) fn echoes(self) -> impl Iterator<Item = Echo> + use<'a> {
+        self.echoes.chunks_exact(ECHO_LEN).filter_map(|entry| Reader(entry).echo().ok())
+    }
+}
+
+/// What is left to read.
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
     fn list<const N: u8, T>(
         &mut self,
         count: u8,
