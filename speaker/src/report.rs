@@ -304,6 +304,9 @@ fn counters(scene: &Scene<'_>) -> BTreeMap<String, u64> {
         }
     }
     add("eventsDropped", scene.layer2.events_dropped);
+    // When the counts were made, which may be some seconds before they are written: rates are to be taken over this.
+    let oldest = scene.layer2.segments.values().map(|segment| segment.age).max().unwrap_or_default();
+    add("countedMilliseconds", u64::try_from(oldest.as_millis()).unwrap_or(u64::MAX));
     for (name, count) in scene.happened {
         add(name, *count);
     }

@@ -48,16 +48,21 @@ impl AsFd for Bell {
     }
 }
 
-/// Waits until one of `sources` is readable or has an error to tell, or `until` is reached. May return early.
+/// Waits until one of `sources` is readable or has an error to tell, or `until` is reached. May return early. Says of each source,
+/// in their order, whether it is worth a look.
 ///
 /// # Errors
 /// The kernel is out of memory.
-pub fn wait<'a>(sources: impl IntoIterator<Item = BorrowedFd<'a>>, until: Option<Instant>) -> io::Result<()> {
+pub fn wait<'a>(
+    sources: impl IntoIterator<Item = BorrowedFd<'a>>,
+    until: Option<Instant>,
+) -> io::Result<Vec<bool>> {
     let mut fds: Vec<PollFd<'_>> =
         sources.into_iter().map(|source| PollFd::new(source, PollFlags::POLLIN)).collect();
     let timeout = until.map(|until| TimeSpec::from(until.saturating_duration_since(Instant::now())));
     match ppoll(&mut fds, timeout, None) {
-        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Ok(_) => Ok(fds.iter().map(|fd| fd.any().unwrap_or(true)).collect()),
+        Err(Errno::EINTR) => Ok(vec![true; fds.len()]),
         Err(error) => Err(error.into()),
     }
 }
@@ -76,7 +81,9 @@ mod tests {
         let ringer = Arc::clone(&bell);
         let started = Instant::now();
         let thread = thread::spawn(move || ringer.ring());
-        wait([bell.as_fd()], Some(started + Duration::from_secs(10))).expect("a bell can be waited for");
+        let until = Some(started + Duration::from_secs(10));
+        let rung = wait([bell.as_fd()], until).expect("a bell can be waited for");
+        assert_eq!(rung, [true]);
         assert!(started.elapsed() < Duration::from_secs(5));
         thread.join().expect("the ringer is done");
     }
@@ -88,7 +95,8 @@ mod tests {
         bell.ring();
         bell.silence();
         let until = Instant::now() + Duration::from_millis(20);
-        wait([bell.as_fd()], Some(until)).expect("a bell can be waited for");
+        let rung = wait([bell.as_fd()], Some(until)).expect("a bell can be waited for");
+        assert_eq!(rung, [false]);
         assert!(Instant::now() >= until);
     }
 }

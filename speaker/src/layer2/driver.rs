@@ -14,6 +14,7 @@
 //! left to gather for a moment (`crowd.rs`), while frames still end the wait at once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -80,6 +81,7 @@ pub(super) struct Driver {
     neighbours: Neighbours,
     /// How densely hellos come.
     crowd: Crowd,
+    woken: Woken,
     /// During a flood: frames are left waiting until then.
     frames_at: Option<Instant>,
     publish_at: Instant,
@@ -98,6 +100,17 @@ pub(super) struct Driver {
     draining: Option<Vec<oneshot::Sender<()>>>,
 }
 
+/// What there may be to do beside hellos, which are always looked for: nobody is judged silent whose hello came just now.
+#[derive(Clone, Copy, Debug)]
+struct Woken {
+    frames: bool,
+    bell: bool,
+}
+
+impl Woken {
+    const BY_ALL: Self = Self { frames: true, bell: true };
+}
+
 /// Whether the thread goes on.
 enum Flow {
     On,
@@ -114,6 +127,7 @@ impl Driver {
             reopen_at: None,
             neighbours: Neighbours::new(),
             crowd: Crowd::new(Instant::now()),
+            woken: Woken::BY_ALL,
             frames_at: None,
             publish_at: Instant::now(),
             published: Instant::now(),
@@ -150,30 +164,39 @@ impl Driver {
             let pause = self.crowd.pause(now);
             let until =
                 pause.map_or_else(|| self.next_deadline(), |pause| now.checked_add(pause).unwrap_or(now));
-            let (hellos, frames) = (pause.is_none(), self.frames_at.is_none());
-            let fds = self.segments.values().flat_map(|segment| segment.fds(hellos, frames));
-            let fds = fds.chain(std::iter::once(self.channels.bell.as_fd()));
-            if let Err(error) = wait(fds, Some(until)) {
+            self.woken = self.wait(pause.is_none(), until).unwrap_or_else(|error| {
                 error!(%error, "cannot wait for the network");
                 std::thread::sleep(Duration::from_millis(10));
-            }
+                Woken::BY_ALL
+            });
         }
     }
 
+    /// Waits for the bell, for frames unless they are left waiting, and, if so wished, for hellos.
+    fn wait(&self, for_hellos: bool, until: Instant) -> io::Result<Woken> {
+        let for_frames = self.frames_at.is_none();
+        let frames = self.segments.values().filter(|_| for_frames).flat_map(SegmentDriver::frame_fds);
+        let hellos = self.segments.values().filter(|_| for_hellos).flat_map(SegmentDriver::hello_fds);
+        let many =
+            if for_frames { self.segments.values().map(|one| one.frame_fds().count()).sum() } else { 0 };
+        let fds = std::iter::once(self.channels.bell.as_fd()).chain(frames).chain(hellos);
+        let mut ready = wait(fds, Some(until))?.into_iter();
+        let bell = ready.next().unwrap_or(true);
+        Ok(Woken { frames: ready.take(many).any(|ready| ready), bell })
+    }
+
     fn round(&mut self, batch: &mut Batch, buffer: &mut [u8]) {
-        let mut heard = false;
+        let mut heard = 0_u32;
         for segment in self.segments.values_mut() {
-            heard |= segment.read_hellos(batch, buffer);
+            heard = heard.saturating_add(segment.read_hellos(batch, buffer));
         }
-        if heard {
-            self.crowd.heard(Instant::now());
-        }
+        self.crowd.heard(heard, Instant::now());
         for segment in self.segments.values_mut() {
             segment.run_timers();
             segment.take_part();
         }
         let begin = Instant::now();
-        if self.frames_at.is_some_and(|at| at > begin) {
+        if self.frames_at.is_some_and(|at| at > begin) || (self.frames_at.is_none() && !self.woken.frames) {
             return;
         }
         let mut more = false;
@@ -222,7 +245,9 @@ impl Driver {
     }
 
     fn take_wishes(&mut self) -> Flow {
-        self.channels.bell.silence();
+        if self.woken.bell {
+            self.channels.bell.silence();
+        }
         match self.channels.placement.has_changed() {
             Ok(true) => self.follow_placement(),
             Ok(false) => {}
@@ -324,12 +349,11 @@ impl Driver {
 
     /// Passes on what has happened, and the state when it is time.
     fn tell(&mut self) {
-        let happened: Vec<(String, Vec<Event>)> = self
-            .segments
-            .values_mut()
-            .map(|segment| (segment.name().to_owned(), segment.take_events()))
-            .filter(|(_, events)| !events.is_empty())
-            .collect();
+        let happened = |segment: &mut SegmentDriver| {
+            let events = segment.take_events();
+            (!events.is_empty()).then(|| (segment.name().to_owned(), events))
+        };
+        let happened: Vec<(String, Vec<Event>)> = self.segments.values_mut().filter_map(happened).collect();
         for (name, events) in happened {
             self.tell_events(&name, events);
             self.publish_soon();

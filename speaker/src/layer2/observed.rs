@@ -4,6 +4,7 @@
 //! What the layer-2 thread tells the rest of the speaker.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use ferrolb_layer2::{Event, NodeId, SegmentView, Testimony};
 
@@ -26,6 +27,8 @@ pub struct Observed {
 /// One segment: what the engine sees, and what the sockets count.
 #[derive(Debug, Clone)]
 pub struct SegmentReport {
+    /// How long the segment had been open when this was so: counters are rates over it.
+    pub age: Duration,
     /// The engine's view.
     pub view: SegmentView,
     /// The sockets' counters.

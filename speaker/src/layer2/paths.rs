@@ -8,7 +8,7 @@
 //! whom its sender misses, and whoever is meant sends raw copies too: a firewall of one host keeps that host from hearing,
 //! but not from being heard.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -77,7 +77,8 @@ pub(super) struct Copies {
 #[derive(Debug)]
 pub(super) struct Paths {
     timing: Timing,
-    peers: BTreeMap<NodeId, Peer>,
+    /// Looked up for each hello.
+    peers: HashMap<NodeId, Peer>,
     /// When somebody last wished for our hellos in frames.
     wished: Option<Instant>,
 }
@@ -159,7 +160,7 @@ fn lately(timing: &Timing) -> Duration {
 impl Paths {
     /// Nobody is known yet.
     pub(super) fn new(timing: Timing) -> Self {
-        Self { timing, peers: BTreeMap::new(), wished: None }
+        Self { timing, peers: HashMap::new(), wished: None }
     }
 
     /// These nodes, and no others, should be on the segment, with these addresses as far as they are known.
@@ -207,7 +208,7 @@ impl Paths {
         let timing = self.timing;
         let somebody = self.peers.values().any(|peer| !peer.is_missed(now, &timing));
         let mut due: Vec<_> = self.peers.iter_mut().filter(|(_, peer)| peer.is_due(now, &timing)).collect();
-        due.sort_by_key(|(_, peer)| peer.tried);
+        due.sort_unstable_by_key(|(node, peer)| (peer.tried, **node));
         let wish = due.first().map(|(node, _)| if somebody { Wish::One(**node) } else { Wish::Everybody });
         let mut unicast = Vec::new();
         for (_, peer) in due.into_iter().take(UNICAST_AT_ONCE) {

@@ -55,6 +55,7 @@ pub type Neighbours = BTreeMap<NodeId, Vec<IpAddr>>;
 
 /// A segment's engine and sockets.
 pub(super) struct SegmentDriver {
+    opened: Instant,
     index: LinkIndex,
     name: String,
     link: LinkState,
@@ -94,6 +95,7 @@ impl SegmentDriver {
             budget: identity.budget,
         };
         let mut segment = Self {
+            opened: Instant::now(),
             index,
             name: plan.name.clone(),
             link: plan.link.clone(),
@@ -161,7 +163,11 @@ impl SegmentDriver {
 
     /// Gives the engine an input and sends what it answers.
     pub(super) fn handle(&mut self, input: Input<'_>) {
-        self.engine.handle(Instant::now(), input);
+        self.handle_at(Instant::now(), input);
+    }
+
+    fn handle_at(&mut self, now: Instant, input: Input<'_>) {
+        self.engine.handle(now, input);
         let mut patience = BIND_PATIENCE;
         while let Some(output) = self.engine.poll_output() {
             if let Output::Event(Event::Claimed { group, .. }) = output {
@@ -223,9 +229,9 @@ impl SegmentDriver {
     }
 
     /// Gives the engine a hello, and notes by which way it came if it was genuine.
-    fn hear(&mut self, hello: &HelloDatagram<'_>, way: Way, wish: Wish) {
+    fn hear(&mut self, hello: &HelloDatagram<'_>, way: Way, wish: Wish, now: Instant) {
         let HelloDatagram { payload, hop_limit, source, received, .. } = *hello;
-        self.handle(Input::Hello { payload, hop_limit, source, received });
+        self.handle_at(now, Input::Hello { payload, hop_limit, source, received });
         let Some(Genuine { node, new }) = self.engine.heard_from() else { return };
         if new {
             self.paths.heard(node, way, source, received);
@@ -269,41 +275,42 @@ impl SegmentDriver {
         self.engine.phase() != Phase::Stalled
     }
 
-    /// Reads all hellos that are waiting, and answers whether there were any.
-    pub(super) fn read_hellos(&mut self, batch: &mut Batch, buffer: &mut [u8]) -> bool {
+    /// Reads all hellos that are waiting, and answers how many there were.
+    pub(super) fn read_hellos(&mut self, batch: &mut Batch, buffer: &mut [u8]) -> u32 {
         let (sockets, _) = self.sockets.counts();
-        let mut any = false;
+        let mut all = 0_usize;
         for socket in 0..sockets {
-            let mut read = 0;
+            let mut read = 0_usize;
             while read < HELLOS_PER_ROUND {
                 let Some(hellos) = self.sockets.next_hellos(socket, batch) else { break };
-                let before = read;
+                // One look at the clock for all of them: none came later.
+                let (before, now) = (read, Instant::now());
                 for hello in hellos {
                     read = read.saturating_add(1);
                     let way = if hello.is_unicast { Way::Unicast } else { Way::Multicast };
-                    self.hear(&hello, way, Wish::Nothing);
+                    self.hear(&hello, way, Wish::Nothing, now);
                 }
                 self.sockets.heard(read.saturating_sub(before));
                 if !batch.is_full() {
                     break;
                 }
             }
-            any |= read > 0;
+            all = all.saturating_add(read);
         }
-        any | self.read_carried(buffer)
+        u32::try_from(all.saturating_add(self.read_carried(buffer))).unwrap_or(u32::MAX)
     }
 
-    /// Reads the hellos that came in frames. No router forwards those.
-    fn read_carried(&mut self, buffer: &mut [u8]) -> bool {
+    /// Reads the hellos that came in frames, and answers how many frames there were. No router forwards those.
+    fn read_carried(&mut self, buffer: &mut [u8]) -> usize {
         for read in 0..HELLOS_PER_ROUND {
-            let Some(frame) = self.sockets.next_carried(buffer) else { return read > 0 };
+            let Some(frame) = self.sockets.next_carried(buffer) else { return read };
             let received = frame.received;
             let Some(carried) = carried::unwrap(frame.bytes) else { continue };
             let (payload, source) = (carried.hello, carried.source);
             let hello = HelloDatagram { payload, hop_limit: 255, source, is_unicast: false, received };
-            self.hear(&hello, Way::Raw, carried.wish);
+            self.hear(&hello, Way::Raw, carried.wish, Instant::now());
         }
-        true
+        HELLOS_PER_ROUND
     }
 
     /// Lets the engine act on a deadline that has passed.
@@ -363,10 +370,14 @@ impl SegmentDriver {
         self.engine.next_deadline().into_iter().chain(self.witness.next_deadline()).min()
     }
 
-    /// The sockets of hellos and of frames, as far as they are wanted, to wait for.
-    pub(super) fn fds(&self, hellos: bool, frames: bool) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let hello_fds = self.sockets.hello_fds().filter(move |_| hellos);
-        hello_fds.chain(self.sockets.frame_fds().filter(move |_| frames))
+    /// The sockets of hellos, to wait for.
+    pub(super) fn hello_fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.sockets.hello_fds()
+    }
+
+    /// The sockets of frames, to wait for.
+    pub(super) fn frame_fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.sockets.frame_fds()
     }
 
     /// What has happened since the last call.
@@ -386,7 +397,8 @@ impl SegmentDriver {
         let detours = self.paths.detours(now);
         self.tell_detours(&detours);
         let (testimonies, questions) = (self.witness.testimonies().collect(), self.witness.questions());
-        SegmentReport { view, traffic: self.sockets.traffic(), testimonies, questions, detours }
+        let (age, traffic) = (now.saturating_duration_since(self.opened), self.sockets.traffic());
+        SegmentReport { age, view, traffic, testimonies, questions, detours }
     }
 
     /// Says in the log when a filter appears between the nodes, and when it is gone.

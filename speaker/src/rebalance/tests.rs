@@ -67,7 +67,14 @@ fn alone(phase: Phase, peers: &[&str], claimed: Instant) -> Observed {
         counters: Counts::default(),
     };
     let (traffic, testimonies) = (Traffic::default(), Vec::new());
-    let report = SegmentReport { view, traffic, testimonies, questions: 0, detours: BTreeMap::new() };
+    let report = SegmentReport {
+        age: Duration::ZERO,
+        view,
+        traffic,
+        testimonies,
+        questions: 0,
+        detours: BTreeMap::new(),
+    };
     let segments = BTreeMap::from([("eth0".to_owned(), report)]);
     Observed { segments, ..Observed::default() }
 }

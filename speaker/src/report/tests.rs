@@ -4,6 +4,7 @@
 //! Reports on small scenes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ferrolb_layer2::{Cause, Counts, GroupState, MacAddr, PeerView, Phase, SegmentView};
 
@@ -67,7 +68,14 @@ fn segment_of(owner: &str, term: u64, counted: u64) -> Observed {
     let traffic = Traffic { frames_received: counted, ..Traffic::default() };
     let segments = BTreeMap::from([(
         "eth0".to_owned(),
-        SegmentReport { view, traffic, testimonies: Vec::new(), questions: 0, detours: BTreeMap::new() },
+        SegmentReport {
+            age: Duration::ZERO,
+            view,
+            traffic,
+            testimonies: Vec::new(),
+            questions: 0,
+            detours: BTreeMap::new(),
+        },
     )]);
     Observed { segments, ..Observed::default() }
 }
