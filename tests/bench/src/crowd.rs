@@ -48,7 +48,7 @@ pub(crate) struct Figures {
     nodes: u32,
     seconds: f64,
     sent_per_second: f64,
-    /// By the speaker's own counter, over a time a few seconds longer.
+    /// By the speaker's own counter and clock, over a time some seconds longer.
     believed_per_second: f64,
     hello_bytes: usize,
     /// Share of a core of the layer-2 thread, and of the whole process.
@@ -87,7 +87,7 @@ fn watch(installation: &mut Installation, crowd: &Crowd, arguments: &Arguments) 
         Ok(log.lines().filter(|line| line.contains(words)).count())
     };
     let (deaths, claims) = (lines(installation, "no longer hears")?, lines(installation, ": took ")?);
-    let (begin, sent, believed) = (Instant::now(), crowd.sent(), counter(installation, "hellosBelieved")?);
+    let (begin, sent, believed) = (Instant::now(), crowd.sent(), Count::read(installation)?);
     let speaker = installation.speaker(NODE)?;
     let (thread_before, process_before) = (speaker.thread_time(THREAD)?, speaker.processor_time()?);
     thread::sleep(Duration::from_secs(arguments.seconds));
@@ -99,13 +99,12 @@ fn watch(installation: &mut Installation, crowd: &Crowd, arguments: &Arguments) 
     let resident_mebibytes = speaker.resident_bytes()? as f64 / f64::from(1 << 20);
     let sent = crowd.sent() - sent;
     thread::sleep(HEARTBEAT);
-    let believed = counter(installation, "hellosBelieved")?.saturating_sub(believed);
-    let counted = begin.elapsed().as_secs_f64();
+    let believed_per_second = Count::read(installation)?.rate_since(&believed);
     Ok(Figures {
         nodes: arguments.nodes,
         seconds,
         sent_per_second: sent as f64 / seconds,
-        believed_per_second: believed as f64 / counted,
+        believed_per_second,
         hello_bytes: crowd.hello_bytes(),
         thread_cores,
         process_cores,
@@ -116,12 +115,30 @@ fn watch(installation: &mut Installation, crowd: &Crowd, arguments: &Arguments) 
     })
 }
 
-/// A counter of the speaker's state file; 0 before it was first written.
-fn counter(installation: &Installation, name: &str) -> Result<u64> {
-    let path = installation.state().join(format!("speaker-{NODE}")).join("speaker.yaml");
-    let text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-    let value = text.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(": "));
-    value.map_or(Ok(0), |value| Ok(value.trim().parse()?))
+/// What the speaker's state file says of the hellos that it believed. It is seconds older than the file's reader, so it tells
+/// when the speaker counted.
+struct Count {
+    hellos: u64,
+    at: Duration,
+}
+
+impl Count {
+    /// All zero before the file was first written.
+    fn read(installation: &Installation) -> Result<Self> {
+        let path = installation.state().join(format!("speaker-{NODE}")).join("speaker.yaml");
+        let text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+        let counter = |name: &str| -> Result<u64> {
+            let value = text.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(": "));
+            value.map_or(Ok(0), |value| Ok(value.trim().parse()?))
+        };
+        let at = Duration::from_millis(counter("countedMilliseconds")?);
+        Ok(Self { hellos: counter("hellosBelieved")?, at })
+    }
+
+    fn rate_since(&self, before: &Self) -> f64 {
+        let hellos = self.hellos.saturating_sub(before.hellos);
+        hellos as f64 / self.at.saturating_sub(before.at).as_secs_f64()
+    }
 }
 
 /// The figures as Markdown.
