@@ -16,5 +16,6 @@ mod matrix;
 mod patience;
 mod planned;
 mod reachability;
+mod relay;
 mod segment;
 mod witness;

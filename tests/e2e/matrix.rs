@@ -21,7 +21,7 @@ use crate::cluster::quickstart;
 use crate::patience::SOON;
 
 /// What scheduling on a busy machine may add to a span.
-const BUSY: Duration = Duration::from_millis(350);
+pub(crate) const BUSY: Duration = Duration::from_millis(350);
 
 #[test]
 fn two_nodes_that_cannot_hear_each_other_settle_on_one_owner_in_at_most_two_moves() {
@@ -145,14 +145,14 @@ fn a_node_that_dies_while_a_successor_is_frozen_is_replaced_and_the_thawed_one_t
 }
 
 /// The node that carries the address, and the others.
-fn roles(ferrolb: &Contestant) -> Result<(Node, Vec<Node>)> {
+pub(crate) fn roles(ferrolb: &Contestant) -> Result<(Node, Vec<Node>)> {
     let owner = ferrolb.lab().node_at(trial::settled_owner(ferrolb)?)?.clone();
     let others = ferrolb.lab().nodes.iter().filter(|node| node.name != owner.name).cloned().collect();
     Ok((owner, others))
 }
 
 /// The term of the newest claim that is told.
-fn term(ferrolb: &Contestant) -> Result<u64> {
+pub(crate) fn term(ferrolb: &Contestant) -> Result<u64> {
     let terms = ferrolb.installation.status()?.terms(ferrolb.target().ip())?;
     terms.into_iter().max().context("somebody carries it")
 }
