@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! BGP of FerroLB: what is said to routers and understood from them.
+//!
+//! Sans-IO: nothing in this crate reads a clock, opens a socket or starts a task. Bytes come in and go out as slices, so everything
+//! here is a function of what was put in.
+//!
+//! - [`Framer`] cuts a stream into [`Frame`]s in a buffer of fixed size; [`Message::decode`] reads one. OPEN, NOTIFICATION, KEEPALIVE
+//!   and ROUTE-REFRESH mean the same in every session; an UPDATE is read by [`UpdateBody::read`], for which it takes what the session
+//!   has agreed on: [`Negotiated`], made of the two [`Open`]s.
+//! - What is wrong is a [`Fault`], which ends the session and knows the [`Notification`] to end it with, or an [`AttributeFault`],
+//!   which it survives (RFC 7606).
+//! - [`Message::encode`] writes a message. UPDATEs are written by [`RibOut`] alone: it is told what the peer shall know
+//!   ([`RibOut::set_desired`]), remembers what it was sent, and yields the difference message by message, as fast as somebody takes
+//!   them ([`RibOut::next_message`]).
+//!
+//! There is no Loc-RIB: routes of peers are checked, so that the session goes on or ends as it must, and forgotten. Nothing here
+//! panics or grows because of what a peer sends; a decoded message borrows from the bytes that it came in.
+//!
+//! The speaker does not use this crate yet: sessions (RFC 4271, section 8) and their sockets are to come.
+
+mod attributes;
+mod capability;
+mod code_set;
+mod community;
+mod family;
+mod fault;
+mod framer;
+mod hold_time;
+mod identity;
+pub mod message;
+mod negotiated;
+pub mod notification;
+mod open;
+mod prefixes;
+mod reader;
+mod refresh;
+mod rib_out;
+mod update;
+mod writer;
+
+pub use attributes::{AttributeKind, Attributes, NextHop, Origin};
+pub use capability::{Capabilities, GracefulRestart, RestartTime};
+pub use code_set::CodeSet;
+pub use community::{Community, ExtendedCommunity, LargeCommunity, NotACommunity};
+pub use family::{Families, Family};
+pub use fault::Fault;
+pub use framer::Framer;
+pub use hold_time::HoldTime;
+pub use identity::{Asn, RouterId};
+pub use message::{Frame, Kind, Message};
+pub use negotiated::Negotiated;
+pub use notification::{Code, Notification};
+pub use open::Open;
+pub use prefixes::Prefixes;
+pub use refresh::RouteRefresh;
+pub use rib_out::{RibOut, Routes, Unsendable};
+pub use update::{
+    AsPath, AttributeFault, Handling, PathAttributes, Reachable, Segment, SegmentKind, Update, UpdateBody,
+};
