@@ -37,6 +37,8 @@ mod prefixes;
 mod reader;
 mod refresh;
 mod rib_out;
+#[cfg(test)]
+mod testing;
 mod update;
 mod writer;
 

@@ -176,3 +176,6 @@ impl RibOut {
         marked
     }
 }
+
+#[cfg(test)]
+mod tests;

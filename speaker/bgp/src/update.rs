@@ -155,3 +155,6 @@ impl<'a> Update<'a> {
         &self.discarded
     }
 }
+
+#[cfg(test)]
+mod tests;
