@@ -14,6 +14,12 @@ pub const REACHABLE: &str = "Reachable";
 /// On a Service: whether it has the addresses that it asks for.
 pub const ADDRESSES_ASSIGNED: &str = "ferrolb.io/AddressesAssigned";
 
+/// The condition of that type.
+#[must_use]
+pub fn find<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {
+    conditions.iter().find(|condition| condition.type_ == type_)
+}
+
 /// Puts `new` in the place of the condition of its type. While the status stays the same, the time of the last
 /// transition does too, so that an unchanged verdict is an unchanged list.
 pub fn set(conditions: &mut Vec<Condition>, mut new: Condition) {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail, ensure};
-use ferrolb_config::condition::ADDRESSES_ASSIGNED;
+use ferrolb_config::condition::{self, ADDRESSES_ASSIGNED};
 use ferrolb_config::snapshot::Scope;
 use ferrolb_config::{Objects, ServiceName};
 use ferrolb_source::kube::{Cluster, ClusterWriter, Interest, KubeOptions, WriteError};
@@ -142,7 +142,7 @@ impl Migration {
         }
         let service = self.service()?;
         let conditions = service.status.as_ref().and_then(|status| status.conditions.as_deref());
-        let said = conditions.unwrap_or_default().iter().find(|one| one.type_ == ADDRESSES_ASSIGNED);
+        let said = condition::find(conditions.unwrap_or_default(), ADDRESSES_ASSIGNED);
         let said = said.map_or("no controller answered; is it running?", |one| one.message.as_str());
         bail!("the controller has not given the addresses within {} s: {said}", GIVEN.as_secs())
     }

@@ -12,7 +12,7 @@ use ferrolb_config::api::{
     AddressMode, ConsumerKind, Layer2Owner, SILENT_AFTER, Speaker, SpeakerInterface, UnservedService,
     VirtualIPSpec,
 };
-use ferrolb_config::condition::{REACHABLE, READY};
+use ferrolb_config::condition::{self, REACHABLE, READY};
 use ferrolb_config::reason::Refusal;
 use ferrolb_config::snapshot::{FloatingForm, FloatingIP};
 use ferrolb_config::{Objects, ServiceName, Snapshot};
@@ -77,8 +77,7 @@ fn address_status(
 }
 
 fn reachable(conditions: &[Condition]) -> Option<Reachable> {
-    let judged = |condition: &&Condition| condition.type_ == REACHABLE && condition.status != "Unknown";
-    let seen = conditions.iter().find(judged)?;
+    let seen = condition::find(conditions, REACHABLE).filter(|seen| seen.status != "Unknown")?;
     Some(Reachable {
         reached: seen.status == "True",
         reason: seen.reason.clone(),
@@ -187,7 +186,7 @@ fn problem(condition: &Condition) -> Problem {
 pub fn is_silent(speaker: &Speaker, now: Timestamp) -> bool {
     let Some(status) = &speaker.status else { return true };
     // In a cluster there is no heartbeat: the controller, which sees the Node, says when nothing is known any more.
-    let ready = status.conditions.iter().find(|condition| condition.type_ == READY);
+    let ready = condition::find(&status.conditions, READY);
     match &status.heartbeat {
         Some(last) => now.duration_since(last.0) > SILENT_AFTER,
         None => ready.is_none_or(|ready| ready.status == "Unknown"),

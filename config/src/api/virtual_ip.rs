@@ -8,7 +8,7 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use super::AddressMode;
-use crate::condition::{self, READY};
+use crate::condition::{self, REACHABLE, READY};
 use crate::{ObjectRef, ServiceName};
 
 /// The finalizer of a VirtualIP that is in use: whoever deletes the object takes nothing away.
@@ -200,6 +200,14 @@ pub struct VirtualIPStatus {
     /// Who carries the address, one entry a segment; each is written by the owner.
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["segment"]))]
     pub layer2: Vec<Layer2Owner>,
+}
+
+impl VirtualIP {
+    /// What the nodes of the segment that asked for the address found: the condition `Reachable`.
+    #[must_use]
+    pub fn reachable(&self) -> Option<&Condition> {
+        condition::find(&self.status.as_ref()?.conditions, REACHABLE)
+    }
 }
 
 impl VirtualIPStatus {

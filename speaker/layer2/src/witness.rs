@@ -14,6 +14,7 @@
 //! ([`Witness::follow`]) and frames, call [`Witness::act`] at [`Witness::next_deadline`], send what
 //! [`Witness::poll_output`] yields.
 
+mod asking;
 mod own;
 mod stations;
 mod testimony;
@@ -24,7 +25,7 @@ mod watch;
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet, VecDeque},
-    net::{IpAddr, Ipv6Addr, SocketAddr},
+    net::IpAddr,
     num::NonZeroU16,
     time::{Duration, Instant},
 };
@@ -33,7 +34,7 @@ pub use testimony::{Testimony, Verdict};
 use watch::{Next, Step, Watch};
 
 use crate::{
-    frame::{self, Heard, arp, ndp, tcp},
+    frame::{self, tcp},
     identity::{GroupId, MacAddr, NodeId},
     input::LinkState,
     rank::score,
@@ -49,8 +50,6 @@ const EVERY_WHILE_AWAY: Duration = Duration::from_secs(10);
 const JITTER: f64 = 0.2;
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Between two questions: at most 200 a second on a segment.
-const GAP: Duration = Duration::from_millis(5);
 /// Nodes asked for their own addresses at once, to learn whose a station is.
 const ASKED_AT_ONCE: usize = 16;
 
@@ -115,7 +114,6 @@ impl Witness {
             self.link = Some(link.clone());
             self.stations.clear();
         }
-        view.peers.iter().for_each(|peer| self.acquaint(peer.node, peer.source));
         let sees = link.up && view.phase == Phase::Active && view.proven;
         let peers = view.peers.iter().map(|peer| (peer.node, peer.source));
         let peers = if sees { peers.collect() } else { BTreeMap::new() };
@@ -123,6 +121,7 @@ impl Witness {
             self.peers = peers;
             self.known.clear();
         }
+        view.peers.iter().for_each(|peer| self.acquaint(peer.node, peer.source));
         for group in &view.groups {
             match group.owner {
                 Some(owner) if owner == self.me && link.up && view.phase == Phase::Active => {
@@ -194,7 +193,7 @@ impl Witness {
             self.stations.insert(address, station);
         }
         match self.watches.get_mut(&address) {
-            Some(_) if !answers(&heard, own_mac) => {}
+            Some(_) if !asking::is_answered_by(&heard, own_mac) => {}
             // Before that time whoever had the address may not have yielded yet, or a check is due anyway. What a killed
             // process left on an interface is gone before the last of the questions.
             Some(watch) if watch.owner == me && !watch.is_asking() && watch.at <= now => {
@@ -322,43 +321,6 @@ impl Witness {
         }
     }
 
-    fn knock_of(&self, address: IpAddr, to_mac: MacAddr) -> Option<tcp::Knock> {
-        let port = self.watches.get(&address)?.port?;
-        let own_mac = self.link.as_ref()?.mac;
-        let own_ip = self.own_ip(address).filter(|own| !own.is_unspecified())?;
-        Some(tcp::Knock { own_mac, own_ip, to_mac, target: SocketAddr::new(address, port.get()) })
-    }
-
-    /// Asks for the address as a client would.
-    fn ask(&mut self, address: IpAddr, now: Instant) {
-        let Some(mac) = self.link.as_ref().map(|link| link.mac) else { return };
-        let question = match (self.own_ip(address), address) {
-            (Some(IpAddr::V4(own)), IpAddr::V4(target)) => arp::request(mac, own, target),
-            (None, IpAddr::V4(target)) => arp::probe(mac, target),
-            (Some(IpAddr::V6(own)), IpAddr::V6(target)) => ndp::solicitation_for(mac, own, target),
-            (_, IpAddr::V6(target)) => ndp::probe(mac, target),
-            (Some(IpAddr::V6(_)), IpAddr::V4(_)) => return,
-        };
-        self.outputs.push_back(question);
-        self.asked(now);
-    }
-
-    fn asked(&mut self, now: Instant) {
-        self.questions = self.questions.saturating_add(1);
-        self.ready_at = Some(self.ready_at.map_or(now, |ready| ready.max(now)) + GAP);
-    }
-
-    /// The address to ask from: of the target's subnet, or for IPv6 a link-local one.
-    fn own_ip(&self, target: IpAddr) -> Option<IpAddr> {
-        let addresses = &self.link.as_ref()?.addresses;
-        let link_local = |ip: &Ipv6Addr| ip.is_unicast_link_local();
-        let on_link = addresses.iter().find(|net| net.contains(&target)).map(|net| net.addr());
-        on_link.or_else(|| {
-            let own = addresses.iter().map(|net| net.addr());
-            own.filter(|_| target.is_ipv6()).find(|ip| matches!(ip, IpAddr::V6(ip) if link_local(ip)))
-        })
-    }
-
     fn conclude(&mut self, address: IpAddr, verdict: Verdict, now: Instant) {
         let every = if verdict == Verdict::Reachable { EVERY } else { EVERY_WHILE_AWAY };
         let pause = every.mul_f64(1.0 + JITTER * (2.0 * self.random.f64() - 1.0));
@@ -392,14 +354,5 @@ impl Witness {
             self.own = self.own.saturating_sub((watch.owner == self.me).into());
             self.count(watch.is_asking(), address);
         }
-    }
-}
-
-/// Whether it answers a question of ours; announcements tell what a station would like to be true.
-fn answers(heard: &Heard, own_mac: Option<MacAddr>) -> bool {
-    match heard {
-        Heard::ArpReply { target_mac, .. } => Some(*target_mac) == own_mac,
-        Heard::NeighborAdvertisement { .. } => true,
-        Heard::ArpRequest { .. } | Heard::NeighborSolicitation { .. } => false,
     }
 }

@@ -10,6 +10,7 @@ mod outage;
 #[path = "../patience.rs"]
 mod patience;
 mod pods;
+mod reach;
 mod start;
 mod traffic;
 mod transcript;

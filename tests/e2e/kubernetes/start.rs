@@ -26,14 +26,20 @@ pub(crate) fn binary() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_ferrolb"))
 }
 
+/// Creates what these files of the quickstart hold.
+pub(crate) fn create(installation: &Installation, files: &[&str]) -> Result<()> {
+    let nodes = u8::try_from(installation.lab().nodes.len())?;
+    for (_, text) in quickstart::manifests_for(nodes).iter().filter(|(name, _)| files.contains(name)) {
+        installation.kubectl().create(text)?;
+    }
+    Ok(())
+}
+
 /// FerroLB on `nodes` nodes with the quickstart's pool, all programs running.
 pub(crate) fn launched(nodes: u8, mode: ProxyMode) -> Result<Installation> {
     let mut installation = Installation::prepare(Cluster::build(nodes, mode)?, binary())?;
     install(installation.kubectl())?;
-    let manifests = quickstart::manifests_for(nodes);
-    for (_, text) in manifests.iter().filter(|(name, _)| *name == "pool.yaml") {
-        installation.kubectl().create(text)?;
-    }
+    create(&installation, &["pool.yaml"])?;
     installation.launch()?;
     Ok(installation)
 }
@@ -41,11 +47,7 @@ pub(crate) fn launched(nodes: u8, mode: ProxyMode) -> Result<Installation> {
 /// The same, with the quickstart's Services and their endpoints too, each with an address that answers.
 pub(crate) fn serving(nodes: u8, mode: ProxyMode) -> Result<Installation> {
     let installation = launched(nodes, mode)?;
-    for (name, text) in quickstart::manifests_for(nodes) {
-        if ["services.yaml", "endpoints.yaml"].contains(&name) {
-            installation.kubectl().create(&text)?;
-        }
-    }
+    create(&installation, &["services.yaml", "endpoints.yaml"])?;
     for service in ["web", "local", "echo"] {
         eventually_served(&installation, service)?;
     }

@@ -67,7 +67,7 @@ fn without(object: &Arc<VirtualIP>, is_dead: impl Fn(&str) -> bool, now: &Time) 
 fn silenced(node: &str, speaker: &Arc<Speaker>, now: &Time) -> Option<Write> {
     let mut object = Speaker::clone(speaker);
     let status = object.status.as_mut()?;
-    let ready = status.conditions.iter().find(|condition| condition.type_ == READY);
+    let ready = condition::find(&status.conditions, READY);
     if ready.is_some_and(|ready| ready.status == "Unknown") {
         return None;
     }

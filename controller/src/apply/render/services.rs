@@ -28,7 +28,7 @@ pub(crate) fn shown(service: &Service) -> BTreeSet<IpAddr> {
 }
 
 pub(in crate::apply) fn has_our_condition(status: &ServiceStatus) -> bool {
-    status.conditions.iter().flatten().any(|condition| condition.type_ == ADDRESSES_ASSIGNED)
+    condition::find(status.conditions.as_deref().unwrap_or_default(), ADDRESSES_ASSIGNED).is_some()
 }
 
 /// The writes of Service statuses, by Service.
@@ -138,7 +138,7 @@ fn shows(object: &Service, addresses: &[IpAddr], verdict: Option<&Condition>) ->
 /// Whether the condition of a Service says the same, whenever it was reached.
 fn says(object: &Service, verdict: &Condition) -> bool {
     let conditions = object.status.as_ref().and_then(|status| status.conditions.as_deref());
-    let condition = conditions.unwrap_or_default().iter().find(|old| old.type_ == verdict.type_);
+    let condition = condition::find(conditions.unwrap_or_default(), &verdict.type_);
     condition.is_some_and(|old| {
         (&old.status, &old.reason, &old.message, old.observed_generation)
             == (&verdict.status, &verdict.reason, &verdict.message, verdict.observed_generation)

@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use ferrolb_config::api::{Consumer, ConsumerKind, ConsumerName, FloatingIP};
-use ferrolb_config::condition::{ADDRESSES_ASSIGNED, READY};
+use ferrolb_config::condition::{self, ADDRESSES_ASSIGNED, READY};
 use ferrolb_config::reason::{Reason, Refusal};
 use ferrolb_config::{ObjectRef, Objects, ServiceName};
 use ferrolb_source::events::{Event, Tone};
@@ -35,14 +35,14 @@ pub(super) fn of(write: &Write, view: &Objects) -> Vec<Event> {
         Write::PutFloatingIPStatus(object) => of_floating_ip(write, object, view),
         Write::PutPoolStatus(object) => {
             let old = view.pools.get(&write.object().name).and_then(|pool| pool.status.as_ref());
-            let old = old.and_then(|status| find(&status.conditions, READY));
-            let new = object.status.as_ref().and_then(|status| find(&status.conditions, READY));
+            let old = old.and_then(|status| condition::find(&status.conditions, READY));
+            let new = object.status.as_ref().and_then(|status| condition::find(&status.conditions, READY));
             verdict(write, view, OURS, old, new)
         }
         Write::PutL2AdvertisementStatus(object) => {
             let old = view.l2_advertisements.get(&write.object().name).and_then(|old| old.status.as_ref());
-            let old = old.and_then(|status| find(&status.conditions, READY));
-            let new = object.status.as_ref().and_then(|status| find(&status.conditions, READY));
+            let old = old.and_then(|status| condition::find(&status.conditions, READY));
+            let new = object.status.as_ref().and_then(|status| condition::find(&status.conditions, READY));
             verdict(write, view, OURS, old, new)
         }
         _ => Vec::new(),
@@ -63,7 +63,7 @@ fn of_service(write: &Write, object: &Service, view: &Objects) -> Vec<Event> {
     let mut events = Vec::from_iter(given(write, view, "v1", &before, &now));
     let condition = |service: &Service| {
         let conditions = service.status.as_ref()?.conditions.as_deref()?;
-        find(conditions, ADDRESSES_ASSIGNED).cloned()
+        condition::find(conditions, ADDRESSES_ASSIGNED).cloned()
     };
     events.extend(verdict(write, view, "v1", condition(base).as_ref(), condition(&after).as_ref()));
     events
@@ -74,7 +74,8 @@ fn of_floating_ip(write: &Write, object: &FloatingIP, view: &Objects) -> Vec<Eve
     let name = ServiceName { namespace: namespace.unwrap_or_default(), name };
     let Some(base) = view.floating_ips.get(&name) else { return Vec::new() };
     let (before, now) = (floating_addresses(base), floating_addresses(object));
-    let condition = |object: &FloatingIP| find(object.status.as_ref()?.conditions.as_slice(), READY).cloned();
+    let condition =
+        |object: &FloatingIP| condition::find(object.status.as_ref()?.conditions.as_slice(), READY).cloned();
     let judged = verdict(write, view, OURS, condition(base).as_ref(), condition(object).as_ref());
     given(write, view, OURS, &before, &now).into_iter().chain(judged).collect()
 }
@@ -191,10 +192,6 @@ pub(super) fn event(
     let uid = view.metadata(&object).and_then(|metadata| metadata.uid.clone());
     let (api_version, reason) = (api_version.to_owned(), reason.to_owned());
     Event { object, api_version, uid, tone, reason, action, note }
-}
-
-fn find<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {
-    conditions.iter().find(|condition| condition.type_ == type_)
 }
 
 fn list<'a>(addresses: impl IntoIterator<Item = &'a IpAddr>) -> String {

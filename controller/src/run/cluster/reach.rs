@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 
 use ferrolb_config::api::VirtualIP;
-use ferrolb_config::condition::REACHABLE;
 use ferrolb_config::{ObjectRef, Objects};
 use ferrolb_source::events::{Event, Tone};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -29,8 +28,9 @@ impl Unreached {
     /// What is new: an address that is not reached, or for another reason, and one that is again. At the start everything is
     /// known, since the leader before told it.
     pub(super) fn learn(&mut self, view: &Objects) -> Vec<Event> {
-        let judged = |(name, virtual_ip)| Some((name, virtual_ip, reachable(virtual_ip)?));
-        let judged = view.virtual_ips.iter().map(|(name, it)| (name, it.as_ref())).filter_map(judged);
+        let all = view.virtual_ips.iter();
+        let judged =
+            all.filter_map(|(name, virtual_ip)| Some((name, &**virtual_ip, virtual_ip.reachable()?)));
         let judged: Vec<(&String, &VirtualIP, &Condition)> = judged.collect();
         let away = judged.iter().filter(|(.., condition)| condition.status == "False");
         let now = away.map(|(name, _, condition)| ((*name).clone(), condition.reason.clone())).collect();
@@ -47,11 +47,6 @@ impl Unreached {
         let of_one = |(virtual_ip, condition, tone)| told(virtual_ip, condition, tone, view);
         new.take(MOST).flat_map(of_one).collect()
     }
-}
-
-fn reachable(virtual_ip: &VirtualIP) -> Option<&Condition> {
-    let mut conditions = virtual_ip.status.iter().flat_map(|status| &status.conditions);
-    conditions.find(|condition| condition.type_ == REACHABLE)
 }
 
 fn told(virtual_ip: &VirtualIP, condition: &Condition, tone: Tone, view: &Objects) -> Vec<Event> {
@@ -73,6 +68,7 @@ fn told(virtual_ip: &VirtualIP, condition: &Condition, tone: Tone, view: &Object
 
 #[cfg(test)]
 mod tests {
+    use ferrolb_config::condition::REACHABLE;
     use std::sync::Arc;
 
     use serde_json::json;

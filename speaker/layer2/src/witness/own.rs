@@ -12,10 +12,7 @@ use super::{
     Witness,
     watch::{Step, Watch},
 };
-use crate::{
-    frame::{arp, ndp},
-    view::GroupView,
-};
+use crate::view::GroupView;
 
 /// After a claim: whoever had the address before has yielded. The engine's first probe comes later.
 const YIELDED: Duration = Duration::from_millis(500);
@@ -33,16 +30,6 @@ impl Witness {
                 self.own = self.own.saturating_add(1);
             }
         }
-    }
-
-    /// Asks who else has an address of this node's, which disturbs no neighbour's table.
-    pub(super) fn ask_as_nobody(&mut self, address: IpAddr, now: Instant) {
-        let Some(mac) = self.link.as_ref().map(|link| link.mac) else { return };
-        self.outputs.push_back(match address {
-            IpAddr::V4(target) => arp::probe(mac, target),
-            IpAddr::V6(target) => ndp::probe(mac, target),
-        });
-        self.asked(now);
     }
 
     /// Nobody else answers for what is carried here: nothing is asked until somebody does.

@@ -3,12 +3,12 @@
 
 //! Whose a station is: of the nodes that are heard, and of those whose kernels may answer although nobody speaks for them.
 
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr};
 
 use super::Witness;
 use crate::identity::{MacAddr, NodeId};
 
-/// So many addresses of nodes are remembered.
+/// So many addresses of nodes are remembered; of more, those that are heard now.
 const MOST: usize = 4096;
 
 impl Witness {
@@ -20,13 +20,18 @@ impl Witness {
     }
 
     pub(super) fn acquaint(&mut self, node: NodeId, address: IpAddr) {
-        if node != self.me && self.acquainted.len() < MOST {
-            self.acquainted.insert(address, node);
+        if node == self.me {
+            return;
         }
+        if self.acquainted.len() >= MOST && !self.acquainted.contains_key(&address) {
+            let heard: BTreeSet<IpAddr> = self.peers.values().copied().collect();
+            self.acquainted.retain(|known, _| heard.contains(known));
+        }
+        self.acquainted.insert(address, node);
     }
 
     pub(super) fn is_of_a_node(&self, address: IpAddr) -> bool {
-        self.acquainted.contains_key(&address) || self.peers.values().any(|source| *source == address)
+        self.acquainted.contains_key(&address)
     }
 
     pub(super) fn node_of(&self, mac: MacAddr) -> Option<NodeId> {

@@ -4,7 +4,9 @@
 //! Segments of a few nodes, as their views tell, and stations that answer or do not.
 
 use super::*;
-use crate::{Incarnation, Term, frame::announcement, view::Counts, view::GroupState, view::PeerView};
+use crate::{
+    Incarnation, Term, frame::announcement, frame::arp, view::Counts, view::GroupState, view::PeerView,
+};
 
 const VIP: &str = "192.0.2.100";
 const OWN: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);

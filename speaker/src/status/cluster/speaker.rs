@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ferrolb_config::Objects;
 use ferrolb_config::api::{Speaker, SpeakerSpec, SpeakerStatus};
-use ferrolb_config::condition::READY;
+use ferrolb_config::condition::{self, READY};
 use ferrolb_source::kube::{ClusterWriter, WriteError};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use tokio::sync::watch;
@@ -121,6 +121,5 @@ fn of_generation(mut status: SpeakerStatus, generation: Option<i64>) -> SpeakerS
 
 /// What a status says about readiness.
 fn ready(status: &SpeakerStatus) -> Option<&str> {
-    let ready = status.conditions.iter().find(|condition| condition.type_ == READY)?;
-    Some(&ready.status)
+    Some(&condition::find(&status.conditions, READY)?.status)
 }

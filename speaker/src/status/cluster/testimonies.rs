@@ -13,7 +13,6 @@ use std::time::Duration;
 use ferrolb_config::Objects;
 use ferrolb_config::address::virtual_ip_name;
 use ferrolb_config::api::VirtualIP;
-use ferrolb_config::condition::REACHABLE;
 use ferrolb_source::kube::{ClusterWriter, WriteError};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use tokio::sync::watch;
@@ -108,7 +107,7 @@ fn news<'a>(report: &'a Report, shown: &'a Objects) -> impl Iterator<Item = News
         let virtual_ip = shown.virtual_ips.get(&virtual_ip_name(*address)).map(Arc::as_ref);
         seen.iter().filter_map(move |seen| {
             let virtual_ip = virtual_ip?;
-            let condition = seen.news(reachable(virtual_ip), now)?;
+            let condition = seen.news(virtual_ip.reachable(), now)?;
             Some(News { virtual_ip, segment: &seen.segment, condition })
         })
     });
@@ -120,14 +119,9 @@ fn news<'a>(report: &'a Report, shown: &'a Objects) -> impl Iterator<Item = News
             if report.witnessed.get(address).is_some_and(|seen| seen.iter().any(says_so)) {
                 return None;
             }
-            let condition = withdrawn(&owner.segment, reachable(virtual_ip)?, now)?;
+            let condition = withdrawn(&owner.segment, virtual_ip.reachable()?, now)?;
             Some(News { virtual_ip, segment: &owner.segment, condition })
         })
     });
     seen.chain(withdrawn)
-}
-
-fn reachable(virtual_ip: &VirtualIP) -> Option<&Condition> {
-    let mut conditions = virtual_ip.status.iter().flat_map(|status| &status.conditions);
-    conditions.find(|condition| condition.type_ == REACHABLE)
 }
