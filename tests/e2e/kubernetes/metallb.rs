@@ -11,11 +11,10 @@ use ferrolb_control_plane::{
     Cluster, DEPLOYMENT, Installation, METALLB_NAMESPACE, ProxyMode, metallb_definitions,
 };
 use ferrolb_lab::backend::ask;
-use ferrolb_lab::quickstart;
 use ferrolb_lab::rights::within;
 
 use crate::patience::{SLOWLY, eventually, expect};
-use crate::start::{alone, binary, eventually_reported, eventually_served};
+use crate::start::{alone, binary, create, eventually_reported, eventually_served};
 
 /// What MetalLB gave before.
 const GIVEN: &str = "198.51.100.105";
@@ -50,11 +49,7 @@ fn clients_reach_the_addresses_that_metallb_gave_when_ferrolb_takes_its_place() 
         kubectl.run(&["apply", "-k", overlay.to_str().context("a path is text")?])?;
         kubectl.run(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"])?;
         eventually("MetalLB's objects are taken", SLOWLY, || kubectl.apply(OBJECTS))?;
-        for (name, text) in quickstart::manifests_for(2) {
-            if ["services.yaml", "endpoints.yaml"].contains(&name) {
-                kubectl.create(&text)?;
-            }
-        }
+        create(&installation, &["services.yaml", "endpoints.yaml"])?;
         // As MetalLB's controller left it.
         let status = format!(r#"{{"status":{{"loadBalancer":{{"ingress":[{{"ip":"{GIVEN}"}}]}}}}}}"#);
         kubectl.run(&["patch", "service", "web", "--subresource=status", "--type=merge", "-p", &status])?;
