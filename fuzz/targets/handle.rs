@@ -85,7 +85,9 @@ fn groups(bytes: &[u8]) -> Vec<GroupIntent> {
             id: GroupId((id % 16).into()),
             addresses: vec![vip(id % 16), vip(id % 16 + 16)],
             candidates: (0..4).filter(|n| candidates & (1 << n) != 0).map(node).collect(),
+            preferences: Default::default(),
             ready: ready & 1 != 0,
+            bound: ready & 2 != 0,
         })
     };
     bytes.chunks_exact(3).filter_map(intent).collect()

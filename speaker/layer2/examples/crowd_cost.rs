@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
 
-//! Measures what the engine makes of one hello among a thousand nodes, each of which owns a group and echoes eight others.
+//! Measures what the engine makes of one hello among a thousand nodes, each of which owns a group and echoes four others; and what
+//! the HMAC alone takes, which anybody must compute who believes nothing unsigned.
 //!
 //! `cargo run --release -p ferrolb-layer2 --example crowd_cost`
 
 use std::{
+    hint::black_box,
     net::{IpAddr, Ipv4Addr},
     num::NonZeroU32,
     sync::Arc,
@@ -13,9 +15,11 @@ use std::{
 };
 
 use ferrolb_layer2::{
-    Budget, Claim, ClusterId, Digest, Echo, Flags, GroupId, GroupIntent, Hello, Incarnation, Input, KeyRing,
-    LinkState, MacAddr, NodeId, Output, Segment, SegmentConfig, Slice, Term, Timing, UpTo,
+    Budget, Claim, ClusterId, Digest, ECHOES_AMONG_MANY, Echo, Flags, GroupId, GroupIntent, Hello,
+    Incarnation, Input, KeyRing, LinkState, MacAddr, NodeId, Output, Segment, SegmentConfig, Slice, Term,
+    Timing, UpTo, keys::TAG_LEN,
 };
+use ring::hmac;
 
 const NODES: u8 = 250;
 const GROUPS_OF_NODES: u8 = 4;
@@ -30,11 +34,12 @@ fn main() {
         .flat_map(|high| (0..NODES).map(move |low| member(&format!("c{high}-{low}"))))
         .collect();
     let mut heard = None;
-    let (mut spent, mut hellos, mut bytes) = (Duration::ZERO, 0u32, 0);
+    let mut last = Vec::new();
+    let (mut spent, mut hellos) = (Duration::ZERO, 0u32);
     for round in 1..=ROUNDS {
         let payloads: Vec<Vec<u8>> =
             (0..crowd.len()).map(|index| speak(&mut crowd, index, round, heard, &keys)).collect();
-        bytes = payloads.last().map_or(0, Vec::len);
+        last = payloads.last().cloned().unwrap_or_default();
         for (payload, number) in payloads.iter().zip(0u32..) {
             let [_, _, high, low] = number.to_be_bytes();
             let input = Input::Hello {
@@ -58,13 +63,21 @@ fn main() {
                 if let Output::Hello { payload, .. } = output
                     && let Ok(hello) = Hello::decode(&payload, &keys)
                 {
-                    heard = Some((hello.node, hello.incarnation, hello.seq));
+                    heard = Some((hello.incarnation, hello.seq));
                 }
             }
         }
     }
     let alive = segment.view(now).peers.len();
-    println!("{:?} per hello of {bytes} bytes, {alive} nodes heard", spent / hellos.max(1));
+    let begin = Instant::now();
+    let signed = last.len().saturating_sub(TAG_LEN);
+    let key = hmac::Key::new(hmac::HMAC_SHA256, &[1; 32]);
+    for _ in 0..hellos {
+        black_box(hmac::sign(&key, black_box(last.get(..signed).unwrap_or_default())));
+    }
+    let (tag, each) = (begin.elapsed() / hellos.max(1), spent / hellos.max(1));
+    let bytes = last.len();
+    println!("{each:?} per hello of {bytes} bytes, {tag:?} of them for its tag; {alive} nodes heard");
 }
 
 fn real_node(keys: &KeyRing, now: Instant) -> Segment {
@@ -118,13 +131,13 @@ fn speak(
     crowd: &mut [Hello],
     index: usize,
     seq: u64,
-    heard: Option<(NodeId, Incarnation, u64)>,
+    heard: Option<(Incarnation, u64)>,
     keys: &KeyRing,
 ) -> Vec<u8> {
-    let echo = |(node, incarnation, seq)| Echo { node, incarnation, seq, age: Duration::from_millis(20) };
+    let echo = |(incarnation, seq)| Echo { incarnation, seq, age: Duration::from_millis(20) };
     let many = crowd.len();
-    let others = (1..8).filter_map(|back| crowd.get((index + many - back) % many));
-    let others = others.map(|hello| (hello.node, hello.incarnation, hello.seq));
+    let others = (1..ECHOES_AMONG_MANY).filter_map(|back| crowd.get((index + many - back) % many));
+    let others = others.map(|hello| (hello.incarnation, hello.seq));
     let echoes = UpTo::first_of(heard.into_iter().chain(others).map(echo));
     let Some(hello) = crowd.get_mut(index) else { return Vec::new() };
     hello.seq = seq;

@@ -41,12 +41,7 @@ fn cost<T>(mut call: impl FnMut() -> T) -> Duration {
 fn hello(claims: usize, deltas: usize, echoes: usize) -> Hello {
     let held = (0..).map(|group| Claim { group: GroupId(group), term: Term(1) });
     let handed_over = held.clone().map(|claim| Delta::HandOver { claim, to: NodeId([7; 16]) });
-    let echo = |seq| Echo {
-        node: NodeId([9; 16]),
-        incarnation: Incarnation::from_random(seq),
-        seq,
-        age: Duration::from_millis(3),
-    };
+    let echo = |seq| Echo { incarnation: Incarnation::from_random(seq), seq, age: Duration::from_millis(3) };
     Hello {
         cluster: ClusterId::of("measured"),
         node: NodeId::of("measured", "node-1"),

@@ -30,7 +30,7 @@ use crate::{
     damping::Damping,
     election::{Election, Situation},
     hello::Recipient,
-    identity::{GroupId, MacAddr, NodeId},
+    identity::{GroupId, Incarnation, MacAddr, NodeId},
     input::{GroupIntent, Input, LinkState, SegmentConfig},
     membership::Membership,
     news::News,
@@ -70,8 +70,8 @@ pub struct Segment {
     strangers: Strangers,
     /// Another process that speaks in our name.
     twin: Option<Twin>,
-    /// Nodes that believed peers echoed while we listened: each should be heard by us, too.
-    mentioned: BTreeMap<NodeId, Instant>,
+    /// Processes that believed peers echoed while we listened, and when those heard them: we should hear their nodes, too.
+    mentioned: BTreeMap<Incarnation, Instant>,
     /// When people were last told of a second process of a node.
     duplicates_told: BTreeMap<NodeId, Instant>,
     timers: Agenda<Timer>,
@@ -147,7 +147,7 @@ impl Segment {
             seq: 0,
             sent: SentLog::default(),
             news: News::default(),
-            members: Membership::new(timing),
+            members: Membership::new(node, timing),
             election: Election::new(node, timing, seed),
             proof: Proof::new(timing),
             punctuality: Punctuality::default(),

@@ -9,7 +9,7 @@
 //! magic 4 | version 1 | key id 2 | cluster 8                                    header, readable before the tag is checked
 //! node 16 | incarnation 8 | seq 8 | interval ms 2 | dead ms 2 | flags 1 | owned 4 | digest 16
 //! slice index 2, of 2 | counts of claims 1, deltas 1, echoes 1
-//! claims × (group 8, term 8) | deltas × (tag 1, group 8, term 8 [, node 16]) | echoes × (node 16, incarnation 8, seq 8, age ms 2)
+//! claims × (group 8, term 8) | deltas × (tag 1, group 8, term 8 [, node 16]) | echoes × (incarnation 8, seq 8, age ms 2)
 //! HMAC-SHA-256 over everything before it, truncated to 16
 //! ```
 
@@ -32,14 +32,14 @@ use crate::{
 /// First bytes of every hello.
 const MAGIC: [u8; 4] = *b"FLBh";
 /// The version that this build speaks.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// Magic, version, key id, cluster.
 const HEADER_LEN: usize = 4 + 1 + 2 + 8;
 /// Everything between header and lists.
 const FIXED_LEN: usize = 16 + 8 + 8 + 2 + 2 + 1 + 4 + 16 + 2 + 2 + 1 + 1 + 1;
 const CLAIM_LEN: usize = 8 + 8;
 const DELTA_MAX_LEN: usize = 1 + CLAIM_LEN + 16;
-const ECHO_LEN: usize = 16 + 8 + 8 + 2;
+const ECHO_LEN: usize = 8 + 8 + 2;
 
 const DELTA_CLAIM: u8 = 1;
 const DELTA_RESIGN: u8 = 2;
@@ -136,12 +136,10 @@ pub enum Delta {
     },
 }
 
-/// The sender heard `node`: proof to that node that its hellos arrive.
+/// The sender heard a process of another node: proof to that process that its hellos arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Echo {
-    /// Who was heard.
-    pub node: NodeId,
-    /// Which run of it.
+    /// Who was heard. Its number is random and so long that it names the node, too.
     pub incarnation: Incarnation,
     /// The highest sequence number heard.
     pub seq: u64,

@@ -51,6 +51,7 @@ pub use hello::{Claim, Delta, Echo, Flags, Hello, Recipient, Slice, UpTo};
 pub use identity::{ClusterId, GroupId, Incarnation, MacAddr, NodeId, Term};
 pub use input::{GroupIntent, Input, LinkState, SegmentConfig};
 pub use keys::{KeyRing, KeyTooShort};
+pub use membership::ECHOES_AMONG_MANY;
 pub use output::{Cause, Destination, Event, Output, PeerDownCause};
 pub use rejection::{Counters, Kind, Rejection};
 pub use timing::Timing;

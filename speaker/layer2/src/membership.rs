@@ -3,6 +3,10 @@
 
 //! All peers of a segment: who is up, who may be asked, whom to echo.
 
+mod echoing;
+
+pub use echoing::ECHOES_AMONG_MANY;
+
 use std::{
     collections::BTreeMap,
     net::IpAddr,
@@ -11,8 +15,8 @@ use std::{
 
 use crate::{
     agenda::Agenda,
-    by_id::ByNode,
-    hello::{Echo, Flags, Hello, MAX_ECHOES, Outline, UpTo},
+    by_id::{ById, ByNode},
+    hello::{Echo, Flags, Hello, Outline},
     identity::{Incarnation, MacAddr, NodeId},
     peer::{Absence, Judgement, Life, Peer, Reception},
     rank::Candidate,
@@ -23,7 +27,10 @@ use crate::{
 /// The peers, each with the time of the next look at it.
 #[derive(Debug)]
 pub(crate) struct Membership {
+    me: NodeId,
     peers: ByNode<Peer>,
+    /// Whose processes those are that are believed, or wait for that: echoes name processes.
+    by_process: ById<Incarnation, NodeId>,
     by_source: BTreeMap<IpAddr, NodeId>,
     /// The stations that peers have, each with how many of them have it.
     stations: BTreeMap<MacAddr, usize>,
@@ -47,9 +54,11 @@ pub(crate) enum Verdict {
 }
 
 impl Membership {
-    pub(crate) fn new(timing: Timing) -> Self {
+    pub(crate) fn new(me: NodeId, timing: Timing) -> Self {
         Self {
+            me,
             peers: ByNode::default(),
+            by_process: ById::default(),
             by_source: BTreeMap::new(),
             stations: BTreeMap::new(),
             looks: Agenda::new(),
@@ -68,6 +77,7 @@ impl Membership {
     ) -> Reception {
         let peer = self.peers.entry(hello.node).or_insert_with(Peer::new);
         let before = peer.source();
+        let processes = peer.processes();
         let reception = peer.hear(hello, source, received, echoes_us, &self.timing);
         // Its hello lay in our buffer meanwhile, and those that followed did not fit in.
         if let (Some((until, late)), Reception::Up(_)) = (self.stood_still, reception)
@@ -80,6 +90,8 @@ impl Membership {
             before.and_then(|address| self.by_source.remove(&address));
             after.and_then(|address| self.by_source.insert(address, hello.node));
         }
+        let now_known = peer.processes();
+        self.rename(hello.node, processes, now_known);
         if reception != Reception::Known {
             self.looks.advance(hello.node, received + self.timing.suspect);
         }
@@ -102,7 +114,10 @@ impl Membership {
             let node = self.looks.pop_due(now)?;
             let in_company = self.all_alive().any(|(other, life)| other != node && !life.is_suspect());
             let Some(peer) = self.peers.get_mut(&node) else { continue };
+            let processes = peer.processes();
             let judgement = peer.judge(now, in_company, &self.timing);
+            let left = peer.processes();
+            self.rename(node, processes, left);
             let (next, verdict) = match judgement {
                 Judgement::Fine { next } => (next, None),
                 Judgement::Ask { next } => (next, Some(Verdict::Ask(node))),
@@ -124,7 +139,21 @@ impl Membership {
     fn forget(&mut self, node: NodeId) {
         let Some(peer) = self.peers.remove(&node) else { return };
         peer.source().and_then(|address| self.by_source.remove(&address));
+        self.rename(node, peer.processes(), [None; 2]);
         self.count_station(peer.mac, None);
+    }
+
+    /// The processes of a node that can be named are others now.
+    fn rename(&mut self, node: NodeId, before: [Option<Incarnation>; 2], after: [Option<Incarnation>; 2]) {
+        if before == after {
+            return;
+        }
+        for process in before.into_iter().flatten() {
+            if self.by_process.get(&process) == Some(&node) {
+                self.by_process.remove(&process);
+            }
+        }
+        self.by_process.extend(after.into_iter().flatten().map(|process| (process, node)));
     }
 
     fn count_station(&mut self, before: Option<MacAddr>, after: Option<MacAddr>) {
@@ -162,49 +191,11 @@ impl Membership {
 
     /// What third parties heard counts for peers that we know.
     pub(crate) fn vouch(&mut self, echo: &Echo, received: Instant) {
-        if let (Some(peer), Some(heard)) = (self.peers.get_mut(&echo.node), received.checked_sub(echo.age))
-            && rule::holds(Rule::Vouching)
+        if rule::holds(Rule::Vouching)
+            && let Some(node) = self.by_process.get(&echo.incarnation)
+            && let (Some(peer), Some(heard)) = (self.peers.get_mut(node), received.checked_sub(echo.age))
         {
             peer.vouch(echo.incarnation, echo.seq, heard);
-        }
-    }
-
-    /// Our echoes: some of the strangers, then whoever returns after an absence, then whoever was not echoed for longest. A
-    /// stranger, perhaps a recording, never keeps us from echoing the process that is believed.
-    pub(crate) fn echoes(&mut self, now: Instant) -> UpTo<MAX_ECHOES, Echo> {
-        let window = self.timing.dead;
-        let echo = |(node, (incarnation, seq, heard)): (&NodeId, (Incarnation, u64, Instant))| {
-            let age = now.saturating_duration_since(heard);
-            (age <= window).then_some(Echo { node: *node, incarnation, seq, age })
-        };
-        let waiting = self.peers.iter().filter_map(|(node, peer)| echo((node, peer.stranger_to_echo()?)));
-        let mut echoes: Vec<Echo> = waiting.collect();
-        echoes.sort_unstable_by_key(|echo| echo.node);
-        echoes.truncate(usize::from(MAX_ECHOES) / 2);
-        let room = usize::from(MAX_ECHOES).saturating_sub(echoes.len());
-        let believed = self.peers.iter_mut().filter_map(|(node, peer)| {
-            let entry = peer.to_echo().and_then(|heard| echo((node, heard)))?;
-            // Who was absent is believed again once it hears its echo.
-            Some(((peer.alive().is_some(), peer.echoed, *node), entry, peer))
-        });
-        let mut believed: Vec<_> = believed.collect();
-        // Among a thousand, sorting all to find eight would cost as much as hearing hundreds of hellos.
-        if let Some(last) = room.checked_sub(1).filter(|last| *last < believed.len()) {
-            believed.select_nth_unstable_by_key(last, |(turn, ..)| *turn);
-        }
-        believed.truncate(room);
-        believed.sort_unstable_by_key(|(turn, ..)| *turn);
-        for (_, entry, peer) in believed {
-            peer.echoed = Some(now);
-            echoes.push(entry);
-        }
-        UpTo::first_of(echoes)
-    }
-
-    /// Puts the peer first in the next echoes.
-    pub(crate) fn echo_next(&mut self, node: NodeId) {
-        if let Some(peer) = self.peers.get_mut(&node) {
-            peer.echoed = None;
         }
     }
 
@@ -215,6 +206,11 @@ impl Membership {
 
     pub(crate) fn is_alive(&self, node: NodeId) -> bool {
         self.alive(node).is_some()
+    }
+
+    /// Whether the process is one of a node that is up.
+    pub(crate) fn is_of_a_live_node(&self, process: Incarnation) -> bool {
+        self.by_process.get(&process).is_some_and(|node| self.is_alive(*node))
     }
 
     /// Whether the peer is up by the word of others only.

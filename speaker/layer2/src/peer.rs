@@ -155,6 +155,12 @@ impl Peer {
         self.stranger.as_ref().map(|stranger| (stranger.incarnation, stranger.seq, stranger.heard))
     }
 
+    /// The process that is believed, and the one that waits for it.
+    pub(crate) fn processes(&self) -> [Option<Incarnation>; 2] {
+        let believed = self.life.as_ref().map(|life| life.incarnation);
+        [believed, self.stranger.as_ref().map(|stranger| stranger.incarnation)]
+    }
+
     /// Whether a process that was heard just now waits to be believed.
     pub(crate) fn has_fresh_stranger(&self) -> bool {
         self.stranger.is_some()

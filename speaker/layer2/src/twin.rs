@@ -12,7 +12,7 @@ use std::{net::IpAddr, time::Instant};
 
 use crate::{
     hello::{Echo, Hello},
-    identity::{Incarnation, NodeId},
+    identity::Incarnation,
     timing::Timing,
 };
 
@@ -62,10 +62,10 @@ impl Twin {
     }
 
     /// What our hellos say of it, while that is fresh.
-    pub(crate) fn echo(&self, node: NodeId, now: Instant, timing: &Timing) -> Option<Echo> {
+    pub(crate) fn echo(&self, now: Instant, timing: &Timing) -> Option<Echo> {
         let age = now.saturating_duration_since(self.heard);
         let Self { incarnation, seq, .. } = *self;
-        (age <= timing.dead).then_some(Echo { node, incarnation, seq, age })
+        (age <= timing.dead).then_some(Echo { incarnation, seq, age })
     }
 }
 

@@ -136,7 +136,6 @@ fn play(segment: &mut Segment, now: &mut Instant, step: Step) {
         Step::Wait(time) => *now += Duration::from_millis(time),
         Step::Hello { from, incarnation, seq, echo, flags, claims, deltas, age } => {
             let us = |(seq, age): (u64, u16)| Echo {
-                node: node(0),
                 incarnation: Incarnation::from_random(1),
                 seq,
                 age: Duration::from_millis(age.into()),

@@ -3,6 +3,7 @@
 
 //! A speaker that hears a thousand nodes: one thread plays them, each with its name, its key, its sequence and its claim.
 
+mod floor;
 mod player;
 
 use std::fmt;
@@ -18,14 +19,17 @@ use serde::{Deserialize, Serialize};
 use crate::markdown::{head, row};
 use crate::population;
 use crate::report::Book;
+use floor::Floor;
 use player::Crowd;
 
 const THREAD: &str = "layer2";
+/// Of hellos.
+const PORT: u16 = 7948;
 /// The one real node.
 const NODE: &str = "n1";
 /// Until the speaker has read its folder, and knows everybody.
 const WARM_UP: Duration = Duration::from_secs(20);
-/// A speaker writes its counters each ten seconds.
+/// A speaker writes its counters each ten seconds; meanwhile the floor is measured.
 const HEARTBEAT: Duration = Duration::from_secs(11);
 
 /// How many, how often, how long.
@@ -59,6 +63,8 @@ pub(crate) struct Figures {
     claims: usize,
     peers: usize,
     resident_mebibytes: f64,
+    /// What it costs anybody, measured a moment later.
+    floor: Floor,
 }
 
 /// Measures once.
@@ -98,7 +104,7 @@ fn watch(installation: &mut Installation, crowd: &Crowd, arguments: &Arguments) 
     let process_cores = share(speaker.processor_time()?.saturating_sub(process_before));
     let resident_mebibytes = speaker.resident_bytes()? as f64 / f64::from(1 << 20);
     let sent = crowd.sent() - sent;
-    thread::sleep(HEARTBEAT);
+    let floor = Floor::measure(&installation.lab().client, crowd.hello_bytes(), HEARTBEAT)?;
     let believed_per_second = Count::read(installation)?.rate_since(&believed);
     Ok(Figures {
         nodes: arguments.nodes,
@@ -112,6 +118,7 @@ fn watch(installation: &mut Installation, crowd: &Crowd, arguments: &Arguments) 
         claims: lines(installation, ": took ")? - claims,
         peers: lines(installation, ": hears ")?,
         resident_mebibytes,
+        floor,
     })
 }
 
@@ -160,6 +167,10 @@ impl fmt::Display for Table<'_> {
         })?;
         line("bytes of a hello", &|one| one.hello_bytes.to_string())?;
         line("layer-2 thread, % of a core", &|one| format!("**{:.1}**", one.thread_cores * 100.0))?;
+        line("- of which receiving alone; the HMACs alone", &|one| {
+            let (receiving, tags) = one.floor.cores(one.sent_per_second);
+            format!("{:.1}; {:.1}", receiving * 100.0, tags * 100.0)
+        })?;
         line("whole speaker, % of a core", &|one| format!("{:.1}", one.process_cores * 100.0))?;
         line("RSS, MiB", &|one| format!("{:.1}", one.resident_mebibytes))?;
         line("nodes heard; taken for dead; addresses taken", &|one| {

@@ -42,7 +42,7 @@ impl Hall {
         let now = Instant::now();
         let mut hall = Self {
             election: Election::new(node(1), Timing::DEFAULT, 1),
-            members: Membership::new(Timing::DEFAULT),
+            members: Membership::new(node(1), Timing::DEFAULT),
             now,
             active: true,
             proven: true,

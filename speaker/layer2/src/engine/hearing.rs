@@ -115,7 +115,7 @@ impl Segment {
 
     /// When we sent the newest hello of the last dead interval that is among these echoes: their sender lived and heard us then.
     pub(super) fn echoed(&self, echoes: impl Iterator<Item = Echo>, received: Instant) -> Option<Instant> {
-        let ours = |echo: &Echo| echo.node == self.me.node && echo.incarnation == self.me.incarnation;
+        let ours = |echo: &Echo| echo.incarnation == self.me.incarnation;
         let sent = |echo: Echo| self.sent.sent_within(echo.seq, received, self.timing.dead);
         echoes.filter(ours).filter_map(sent).max()
     }
@@ -126,8 +126,8 @@ impl Segment {
         if let Some(sent) = echoed {
             self.proof.echoed(sent);
         }
-        let me = self.me.node;
-        for echo in hello.echoes.iter().filter(|echo| echo.node != me) {
+        let me = self.me.incarnation;
+        for echo in hello.echoes.iter().filter(|echo| echo.incarnation != me) {
             self.members.vouch(echo, received);
             self.mention(echo, received);
         }
@@ -161,13 +161,16 @@ impl Segment {
     }
 
     fn mention(&mut self, echo: &Echo, received: Instant) {
-        if matches!(self.state, State::Listening { .. }) && echo.age <= self.timing.dead {
-            self.mentioned.insert(echo.node, received);
+        if matches!(self.state, State::Listening { .. })
+            && let Some(heard) = received.checked_sub(echo.age)
+        {
+            let at = self.mentioned.entry(echo.incarnation).or_insert(heard);
+            *at = heard.max(*at);
         }
     }
 
     /// Listening ends early once all that can be heard was heard: everything that every peer owns, and of every node that
-    /// a peer hears.
+    /// a peer heard within the dead interval.
     pub(super) fn stop_listening_early(&mut self, now: Instant) {
         let State::Listening { early, .. } = self.state else { return };
         let somebody = self.members.all_alive().next().is_some();
@@ -181,7 +184,7 @@ impl Segment {
         let mut mentioned = self.mentioned.iter().filter(|(_, at)| recent(at));
         self.claims_complete()
             && !self.members.has_strangers()
-            && mentioned.all(|(node, _)| self.members.is_alive(*node))
+            && mentioned.all(|(process, _)| self.members.is_of_a_live_node(*process))
     }
 
     /// Whether all that the peers own is known.

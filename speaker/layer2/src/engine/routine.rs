@@ -34,7 +34,7 @@ impl Segment {
         if let Some(sent) = echoed {
             self.proof.echoed(sent);
         }
-        for echo in quiet.echoes().filter(|echo| echo.node != self.me.node) {
+        for echo in quiet.echoes().filter(|echo| echo.incarnation != self.me.incarnation) {
             self.members.vouch(&echo, received);
         }
         self.counts.hellos_heard = self.counts.hellos_heard.saturating_add(1);

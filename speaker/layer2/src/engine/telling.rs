@@ -219,7 +219,7 @@ impl Segment {
 
     fn echoes(&mut self, now: Instant) -> UpTo<MAX_ECHOES, Echo> {
         let of_peers = self.members.echoes(now);
-        match self.twin.as_ref().and_then(|twin| twin.echo(self.me.node, now, &self.timing)) {
+        match self.twin.as_ref().and_then(|twin| twin.echo(now, &self.timing)) {
             Some(twin) => UpTo::first_of(std::iter::once(twin).chain(of_peers.iter().copied())),
             None => of_peers,
         }

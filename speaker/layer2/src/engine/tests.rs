@@ -178,7 +178,6 @@ impl Bench {
     /// A hello of the peer that echoes our newest one.
     fn live_hello(&mut self, peer: &mut Peer, deltas: &[Delta]) {
         let echo = self.hellos.last().map(|(_, ours)| Echo {
-            node: ours.node,
             incarnation: ours.incarnation,
             seq: ours.seq,
             age: MS,
@@ -411,7 +410,7 @@ fn an_echo_of_an_old_hello_of_ours_proves_nothing() {
     bench.pass(MS * 100);
     let old = bench.hellos.last().unwrap().1.clone();
     bench.pass(MS * 300);
-    let echo = Echo { node: old.node, incarnation: old.incarnation, seq: old.seq, age: MS };
+    let echo = Echo { incarnation: old.incarnation, seq: old.seq, age: MS };
     let payload = peer(1).hello(Some(echo), &[]);
     bench.hello(&payload);
     assert!(bench.segment.view(bench.now).peers.is_empty());
@@ -521,7 +520,7 @@ fn a_question_is_answered_at_once_to_who_asked_alone() {
     bench.hello(&payload);
     let (to, hello) = &bench.hellos[0];
     assert_eq!(*to, Destination::Unicast(PEER_IP.into()));
-    assert_eq!((hello.echoes[0].node, hello.echoes[0].seq), (peer.node, peer.seq));
+    assert_eq!((hello.echoes[0].incarnation, hello.echoes[0].seq), (peer.incarnation, peer.seq));
 }
 
 #[test]
@@ -554,7 +553,7 @@ fn announcements_come_before_the_hello_that_claims() {
     bench.pass_with(&mut peer, MS * 1_200);
     let offer = Delta::HandOver { claim: peer.owned[0], to: NodeId::of("bench", "us") };
     let echo = bench.hellos.last().unwrap().1.clone();
-    let echo = Echo { node: echo.node, incarnation: echo.incarnation, seq: echo.seq, age: MS };
+    let echo = Echo { incarnation: echo.incarnation, seq: echo.seq, age: MS };
     let payload = peer.hello(Some(echo), &[offer]);
     let source = PEER_IP.into();
     bench

@@ -208,12 +208,7 @@ impl Reader<'_> {
     }
 
     fn echo(&mut self) -> Result<Echo, Rejection> {
-        Ok(Echo {
-            node: self.node()?,
-            incarnation: self.incarnation()?,
-            seq: self.u64()?,
-            age: self.millis()?,
-        })
+        Ok(Echo { incarnation: self.incarnation()?, seq: self.u64()?, age: self.millis()? })
     }
 
     fn node(&mut self) -> Result<NodeId, Rejection> {

@@ -66,7 +66,6 @@ fn delta(out: &mut Vec<u8>, delta: &Delta) {
 }
 
 fn echo(out: &mut Vec<u8>, echo: &Echo) {
-    out.extend(echo.node.0);
     out.extend(echo.incarnation.get().to_be_bytes());
     out.extend(echo.seq.to_be_bytes());
     // Rounded up: an echo may prove less than it could, never more.

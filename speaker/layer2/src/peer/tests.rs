@@ -158,7 +158,7 @@ fn who_speaks_but_echoes_nobody_in_company_is_deaf_until_it_echoes_us() {
     let mut peer = up(start);
     let speak = |peer: &mut Peer, at: Instant, seq: u64, age: Option<Duration>| {
         let mut hello = hello(1, seq);
-        let echo = |age| Echo { node: NodeId([7; 16]), incarnation: hello.incarnation, seq: 1, age };
+        let echo = |age| Echo { incarnation: hello.incarnation, seq: 1, age };
         hello.echoes = UpTo::first_of(age.map(echo));
         hear(peer, &hello, at, false)
     };

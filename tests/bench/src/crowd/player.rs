@@ -17,18 +17,18 @@ use ferrolb_layer2::{
     Claim, ClusterId, Digest, Echo, Flags, GroupId, Hello, Incarnation, KeyRing, NodeId, Slice, Term, UpTo,
 };
 
+use super::PORT;
 use crate::population;
 
 /// The cluster's name when none is given.
 const CLUSTER: &str = "default";
-const PORT: u16 = 7948;
 /// Hellos are sent in bursts so far apart.
 const TICK: Duration = Duration::from_millis(1);
 /// What the nodes say of their times: those of ten hellos a second.
 const INTERVAL: Duration = Duration::from_millis(100);
 const DEAD: Duration = Duration::from_millis(350);
-/// Other nodes that each hello echoes, beside the real one.
-const ECHOES: usize = 7;
+/// Echoes in each hello.
+const ECHOES: usize = ferrolb_layer2::ECHOES_AMONG_MANY;
 
 /// The running crowd.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ struct Shared {
     sent: AtomicU64,
     bytes: AtomicUsize,
     /// The newest hello of the real speaker.
-    heard: Mutex<Option<(NodeId, Incarnation, u64, Instant)>>,
+    heard: Mutex<Option<(Incarnation, u64, Instant)>>,
 }
 
 /// One of the nodes.
@@ -133,7 +133,7 @@ fn listen(shared: &Shared, keys: &KeyRing) -> Result<()> {
     while !shared.ended.load(Ordering::Relaxed) {
         let Ok((length, _)) = socket.recv_from(&mut buffer) else { continue };
         let Ok(hello) = Hello::decode(buffer.get(..length).unwrap_or_default(), keys) else { continue };
-        let heard = (hello.node, hello.incarnation, hello.seq, Instant::now());
+        let heard = (hello.incarnation, hello.seq, Instant::now());
         *shared.heard.lock().map_err(|_| anyhow!("a thread of the crowd panicked"))? = Some(heard);
     }
     Ok(())
@@ -171,7 +171,8 @@ fn speak(shared: &Shared, mut members: Vec<Member>, keys: &KeyRing, rate: u32) -
     Ok(())
 }
 
-/// The real speaker, if it was heard, and the members that spoke last.
+/// As many as a node among many echoes: the members that spoke last, and in as many of all hellos as each is echoed by, the real
+/// speaker.
 fn echoes(
     shared: &Shared,
     members: &[Member],
@@ -179,8 +180,8 @@ fn echoes(
     now: Instant,
 ) -> Result<UpTo<{ ferrolb_layer2::hello::MAX_ECHOES }, Echo>> {
     let heard = *shared.heard.lock().map_err(|_| anyhow!("a thread of the crowd panicked"))?;
-    let real = heard.map(|(node, incarnation, seq, at)| Echo {
-        node,
+    let is_turn = index.is_multiple_of((members.len() / ECHOES).max(1));
+    let real = heard.filter(|_| is_turn).map(|(incarnation, seq, at)| Echo {
         incarnation,
         seq,
         age: now.saturating_duration_since(at),
@@ -188,11 +189,10 @@ fn echoes(
     let before = (1..=ECHOES).filter_map(|back| {
         let other = members.get((index + members.len()).checked_sub(back)? % members.len())?;
         (other.hello.seq > 0).then(|| Echo {
-            node: other.hello.node,
             incarnation: other.hello.incarnation,
             seq: other.hello.seq,
             age: now.saturating_duration_since(other.spoke),
         })
     });
-    Ok(UpTo::first_of(real.into_iter().chain(before)))
+    Ok(UpTo::first_of(real.into_iter().chain(before).take(ECHOES)))
 }
