@@ -6,7 +6,7 @@
 use super::*;
 use crate::{
     capability::RestartTime,
-    error::PeerAs,
+    error::{PeerAs, Stop},
     family::{Families, Family},
     fault::Fault,
     hold_time::HoldTime,
