@@ -62,14 +62,6 @@ pub enum Fault {
         /// The attribute, for the NOTIFICATION.
         attribute: Vec<u8>,
     },
-    /// An attribute that everybody should know and nobody does.
-    #[error("an UPDATE has a well-known attribute of the unknown type {kind}")]
-    WellKnown {
-        /// Its type.
-        kind: u8,
-        /// The attribute, for the NOTIFICATION.
-        attribute: Vec<u8>,
-    },
     /// A wrong attribute in an UPDATE that announces nothing which could be taken for withdrawn instead (RFC 7606, section 5.2).
     #[error("an UPDATE without routes has a wrong attribute: {0}")]
     NothingToWithdraw(&'static str),
@@ -102,9 +94,6 @@ impl Fault {
             // Section 6.3: the data is the attribute.
             Self::Multiprotocol { attribute, .. } => {
                 Notification::with_data(Code::OPTIONAL_ATTRIBUTE_ERROR, attribute)
-            }
-            Self::WellKnown { attribute, .. } => {
-                Notification::with_data(Code::UNRECOGNIZED_WELL_KNOWN_ATTRIBUTE, attribute)
             }
             // RFC 7313, section 5: the data is the whole message.
             Self::Refresh(message) => Notification::with_data(Code::ROUTE_REFRESH_LENGTH, message),

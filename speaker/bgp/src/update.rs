@@ -12,7 +12,7 @@ mod read;
 use std::net::Ipv4Addr;
 
 pub use fault::{AttributeFault, Handling};
-pub use path::{AsPath, Segment, SegmentKind};
+pub use path::AsPath;
 
 use crate::{
     attributes::{NextHop, Origin},
@@ -42,8 +42,8 @@ impl<'a> UpdateBody<'a> {
     /// Reads it as the session has agreed on. The result borrows from the message: nothing is copied but the fault's data.
     ///
     /// # Errors
-    /// Where the routes in it cannot be told apart, or an attribute must be known and is not: the session ends (RFC 7606, section
-    /// 3). Other errors are told by [`Update::fault`] and [`Update::discarded`].
+    /// Where the routes in it cannot be told apart: the session ends (RFC 7606, section 3). Other errors are told by
+    /// [`Update::fault`] and [`Update::discarded`].
     pub fn read(self, session: &Negotiated) -> Result<Update<'a>, Fault> {
         read::read(self.0, session)
     }

@@ -37,8 +37,6 @@ impl Code {
     pub const UNSUPPORTED_CAPABILITY: Self = Self { code: 2, subcode: 7 };
     /// Lengths within an UPDATE that contradict each other, or the same multiprotocol attribute twice (RFC 7606, section 3).
     pub const MALFORMED_ATTRIBUTE_LIST: Self = Self { code: 3, subcode: 1 };
-    /// A well-known attribute that is not known (RFC 4271, section 6.3).
-    pub const UNRECOGNIZED_WELL_KNOWN_ATTRIBUTE: Self = Self { code: 3, subcode: 2 };
     /// A multiprotocol attribute whose routes cannot be told (RFC 4760, section 7).
     pub const OPTIONAL_ATTRIBUTE_ERROR: Self = Self { code: 3, subcode: 9 };
     /// A prefix that cannot be read (RFC 4271, section 6.3).

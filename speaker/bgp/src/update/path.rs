@@ -5,6 +5,8 @@
 
 use crate::reader::Reader;
 
+const AS_SEQUENCE: u8 = 2;
+
 /// A path whose segments were all checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AsPath<'a> {
@@ -19,64 +21,39 @@ pub(crate) enum Width {
     Four,
 }
 
-/// A part of a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Segment<'a> {
-    /// Whether its order counts.
-    pub kind: SegmentKind,
-    numbers: &'a [u8],
-    width: Width,
-}
-
-/// Whether the order of a segment counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SegmentKind {
-    /// It does not.
-    Set,
-    /// It does: nearest first.
-    Sequence,
-}
-
 impl<'a> AsPath<'a> {
-    /// `None` if it is malformed (RFC 7606, section 7.2): a segment of unknown type, empty, or cut. Segments of confederations are
-    /// unknown types here: this speaker is in none (RFC 5065, section 5).
+    /// `None` if it is malformed (RFC 7606, section 7.2): a segment that is empty, cut or of an unknown type. Sets count as such (RFC
+    /// 9774, section 3), and so do segments of confederations: this speaker is in none (RFC 5065, section 5).
     pub(super) fn read(bytes: &'a [u8], width: Width) -> Option<Self> {
         let mut rest = Reader::new(bytes);
         while !rest.is_empty() {
-            next(&mut rest, width)?;
+            segment(&mut rest, width)?;
         }
         Some(Self { bytes, width })
     }
 
-    /// Its segments, nearest first.
-    pub fn segments(&self) -> impl Iterator<Item = Segment<'a>> + use<'a> {
-        let (width, mut rest) = (self.width, Reader::new(self.bytes));
-        std::iter::from_fn(move || next(&mut rest, width))
-    }
-}
-
-impl<'a> Segment<'a> {
-    /// Numbers of autonomous systems.
+    /// The autonomous systems that it leads through, nearest first.
     pub fn numbers(&self) -> impl Iterator<Item = u32> + use<'a> {
-        let (width, mut rest) = (self.width, Reader::new(self.numbers));
-        std::iter::from_fn(move || match width {
-            Width::Two => rest.u16().map(u32::from),
-            Width::Four => rest.u32(),
-        })
+        let (width, mut rest) = (self.width, Reader::new(self.bytes));
+        let segments = std::iter::from_fn(move || segment(&mut rest, width));
+        segments.flat_map(move |mut segment| std::iter::from_fn(move || number(&mut segment, width)))
     }
 }
 
-fn next<'a>(rest: &mut Reader<'a>, width: Width) -> Option<Segment<'a>> {
-    let kind = match rest.u8()? {
-        1 => SegmentKind::Set,
-        2 => SegmentKind::Sequence,
-        _ => return None,
-    };
-    let count = usize::from(rest.u8()?);
+/// The numbers of the next segment.
+fn segment<'a>(rest: &mut Reader<'a>, width: Width) -> Option<Reader<'a>> {
+    let (kind, count) = (rest.u8()?, usize::from(rest.u8()?));
     let octets = match width {
         Width::Two => 2,
         Width::Four => 4,
     };
     let numbers = rest.bytes(count * octets)?;
-    (count > 0).then_some(Segment { kind, numbers, width })
+    (kind == AS_SEQUENCE && count > 0).then(|| Reader::new(numbers))
+}
+
+fn number(segment: &mut Reader<'_>, width: Width) -> Option<u32> {
+    match width {
+        Width::Two => segment.u16().map(u32::from),
+        Width::Four => segment.u32(),
+    }
 }

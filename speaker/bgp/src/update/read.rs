@@ -78,10 +78,12 @@ impl<'a> Reading<'a, '_> {
     fn attribute(&mut self, raw: &Raw<'a>) -> Result<(), Fault> {
         let kind = raw.kind;
         let Some(flags) = kind.flags() else {
-            if raw.is_optional() {
-                return Ok(());
+            // Nobody may be obliged to know what we do not: its flags are wrong. The NOTIFICATION of RFC 4271, section 6.3, would end a
+            // session of which all routes can be told.
+            if !raw.is_optional() {
+                self.note(kind, Handling::TreatAsWithdraw, "is unknown and not optional");
             }
-            return Err(Fault::WellKnown { kind: kind.0, attribute: raw.whole.to_vec() });
+            return Ok(());
         };
         // Section 3 (g).
         if !self.seen.insert(kind.0) {

@@ -63,7 +63,7 @@ fn every_attribute_with_a_wrong_value_costs_what_section_7_says() {
         ("LARGE_COMMUNITY", &[0xc0, 32, 8, 0, 0, 0, 1, 0, 0, 0, 2], Withdrawn),
         ("no LARGE_COMMUNITY", &[0xc0, 32, 0], Withdrawn),
         ("unknown and optional", &[0xe0, 200, 3, 1, 2, 3], Right),
-        ("unknown and well-known", &[0x40, 200, 1, 0], Ended(Code::UNRECOGNIZED_WELL_KNOWN_ATTRIBUTE)),
+        ("unknown and well-known", &[0x40, 200, 1, 0], Withdrawn),
         ("long length of a short value", &[0x90, 4, 0, 4, 0, 0, 0, 9], Right),
         ("ORIGIN twice", &[0x40, 1, 1, 7], Discarded),
         ("beyond the list", &[0x80, 4, 4, 0], Withdrawn),
@@ -103,7 +103,9 @@ fn an_old_peers_attributes_have_their_own_lengths() {
 
 #[test]
 fn mandatory_attributes_that_are_wrong_or_missing_cost_the_routes() {
-    let withdrawn: [&[&[u8]]; 12] = [
+    let withdrawn: [&[&[u8]]; 13] = [
+        // RFC 9774, section 3.
+        &[ORIGIN, &[0x40, 2, 6, 1, 1, 0, 0, 0, 1], NEXT_HOP],
         &[&[0x40, 1, 1, 3], AS_PATH, NEXT_HOP],
         &[&[0x40, 1, 2, 0, 0], AS_PATH, NEXT_HOP],
         &[&[0xc0, 1, 1, 0], AS_PATH, NEXT_HOP],
@@ -181,9 +183,9 @@ fn a_wrong_attribute_without_routes_costs_the_session() {
 #[test]
 fn the_worst_error_counts() {
     let wrong_origin: &[u8] = &[0x40, 1, 1, 9];
-    let unknown: &[u8] = &[0x40, 99, 0];
-    let ended = outcome_of(&body(&[wrong_origin, AS_PATH, NEXT_HOP, unknown], ROUTE), &external());
-    assert_eq!(ended, Ended(Code::UNRECOGNIZED_WELL_KNOWN_ATTRIBUTE));
+    let wrong_unreachable: &[u8] = &[0x80, 15, 2, 0, 2];
+    let ended = outcome_of(&body(&[wrong_origin, AS_PATH, NEXT_HOP, wrong_unreachable], ROUTE), &external());
+    assert_eq!(ended, Ended(Code::OPTIONAL_ATTRIBUTE_ERROR));
     let body = body(&[wrong_origin, AS_PATH, NEXT_HOP, &[0x40, 6, 1, 0]], ROUTE);
     let update = super::read(&body, &external());
     assert_eq!(update.discarded().len(), 1);
