@@ -16,12 +16,12 @@ use crate::identity::NodeId;
 /// Something for each id.
 pub(crate) type ById<K, T> = HashMap<K, T, BuildHasherDefault<IdHasher>>;
 
-/// Something for each node.
-pub(crate) type ByNode<T> = ById<NodeId, T>;
+/// Something for each node, in the same order wherever it was filled alike.
+pub type ByNode<T> = ById<NodeId, T>;
 
 /// Mixes the words of an id.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct IdHasher(u64);
+pub struct IdHasher(u64);
 
 impl IdHasher {
     fn mix(&mut self, word: u64) {

@@ -44,6 +44,7 @@ pub mod view;
 pub mod witness;
 
 pub use announce::{Announcer, Asker, Budget, Utterance};
+pub use by_id::ByNode;
 pub use digest::Digest;
 pub use engine::{Genuine, Segment};
 pub use frame::Heard;

@@ -8,13 +8,13 @@
 //! whom its sender misses, and whoever is meant sends raw copies too: a firewall of one host keeps that host from hearing,
 //! but not from being heard.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use ferrolb_layer2::frame::carried::Wish;
-use ferrolb_layer2::{NodeId, Timing};
+use ferrolb_layer2::{ByNode, NodeId, Timing};
 
 /// Copies by unicast that go out with one hello; the others have their turn with the next ones.
 const UNICAST_AT_ONCE: usize = 16;
@@ -78,7 +78,7 @@ pub(super) struct Copies {
 pub(super) struct Paths {
     timing: Timing,
     /// Looked up for each hello.
-    peers: HashMap<NodeId, Peer>,
+    peers: ByNode<Peer>,
     /// When somebody last wished for our hellos in frames.
     wished: Option<Instant>,
 }
@@ -160,7 +160,7 @@ fn lately(timing: &Timing) -> Duration {
 impl Paths {
     /// Nobody is known yet.
     pub(super) fn new(timing: Timing) -> Self {
-        Self { timing, peers: HashMap::new(), wished: None }
+        Self { timing, peers: ByNode::default(), wished: None }
     }
 
     /// These nodes, and no others, should be on the segment, with these addresses as far as they are known.

@@ -29,6 +29,8 @@ const INTERVAL: Duration = Duration::from_millis(100);
 const DEAD: Duration = Duration::from_millis(350);
 /// Echoes in each hello.
 const ECHOES: usize = ferrolb_layer2::ECHOES_AMONG_MANY;
+/// Hellos in which each node echoes a newcomer before that waits for its turn; one may be lost.
+const GREETINGS: u32 = 5;
 
 /// The running crowd.
 #[derive(Debug)]
@@ -52,6 +54,8 @@ struct Member {
     address: Ipv4Addr,
     hello: Hello,
     spoke: Instant,
+    /// Hellos in which it echoed the real speaker.
+    echoed: u32,
 }
 
 impl Crowd {
@@ -123,6 +127,7 @@ fn member(name: &str, owned: Ipv4Addr, number: u32) -> Member {
             echoes: UpTo::new(),
         },
         spoke: Instant::now(),
+        echoed: 0,
     }
 }
 
@@ -154,8 +159,9 @@ fn speak(shared: &Shared, mut members: Vec<Member>, keys: &KeyRing, rate: u32) -
         // A stall is caught up with as long as it was short: what was not sent for a second was not sent.
         let now = Instant::now();
         due = (due + gap).max(now.checked_sub(Duration::from_secs(1)).unwrap_or(now));
-        let echoes = echoes(shared, &members, index, now)?;
+        let (echoes, real) = echoes(shared, &members, index, now)?;
         let Some(member) = members.get_mut(index) else { continue };
+        member.echoed = member.echoed.saturating_add(real.into());
         member.hello.seq += 1;
         member.hello.echoes = echoes;
         member.spoke = now;
@@ -171,16 +177,17 @@ fn speak(shared: &Shared, mut members: Vec<Member>, keys: &KeyRing, rate: u32) -
     Ok(())
 }
 
-/// As many as a node among many echoes: the members that spoke last, and in as many of all hellos as each is echoed by, the real
-/// speaker.
+/// As many as a node among many echoes: the members that spoke last, and the real speaker in its turn; and whether that is among
+/// them. Each member greets it in its first hellos, as the engine does, and as many as echo every node go on.
 fn echoes(
     shared: &Shared,
     members: &[Member],
     index: usize,
     now: Instant,
-) -> Result<UpTo<{ ferrolb_layer2::hello::MAX_ECHOES }, Echo>> {
+) -> Result<(UpTo<{ ferrolb_layer2::hello::MAX_ECHOES }, Echo>, bool)> {
     let heard = *shared.heard.lock().map_err(|_| anyhow!("a thread of the crowd panicked"))?;
-    let is_turn = index.is_multiple_of((members.len() / ECHOES).max(1));
+    let greets = members.get(index).is_some_and(|member| member.echoed < GREETINGS);
+    let is_turn = greets || index.is_multiple_of((members.len() / ECHOES).max(1));
     let real = heard.filter(|_| is_turn).map(|(incarnation, seq, at)| Echo {
         incarnation,
         seq,
@@ -194,5 +201,5 @@ fn echoes(
             age: now.saturating_duration_since(other.spoke),
         })
     });
-    Ok(UpTo::first_of(real.into_iter().chain(before).take(ECHOES)))
+    Ok((UpTo::first_of(real.into_iter().chain(before).take(ECHOES)), real.is_some()))
 }
