@@ -52,9 +52,9 @@ impl Peer {
     /// Nobody needs to hear of the one of two connections that was not kept, nor of one without a session that we stopped.
     fn is_no_news(&self, ending: &Ending, state: State) -> bool {
         match ending {
-            Ending::Collision => true,
+            _ if state == State::Established => false,
+            Ending::Collision | Ending::Stopped(_) => true,
             Ending::Told(said) => said.code() == Code::CONNECTION_COLLISION && !self.connections.is_empty(),
-            Ending::Stopped(_) => state != State::Established,
             _ => false,
         }
     }
