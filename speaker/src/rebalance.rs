@@ -112,10 +112,12 @@ impl Balance {
             if !is_steady(&report.view) {
                 continue;
             }
-            let mut standings = standings(&report.view, vips, &id, me);
             // Of those that would do, one that nobody took lately comes last: it must not keep the others waiting.
-            let lately: BTreeSet<GroupId> = self.offered.keys().map(|(group, _)| *group).collect();
-            standings.sort_by_key(|standing| lately.contains(&standing.group));
+            let offered: BTreeSet<GroupId> = self.offered.keys().map(|(group, _)| *group).collect();
+            let all = standings(&report.view, vips, &id, me).into_iter();
+            let (lately, mut standings): (Vec<_>, Vec<_>) =
+                all.partition(|standing| offered.contains(&standing.group));
+            standings.extend(lately);
             let owned = standings.iter().filter(|standing| standing.owner == me).count();
             let mine: Vec<_> = transfers(&standings, report.view.groups.len())
                 .into_iter()
