@@ -251,6 +251,8 @@ impl Book {
 
     /// Something is about to be done to the world.
     pub(crate) fn fault(&mut self, fault: &Fault, scene: Scene<'_>) {
+        // What the fault before left, however short.
+        self.note_cut_off(scene);
         let calm = is_calm(scene) && self.episode.since.is_none_or(|at| scene.since(at) >= SETTLED);
         let by_chance = matches!(fault, Fault::Lose(_) | Fault::Muffle(_) | Fault::Lag(_));
         let served_by = self.must_be_served_by(fault, calm, scene);
