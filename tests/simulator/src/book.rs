@@ -101,6 +101,8 @@ pub struct Book {
     owners: BTreeMap<GroupId, BTreeMap<usize, Tenure>>,
     /// Groups with several owners.
     contested: BTreeSet<GroupId>,
+    /// When a node last let go of a group, or lost it with its process.
+    let_go: BTreeMap<(usize, GroupId), Instant>,
     /// Highest term that a process claimed, per node.
     terms: BTreeMap<(usize, GroupId), Term>,
     /// Highest term that any process of a node ever claimed.
@@ -176,6 +178,7 @@ impl Book {
             happenings: Vec::new(),
             owners: BTreeMap::new(),
             contested: BTreeSet::new(),
+            let_go: BTreeMap::new(),
             terms: BTreeMap::new(),
             ever: BTreeMap::new(),
             known: BTreeMap::new(),
@@ -289,10 +292,12 @@ impl Book {
     }
 
     /// The process of a node ended, however: it owns nothing any more.
-    pub(crate) fn process_ended(&mut self, node: usize) {
-        self.owners.values_mut().for_each(|nodes| {
-            nodes.remove(&node);
-        });
+    pub(crate) fn process_ended(&mut self, node: usize, now: Instant) {
+        for (group, nodes) in &mut self.owners {
+            if nodes.remove(&node).is_some() {
+                self.let_go.insert((node, *group), now);
+            }
+        }
         let owners = &self.owners;
         self.contested.retain(|group| owners.get(group).is_some_and(|nodes| nodes.len() > 1));
         self.terms.retain(|(n, _), _| *n != node);
@@ -312,7 +317,8 @@ impl Book {
         }
     }
 
-    fn disown(&mut self, group: GroupId, node: usize) -> Option<Tenure> {
+    fn disown(&mut self, group: GroupId, node: usize, now: Instant) -> Option<Tenure> {
+        self.let_go.insert((node, group), now);
         let nodes = self.owners.entry(group).or_default();
         let held = nodes.remove(&node);
         if nodes.len() < 2 {
@@ -340,14 +346,14 @@ impl Book {
                 Ok(())
             }
             Event::Yielded { group, term, to, cause } => {
-                let held = self.disown(group, node);
+                let held = self.disown(group, node, scene.now);
                 if held.is_none_or(|tenure| tenure.term != term) {
                     return Err(Violation(format!("node {node} yielded {group:?} {term:?}, held {held:?}")));
                 }
                 self.check_yield(node, group, term, to, cause, scene)
             }
             Event::ForeignAnswer { address, .. } => self.check_defence(node, address, scene),
-            Event::InUse { group, .. } => self.check_in_use(node, group),
+            Event::InUse { group, .. } => self.check_in_use(node, group, scene),
             Event::PeerUp(other) => Self::check_revival(node, other, scene),
             Event::PeerDown(silent, PeerDownCause::Silence) => self.check_silence(node, silent, scene),
             _ => Ok(()),

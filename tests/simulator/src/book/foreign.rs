@@ -17,6 +17,10 @@ use crate::network::Port;
 /// A search that began before the station came may have asked it for the last time.
 const ASKED: Duration = Duration::from_millis(700);
 
+/// A search whose first question was answered has found somebody after so long at most, also where its process stood still for a
+/// moment.
+const FOUND: Duration = Duration::from_millis(900);
+
 /// Who uses what.
 #[derive(Debug, Default)]
 pub(super) struct Foreign {
@@ -102,10 +106,17 @@ impl Book {
     }
 
     /// Nobody leaves a group alone for a station that there never was.
-    pub(super) fn check_in_use(&mut self, node: usize, group: GroupId) -> Result<(), Violation> {
+    pub(super) fn check_in_use(
+        &mut self,
+        node: usize,
+        group: GroupId,
+        scene: Scene<'_>,
+    ) -> Result<(), Violation> {
         self.foreign.in_use.insert(group);
-        // A node of the cluster whose hellos do not arrive is a stranger, too.
-        let owned = self.owners(group).any(|owner| owner != node);
+        // A node of the cluster whose hellos do not arrive is a stranger, too, also if it let go after it had answered.
+        let lately =
+            |other: &usize| self.let_go.get(&(*other, group)).is_some_and(|at| scene.since(*at) <= FOUND);
+        let owned = self.owners(group).chain((0..self.nodes).filter(lately)).any(|owner| owner != node);
         if self.foreign.ever.contains(&group) || owned {
             return Ok(());
         }

@@ -46,7 +46,7 @@ impl World {
             node.changed = self.now;
         }
         self.wakes.set(number, None);
-        self.book.process_ended(number);
+        self.book.process_ended(number, self.now);
     }
 
     /// Makes something happen now.
