@@ -35,13 +35,13 @@ pub struct Installation {
     // Fields drop in this order: processes and servers before the namespaces they live in.
     speakers: BTreeMap<String, Process>,
     controller: Option<Process>,
-    _servers: Vec<Server>,
+    servers: Vec<Server>,
     binary: PathBuf,
     speaker_arguments: Vec<String>,
     lab: Lab,
 }
 
-/// An installation whose UDP echo Service is probed in trials.
+/// An installation whose UDP echo is probed in trials.
 #[derive(Debug)]
 pub struct Contestant {
     /// What runs.
@@ -147,7 +147,7 @@ impl Installation {
         let installation = Self {
             speakers: BTreeMap::new(),
             controller: None,
-            _servers: servers,
+            servers,
             binary: binary.to_owned(),
             speaker_arguments: Vec::new(),
             lab,
@@ -365,6 +365,20 @@ impl Installation {
         // Of a Service with addresses of both families; most have one.
         let target_v6 = self.address_of(service, false).ok().map(|address| SocketAddr::new(address, port));
         Ok(Contestant { installation: self, name: "FerroLB", hello: HELLO, target, target_v6 })
+    }
+
+    /// The same for addresses that are put on the nodes' interfaces: every node echoes UDP there by itself.
+    ///
+    /// # Errors
+    /// The lab fails.
+    pub fn contend_bound(mut self, target: SocketAddr, target_v6: SocketAddr) -> Result<Contestant> {
+        for node in &self.lab.nodes {
+            for at in [target, target_v6] {
+                self.servers.push(backend::udp_echo(&node.namespace, node, at)?);
+            }
+        }
+        let target_v6 = Some(target_v6);
+        Ok(Contestant { installation: self, name: "FerroLB, bound", hello: HELLO, target, target_v6 })
     }
 
     /// The lab that it runs in.

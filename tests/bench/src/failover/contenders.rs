@@ -3,6 +3,7 @@
 
 //! Who is measured, and how each is brought up again after it broke.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::time::Duration;
 
@@ -26,6 +27,11 @@ const BOTH_FAMILIES: &str = include_str!("both-families.yaml");
 const ECHO: &str = "bench/echo";
 const ECHO_UDP: u16 = 9000;
 
+/// A FloatingIP of each family that is put on the carrying node's interface, as keepalived does.
+const BOUND: &str = include_str!("bound.yaml");
+const BOUND_IPV4: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 120);
+const BOUND_IPV6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, 0x120);
+
 /// The contenders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -34,6 +40,8 @@ pub(crate) enum Kind {
     Ferrolb,
     /// FerroLB with `--profile fast`.
     FerrolbFast,
+    /// FerroLB with a FloatingIP that is bound to the interface.
+    FerrolbBound,
     /// keepalived, adverts each 100 ms, priorities 254, 253, 252.
     #[value(name = "keepalived-100")]
     #[serde(rename = "keepalived-100")]
@@ -45,14 +53,15 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 4] =
-        [Self::Ferrolb, Self::FerrolbFast, Self::Keepalived100, Self::Keepalived30];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Ferrolb, Self::FerrolbFast, Self::FerrolbBound, Self::Keepalived100, Self::Keepalived30];
 
     /// The head of its column.
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Ferrolb => "FerroLB",
             Self::FerrolbFast => "FerroLB fast",
+            Self::FerrolbBound => "FerroLB bound",
             Self::Keepalived100 => "keepalived 100 ms",
             Self::Keepalived30 => "keepalived 30 ms",
         }
@@ -66,15 +75,29 @@ impl Kind {
         match self {
             Self::Ferrolb => ferrolb(binary, &[], None),
             Self::FerrolbFast => ferrolb(binary, &["--profile", "fast"], Some(Timing::FAST.hello)),
+            Self::FerrolbBound => ferrolb_bound(binary),
             Self::Keepalived100 => keepalived(Adverts::Hundred),
             Self::Keepalived30 => keepalived(Adverts::Thirty),
         }
     }
 }
 
+/// Of the quick start's manifests those that are named, and one more.
+fn manifests(named: &[&str], more: (&'static str, &'static str)) -> Vec<(&'static str, &'static str)> {
+    quickstart::MANIFESTS.into_iter().filter(|(name, _)| named.contains(name)).chain([more]).collect()
+}
+
+fn ferrolb_bound(binary: &Path) -> Result<Box<dyn Contender>> {
+    let manifests = manifests(&["nodes.yaml"], ("bound.yaml", BOUND));
+    let mut installation = Installation::prepare(Lab::build(NODES)?, binary, &manifests)?;
+    installation.start()?;
+    let contestant =
+        installation.contend_bound((BOUND_IPV4, ECHO_UDP).into(), (BOUND_IPV6, ECHO_UDP).into())?;
+    Ok(Box::new(contestant))
+}
+
 fn ferrolb(binary: &Path, arguments: &[&str], hello: Option<Duration>) -> Result<Box<dyn Contender>> {
-    let base = quickstart::MANIFESTS.iter().filter(|(name, _)| ["pool.yaml", "nodes.yaml"].contains(name));
-    let manifests: Vec<(&str, &str)> = base.copied().chain([("echo.yaml", BOTH_FAMILIES)]).collect();
+    let manifests = manifests(&["pool.yaml", "nodes.yaml"], ("echo.yaml", BOTH_FAMILIES));
     let installation = Installation::prepare(Lab::build(NODES)?, binary, &manifests)?;
     let mut installation = installation.with_speaker_arguments(arguments);
     installation.start()?;

@@ -16,6 +16,8 @@ use crate::{Direction, Node};
 
 /// How long probers run after most faults. An outage that has not ended by then counts as long as it was seen.
 const AFTER: Duration = Duration::from_millis(1000);
+/// How long they run after a kill: a kernel that was left alone with a bound address answers for 3 to 3.5 s more.
+const AFTER_KILL: Duration = Duration::from_secs(5);
 /// How long a frozen process stands still: many times what its peers wait for it.
 const FROZEN: Duration = Duration::from_secs(2);
 
@@ -72,6 +74,7 @@ impl Event {
     pub(super) fn observed_for(self) -> Duration {
         match self {
             Self::Freeze => FROZEN + AFTER,
+            Self::Kill => AFTER_KILL,
             _ => AFTER,
         }
     }
