@@ -87,6 +87,9 @@ pub(crate) struct Situation<'a> {
     pub(crate) draining: bool,
     /// This node keeps falling silent.
     pub(crate) shaky: bool,
+    /// What is heard lay waiting while this process stood still, and so may what others said later: nothing is claimed before that
+    /// was read.
+    pub(crate) behind: bool,
     pub(crate) members: &'a Membership,
 }
 

@@ -82,6 +82,8 @@ pub struct Segment {
     deadline: Option<Instant>,
     counts: Counts,
     heard_from: Option<Genuine>,
+    /// The present input lay waiting while this process stood still.
+    behind: bool,
 }
 
 /// The sender of a hello that was found to be genuine.
@@ -163,6 +165,7 @@ impl Segment {
             deadline: None,
             counts: Counts::default(),
             heard_from: None,
+            behind: false,
         }
     }
 
@@ -171,9 +174,11 @@ impl Segment {
         if self.state == State::Left {
             return;
         }
+        self.behind = false;
         self.notice_own_stall(now);
         match input {
             Input::Hello { payload, hop_limit, source, received } => {
+                self.behind = now.saturating_duration_since(received) > self.timing.lateness;
                 // What is due nevertheless is done at the deadline, which has not changed.
                 if self.hear_hello(payload, hop_limit, source, received.min(now), now) == Said::NothingNew {
                     return;
@@ -305,6 +310,7 @@ impl Segment {
             heard: self.proof.newest().filter(|_| rule::holds(Rule::TwoWayProof)).or(unasked),
             draining: self.draining,
             shaky: self.is_shaky_to_itself(now),
+            behind: self.behind,
             members: &self.members,
         };
         decision(&mut self.election, situation);

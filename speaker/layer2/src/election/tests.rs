@@ -3,6 +3,7 @@
 
 //! The rules without any wire.
 
+mod belated;
 mod relay;
 
 use super::*;
@@ -34,6 +35,7 @@ struct Hall {
     heard: Option<Instant>,
     draining: bool,
     shaky: bool,
+    behind: bool,
     seq: u64,
 }
 
@@ -49,6 +51,7 @@ impl Hall {
             heard: None,
             draining: false,
             shaky: false,
+            behind: false,
             seq: 0,
         };
         hall.hello(2, Flags::default(), &[], &[]);
@@ -57,7 +60,7 @@ impl Hall {
     }
 
     fn decide(&mut self, decision: impl FnOnce(&mut Election, Situation<'_>)) -> Vec<Effect> {
-        let Self { now, active, proven, heard, draining, shaky, .. } = *self;
+        let Self { now, active, proven, heard, draining, shaky, behind, .. } = *self;
         let s = Situation {
             now,
             active,
@@ -65,6 +68,7 @@ impl Hall {
             heard: heard.or(proven.then_some(now)),
             draining,
             shaky,
+            behind,
             members: &self.members,
         };
         decision(&mut self.election, s);
