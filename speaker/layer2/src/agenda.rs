@@ -33,7 +33,11 @@ impl<K: Ord + Hash + Copy> Agenda<K> {
         if before == at {
             return;
         }
-        self.by_time.extend(at.map(|at| Reverse((at, key))));
+        // What is first moves on within the heap: to take it out and put it in again would cost twice as much.
+        let first = self.by_time.peek_mut().filter(|first| first.0.1 == key);
+        if first.zip(at).map(|(mut first, at)| first.0.0 = at).is_none() {
+            self.by_time.extend(at.map(|at| Reverse((at, key))));
+        }
         self.tidy();
     }
 
@@ -50,6 +54,11 @@ impl<K: Ord + Hash + Copy> Agenda<K> {
 
     pub(crate) fn next(&self) -> Option<Instant> {
         self.by_time.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// The earliest deadline that is due, which stays until it is set anew or taken out.
+    pub(crate) fn first_due(&self, now: Instant) -> Option<K> {
+        self.by_time.peek().filter(|Reverse((at, _))| *at <= now).map(|Reverse((_, key))| *key)
     }
 
     /// Takes out the earliest deadline that is due.
@@ -113,7 +122,17 @@ mod tests {
         let (mut agenda, mut list) = (Agenda::new(), BTreeMap::new());
         for step in 0..20_000 {
             let (key, at) = (random.u64(..50), start + Duration::from_millis(step / 10 + random.u64(..100)));
-            match random.u8(..4) {
+            match random.u8(..5) {
+                4 => {
+                    let now = start + Duration::from_millis(step / 10);
+                    let first = list.iter().map(|(key, at)| (*at, *key)).min().filter(|(at, _)| *at <= now);
+                    let due = agenda.first_due(now);
+                    assert_eq!(due, first.map(|(_, key)| key));
+                    if let Some(key) = due {
+                        agenda.set(key, Some(at));
+                        list.insert(key, at);
+                    }
+                }
                 0 => {
                     agenda.set(key, None);
                     list.remove(&key);

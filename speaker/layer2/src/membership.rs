@@ -30,7 +30,7 @@ pub(crate) struct Membership {
     me: NodeId,
     peers: ByNode<Peer>,
     /// Whose processes those are that are believed, or wait for that: echoes name processes.
-    by_process: ById<Incarnation, NodeId>,
+    by_process: ById<Incarnation, Process>,
     by_source: BTreeMap<IpAddr, NodeId>,
     /// The stations that peers have, each with how many of them have it.
     stations: BTreeMap<MacAddr, usize>,
@@ -38,6 +38,14 @@ pub(crate) struct Membership {
     timing: Timing,
     /// Until when we stood still the last time, and for how long.
     stood_still: Option<(Instant, Duration)>,
+}
+
+/// A process that echoes may name.
+#[derive(Debug)]
+struct Process {
+    node: NodeId,
+    /// Highest sequence number of which it was found that no word of others is news any more.
+    settled: u64,
 }
 
 /// Something that the clock says about a peer.
@@ -111,9 +119,12 @@ impl Membership {
     /// The next verdict that is due.
     pub(crate) fn judge_next(&mut self, now: Instant) -> Option<Verdict> {
         loop {
-            let node = self.looks.pop_due(now)?;
+            let node = self.looks.first_due(now)?;
             let in_company = self.all_alive().any(|(other, life)| other != node && !life.is_suspect());
-            let Some(peer) = self.peers.get_mut(&node) else { continue };
+            let Some(peer) = self.peers.get_mut(&node) else {
+                self.looks.set(node, None);
+                continue;
+            };
             let processes = peer.processes();
             let judgement = peer.judge(now, in_company, &self.timing);
             let left = peer.processes();
@@ -124,6 +135,7 @@ impl Membership {
                 Judgement::Died { next, deaf: false } => (next, Some(Verdict::Died(node))),
                 Judgement::Died { next, deaf: true } => (next, Some(Verdict::Deaf(node))),
                 Judgement::Forget => {
+                    self.looks.set(node, None);
                     self.forget(node);
                     return Some(Verdict::Forgotten(node));
                 }
@@ -149,11 +161,12 @@ impl Membership {
             return;
         }
         for process in before.into_iter().flatten() {
-            if self.by_process.get(&process) == Some(&node) {
+            if self.by_process.get(&process).is_some_and(|known| known.node == node) {
                 self.by_process.remove(&process);
             }
         }
-        self.by_process.extend(after.into_iter().flatten().map(|process| (process, node)));
+        let known = after.into_iter().flatten().map(|process| (process, Process { node, settled: 0 }));
+        self.by_process.extend(known);
     }
 
     fn count_station(&mut self, before: Option<MacAddr>, after: Option<MacAddr>) {
@@ -189,13 +202,17 @@ impl Membership {
         self.peers.get_mut(&node).is_some_and(|peer| peer.bury(absence, now))
     }
 
-    /// What third parties heard counts for peers that we know.
+    /// What third parties heard counts for peers that we know. Of all who echo the same hello, only the first makes us look at the
+    /// peer.
     pub(crate) fn vouch(&mut self, echo: &Echo, received: Instant) {
         if rule::holds(Rule::Vouching)
-            && let Some(node) = self.by_process.get(&echo.incarnation)
-            && let (Some(peer), Some(heard)) = (self.peers.get_mut(node), received.checked_sub(echo.age))
+            && let Some(process) = self.by_process.get_mut(&echo.incarnation)
+            && echo.seq > process.settled
+            && let (Some(peer), Some(heard)) =
+                (self.peers.get_mut(&process.node), received.checked_sub(echo.age))
+            && let Some(settled) = peer.vouch(echo.incarnation, echo.seq, heard)
         {
-            peer.vouch(echo.incarnation, echo.seq, heard);
+            process.settled = settled;
         }
     }
 
@@ -210,7 +227,7 @@ impl Membership {
 
     /// Whether the process is one of a node that is up.
     pub(crate) fn is_of_a_live_node(&self, process: Incarnation) -> bool {
-        self.by_process.get(&process).is_some_and(|node| self.is_alive(*node))
+        self.by_process.get(&process).is_some_and(|known| self.is_alive(known.node))
     }
 
     /// Whether the peer is up by the word of others only.
@@ -244,9 +261,10 @@ impl Membership {
         self.all_alive().any(|(_, life)| !life.is_suspect())
     }
 
-    /// How long the quickest of those that are up may be silent.
-    pub(crate) fn quickest(&self) -> Option<Duration> {
-        self.all_alive().map(|(_, life)| life.may_be_silent_for()).min()
+    /// Whether somebody is up, and all that are up may be silent for so long.
+    pub(crate) fn all_grant(&self, silence: Duration) -> bool {
+        let mut alive = self.all_alive().map(|(_, life)| life.may_be_silent_for()).peekable();
+        alive.peek().is_some() && alive.all(|granted| silence <= granted)
     }
 
     /// Those of `nodes` that are up.

@@ -273,14 +273,16 @@ impl Peer {
         Reception::Up(before)
     }
 
-    /// A third party heard the believed process' hello `seq` at `heard`.
-    pub(crate) fn vouch(&mut self, incarnation: Incarnation, seq: u64, heard: Instant) {
-        if let Some(life) = self.life.as_mut().filter(|l| l.is_up() && l.incarnation == incarnation)
-            && seq > life.seq.max(life.vouched)
-        {
+    /// A third party heard the believed process' hello `seq` at `heard`. If the process is up, the answer is up to which hello
+    /// no such word is news any more.
+    pub(crate) fn vouch(&mut self, incarnation: Incarnation, seq: u64, heard: Instant) -> Option<u64> {
+        let life = self.life.as_mut().filter(|l| l.is_up() && l.incarnation == incarnation)?;
+        let known = life.seq.max(life.vouched);
+        if seq > known {
             life.vouched = seq;
             life.sign_of_life(heard);
         }
+        Some(known.max(seq))
     }
 
     /// We stood still for `late`: so long the peer could not have been heard.

@@ -85,11 +85,6 @@ impl Proof {
         }
     }
 
-    /// Whether the newest sign is not older than `window`.
-    pub(crate) fn holds_for(&self, window: Duration, now: Instant) -> bool {
-        self.newest.is_some_and(|at| now.saturating_duration_since(at) <= window)
-    }
-
     /// When others surely heard us for the last time.
     pub(crate) fn newest(&self) -> Option<Instant> {
         self.newest

@@ -136,3 +136,38 @@ fn a_process_is_vouched_for_by_its_number_until_another_takes_its_place() {
     assert!(members.is_alive(id(1)) && !members.is_alive(id(2)), "{verdicts:?}");
     assert!(!members.is_of_a_live_node(process(2)));
 }
+
+#[test]
+fn the_same_word_of_others_counts_once_and_the_next_counts_again() {
+    let now = Instant::now();
+    // The millisecond in which the peer dies that others heard so: sequence number, and after how many intervals.
+    let dies = |words: &[(u64, u32)]| {
+        let mut members = among(3, 0, now);
+        for (seq, intervals) in words {
+            let echo = Echo { incarnation: process(1), seq: *seq, age: Duration::ZERO };
+            members.vouch(&echo, now + INTERVAL * *intervals);
+        }
+        (0..1000).find(|ms| {
+            while members.judge_next(now + Duration::from_millis(*ms)).is_some() {}
+            !members.is_alive(id(1))
+        })
+    };
+    assert_eq!(dies(&[(1, 1)]), dies(&[]), "heard by ourselves");
+    assert_eq!(dies(&[(2, 1), (2, 3)]), dies(&[(2, 1)]));
+    assert_eq!(dies(&[(2, 1), (2, 3), (3, 3)]), dies(&[(3, 3)]));
+    assert_eq!([dies(&[]), dies(&[(2, 1)]), dies(&[(3, 3)])], [Some(275), Some(350), Some(500)]);
+}
+
+#[test]
+fn silence_is_granted_by_all_that_are_up_and_never_by_nobody() {
+    let now = Instant::now();
+    let dead = Timing::DEFAULT.dead;
+    assert!(!among(1, 0, now).all_grant(Duration::ZERO));
+    let mut members = among(3, 0, now);
+    assert!(members.all_grant(dead));
+    assert!(!members.all_grant(dead + Duration::from_millis(1)));
+    members.bury(id(1), Absence::Silent, now);
+    assert!(members.all_grant(dead));
+    members.bury(id(2), Absence::Silent, now);
+    assert!(!members.all_grant(dead));
+}
