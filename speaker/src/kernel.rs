@@ -6,6 +6,7 @@
 //! Only this folder names netlink's types and holds the few `unsafe` calls that no safe wrapper offers.
 
 mod batch;
+pub(crate) mod bfd_socket;
 mod bound_addresses;
 mod filter;
 mod hello_socket;
@@ -18,6 +19,7 @@ pub mod priority;
 mod receive;
 mod receive_clock;
 pub mod rights;
+pub mod router_socket;
 mod solicited_node;
 pub(crate) mod table_monitor;
 mod wait;

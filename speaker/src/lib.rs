@@ -3,6 +3,8 @@
 
 //! The per-node agent: which node carries which address, and how traffic finds its way in.
 
+pub mod bfd;
+pub mod bgp;
 pub mod bound;
 pub mod datapath;
 pub mod election;

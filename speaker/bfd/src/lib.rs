@@ -11,7 +11,7 @@
 //! Sans-IO: nothing in this crate reads a clock, opens a socket or starts a task. Time comes in as [`std::time::Instant`],
 //! randomness comes from a seed, so a recorded trace replays exactly. Nothing that comes from the network makes it panic or grow.
 //!
-//! The speaker does not use it yet: the driver with its sockets is still to come.
+//! The driver, with its task and sockets, is `speaker/src/bfd`.
 
 mod agenda;
 pub mod discard;

@@ -20,7 +20,7 @@
 //! There is no Loc-RIB: routes of peers are checked, so that the session goes on or ends as it must, and forgotten. Nothing here
 //! panics or grows because of what a peer sends; a decoded message borrows from the bytes that it came in.
 //!
-//! The speaker does not use this crate yet: the driver of sessions, with its sockets, is to come.
+//! The driver of sessions, with its tasks and sockets, is `speaker/src/bgp`.
 
 mod attributes;
 mod capability;

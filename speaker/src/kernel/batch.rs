@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU32;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -49,6 +50,8 @@ pub(super) struct Told<'a> {
     pub(super) bytes: &'a [u8],
     pub(super) source: Option<IpAddr>,
     pub(super) destination: Option<IpAddr>,
+    /// The number of the interface that it came in by.
+    pub(super) interface: Option<NonZeroU32>,
     pub(super) hop_limit: Option<u8>,
     /// When it arrived, on the wall clock.
     pub(super) stamp: Option<SystemTime>,
@@ -159,6 +162,7 @@ impl Slot {
             bytes: self.bytes.get(..self.length).unwrap_or(&self.bytes),
             source: source(address),
             destination: None,
+            interface: None,
             hop_limit: None,
             stamp: None,
         };
@@ -170,9 +174,12 @@ impl Slot {
                 }
                 // in_pktinfo: the interface, the address of ours, then the destination in the header.
                 (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
+                    told.interface = number(data);
                     told.destination = data.get(8..).and_then(first::<4>).map(IpAddr::from);
                 }
+                // in6_pktinfo: the destination, then the interface.
                 (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
+                    told.interface = data.get(16..).and_then(number);
                     told.destination = first::<16>(data).map(IpAddr::from);
                 }
                 _ => {}
@@ -202,6 +209,10 @@ impl<'a> Iterator for Controls<'a> {
 
 fn first<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {
     bytes.first_chunk().copied()
+}
+
+fn number(bytes: &[u8]) -> Option<NonZeroU32> {
+    first(bytes).and_then(|octets| NonZeroU32::new(u32::from_ne_bytes(octets)))
 }
 
 /// The address in a sockaddr_in or sockaddr_in6: family, port, then the address, in IPv6 after the flow label.

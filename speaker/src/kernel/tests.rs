@@ -5,4 +5,5 @@
 
 mod bound_addresses;
 mod link_monitor;
+mod router_socket;
 mod sockets;

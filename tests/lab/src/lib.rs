@@ -39,6 +39,7 @@ pub mod probe;
 pub mod process;
 pub mod quickstart;
 pub mod rights;
+pub mod router;
 mod shell;
 mod site;
 

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! Sessions with routers: tasks and sockets around the machines of `ferrolb-bgp`.
+//!
+//! ```text
+//!   watch of Wish ──┐                     ┌──> writer task ──> TCP
+//!   commands ───────┼──> one task a peer ─┤   (bounded queue)
+//!   Listener ───────┘    Peer, RibOut     └──  reads, attempts to connect
+//!                             │
+//!                        watch of View
+//! ```
+//!
+//! A [`Session`] says to its peer what the [`Wish`] says, as fast as the peer reads and no faster; nothing waits for a peer but its own
+//! writer. What a peer sends is checked and forgotten.
+
+mod driver;
+mod link;
+mod listener;
+mod next_hop;
+mod session;
+mod view;
+mod wish;
+mod writer;
+
+pub use listener::{Arrivals, Listener};
+pub use session::{PeerSettings, Session};
+pub use view::{RoutesView, View};
+pub use wish::{Announcement, Wish};
