@@ -4,6 +4,7 @@
 //! Sessions with real routers. Each cell of the table in docs/interoperability.md is one test of the same name.
 
 mod cells;
+mod hostile;
 mod stage;
 
 /// A router's row of the table.

@@ -94,9 +94,11 @@ impl Stage {
 #[derive(Default)]
 pub struct Extras {
     /// It takes connections.
-    listens: bool,
+    pub listens: bool,
     /// BFD looks after the path.
-    watched: Option<PathSettings>,
+    pub watched: Option<PathSettings>,
+    /// A second session with the same routes.
+    pub beside: Option<PeerSettings>,
 }
 
 impl Extras {
@@ -113,7 +115,7 @@ impl Extras {
             source: None,
             interface: Some("eth0".to_owned()),
         });
-        Self { listens: !node.passive, watched }
+        Self { listens: !node.passive, watched, beside: None }
     }
 }
 
@@ -123,6 +125,8 @@ pub struct Speaker {
     pub view: watch::Receiver<View>,
     /// How BFD finds the path, where it looks.
     pub path: Option<watch::Receiver<Standing>>,
+    /// The session beside the first.
+    pub beside: Option<watch::Receiver<View>>,
     orders: Option<oneshot::Sender<Order>>,
     thread: Option<JoinHandle<Result<()>>>,
 }
@@ -143,6 +147,7 @@ impl Speaker {
         routes: BTreeMap<&str, Announcement>,
     ) -> Result<Self> {
         let (wishes, wished) = watch::channel(Some(Arc::new(wish(routes)?)));
+        let second_wish = wished.clone();
         let (show, shown) = std::sync::mpsc::channel();
         let (orders, order) = oneshot::channel();
         let (settings, watched) = (settings.clone(), extras.watched);
@@ -161,7 +166,8 @@ impl Speaker {
                     _ => None,
                 };
                 path.iter().for_each(|path| session.follow(path.clone()));
-                show.send((session.view(), path))?;
+                let second = extras.beside.map(|settings| Session::start(settings, second_wish, None));
+                show.send((session.view(), path, second.as_ref().map(Session::view)))?;
                 match order.await {
                     Ok(Order::Stop(stop)) => session.stop(stop).await,
                     Ok(Order::Die) | Err(_) => {}
@@ -170,7 +176,9 @@ impl Speaker {
             })
         })?;
         match shown.recv_timeout(SOON) {
-            Ok((view, path)) => Ok(Self { wishes, view, path, orders: Some(orders), thread: Some(thread) }),
+            Ok((view, path, beside)) => {
+                Ok(Self { wishes, view, path, beside, orders: Some(orders), thread: Some(thread) })
+            }
             Err(_) => {
                 let ended = thread.join().map_err(|_| anyhow::anyhow!("the speaker panicked"))?;
                 Err(ended.err().context("the speaker ended")?)
@@ -186,15 +194,24 @@ impl Speaker {
 
     /// Waits until the session looks as `expected`.
     pub fn sees(&self, what: &str, expected: impl Fn(&View) -> bool) -> Result<View> {
+        Self::waits(&self.view, what, expected)
+    }
+
+    /// The same of any session.
+    pub fn waits(
+        shown: &watch::Receiver<View>,
+        what: &str,
+        expected: impl Fn(&View) -> bool,
+    ) -> Result<View> {
         let begun = Instant::now();
         while begun.elapsed() < SOON {
-            let view = self.view.borrow().clone();
+            let view = shown.borrow().clone();
             if expected(&view) {
                 return Ok(view);
             }
             thread::sleep(Duration::from_millis(20));
         }
-        let view = self.view.borrow();
+        let view = shown.borrow();
         anyhow::bail!("no {what} within {SOON:?}: {} {:?}\n{view:#?}", view.peer.state, view.last_error())
     }
 
