@@ -50,7 +50,7 @@ pub struct OriginArguments {
     #[arg(long, value_name = "NAME", env = "FERROLB_NAMESPACE", default_value = DEFAULT_NAMESPACE)]
     pub namespace: String,
 
-    /// Read MetalLB's IPAddressPools and L2Advertisements too, without changing them [with no namespace given:
+    /// Read MetalLB's objects too, without changing them [with no namespace given:
     /// metallb-system]
     #[arg(
         long,

@@ -4,6 +4,10 @@
 //! The kinds of the API group `ferrolb.io/v1beta1`, one file each.
 
 mod address_pool;
+mod bfd_profile;
+mod bgp_advertisement;
+mod bgp_peer;
+mod community;
 mod crd;
 mod floating_ip;
 mod l2_advertisement;
@@ -15,6 +19,10 @@ pub mod annotation;
 pub use address_pool::{
     AddressPool, AddressPoolSpec, AddressPoolStatus, FamilyUsage, PoolQuota, ServiceAllocation,
 };
+pub use bfd_profile::{BFDProfile, BFDProfileSpec, BFDProfileStatus};
+pub use bgp_advertisement::{BGPAdvertisement, BGPAdvertisementSpec, BGPAdvertisementStatus};
+pub use bgp_peer::{BGPPeer, BGPPeerSpec, BGPPeerStatus, DynamicASN, PasswordSecret};
+pub use community::{Community, CommunitySpec, CommunityStatus, NamedCommunity};
 pub use crd::crds;
 pub use floating_ip::{
     AddressMode, Candidates, ExecCheck, FloatingIP, FloatingIPSpec, FloatingIPStatus, FloatingPort,

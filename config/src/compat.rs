@@ -8,10 +8,19 @@
 //! the same name stands in place of MetalLB's.
 
 mod address_pool;
+mod bfd_profile;
+mod bgp_advertisement;
+mod bgp_peer;
+mod community;
+mod counterpart;
 mod l2_advertisement;
 pub mod metallb;
 
 pub(crate) use address_pool::pools;
+pub(crate) use bfd_profile::bfd_profiles;
+pub(crate) use bgp_advertisement::bgp_advertisements;
+pub(crate) use bgp_peer::bgp_peers;
+pub(crate) use community::communities;
 pub(crate) use l2_advertisement::l2_advertisements;
 
 use std::borrow::Cow;
@@ -28,6 +37,16 @@ use crate::reason::{Reason, Refusal};
 pub const POOL: &str = "IPAddressPool.metallb.io";
 /// The kind of MetalLB's advertisements in messages.
 pub const L2_ADVERTISEMENT: &str = "L2Advertisement.metallb.io";
+/// The kind of MetalLB's peers in messages.
+pub const BGP_PEER: &str = "BGPPeer.metallb.io";
+/// The kind of MetalLB's advertisements to routers in messages.
+pub const BGP_ADVERTISEMENT: &str = "BGPAdvertisement.metallb.io";
+/// The kind of MetalLB's BFD profiles in messages.
+pub const BFD_PROFILE: &str = "BFDProfile.metallb.io";
+/// The kind of MetalLB's names for communities in messages.
+pub const COMMUNITY: &str = "Community.metallb.io";
+/// Secrets of MetalLB's namespace in messages.
+pub const SECRET: &str = "Secret (MetalLB's)";
 
 /// All objects of one of our kinds, with those of MetalLB's that count as such.
 pub(crate) struct Merged<'a, K: Clone> {

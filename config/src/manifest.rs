@@ -240,7 +240,8 @@ impl Header {
     /// Names the object for messages, as far as the document can be read.
     fn reference(&self, tree: &Node, kind: Kind) -> ObjectRef {
         let metadata = |key: &str| tree.get("metadata").and_then(|metadata| metadata.get(key)?.text());
-        let namespaced = matches!(kind, Kind::Service | Kind::EndpointSlice);
+        let namespaced =
+            matches!(kind, Kind::Service | Kind::EndpointSlice | Kind::FloatingIP | Kind::Secret);
         let namespace = metadata("namespace").unwrap_or(crate::objects::DEFAULT_NAMESPACE);
         ObjectRef {
             kind: self.kind.clone(),

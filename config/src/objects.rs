@@ -3,71 +3,25 @@
 
 //! Every object that a source delivers, as it came.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+mod freshness;
+mod name;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Namespace, Node, Service};
+use k8s_openapi::api::core::v1::{Namespace, Node, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::api::{AddressPool, FloatingIP, L2Advertisement, Speaker, VirtualIP};
+use crate::api::{
+    AddressPool, BFDProfile, BGPAdvertisement, BGPPeer, Community, FloatingIP, L2Advertisement, Speaker,
+    VirtualIP,
+};
 use crate::compat::{self, metallb};
 use crate::reason::Refusal;
 
-/// The namespace and name of a namespaced object.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ServiceName {
-    /// The namespace; a manifest without one is in `default`.
-    pub namespace: String,
-    /// The name.
-    pub name: String,
-}
-
-impl fmt::Display for ServiceName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
-    }
-}
-
-/// Names one object of any kind in messages, conditions and events.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ObjectRef {
-    /// `AddressPool`, `Service`, …
-    pub kind: String,
-    /// `None` for cluster-scoped objects.
-    pub namespace: Option<String>,
-    /// The name.
-    pub name: String,
-}
-
-impl ObjectRef {
-    /// Names a cluster-scoped object.
-    pub fn cluster(kind: impl Into<String>, name: impl Into<String>) -> Self {
-        Self { kind: kind.into(), namespace: None, name: name.into() }
-    }
-
-    /// Names all objects of a kind: what holds when none of them can be read.
-    pub fn every(kind: impl Into<String>) -> Self {
-        Self::cluster(kind, String::new())
-    }
-
-    /// Names a namespaced object.
-    pub fn namespaced(kind: impl Into<String>, name: &ServiceName) -> Self {
-        Self { kind: kind.into(), namespace: Some(name.namespace.clone()), name: name.name.clone() }
-    }
-}
-
-impl fmt::Display for ObjectRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.namespace {
-            Some(namespace) => write!(f, "{} {namespace}/{}", self.kind, self.name),
-            None if self.name.is_empty() => write!(f, "every {}", self.kind),
-            None => write!(f, "{} {}", self.kind, self.name),
-        }
-    }
-}
+pub use freshness::Freshness;
+pub use name::{ObjectRef, ServiceName};
 
 /// One object of a kind that FerroLB reads. It is shared: a copy is a pointer.
 #[derive(Clone, Debug)]
@@ -76,6 +30,14 @@ pub enum Object {
     AddressPool(Arc<AddressPool>),
     /// An L2Advertisement.
     L2Advertisement(Arc<L2Advertisement>),
+    /// A BGPPeer.
+    BGPPeer(Arc<BGPPeer>),
+    /// A BGPAdvertisement.
+    BGPAdvertisement(Arc<BGPAdvertisement>),
+    /// A BFDProfile.
+    BFDProfile(Arc<BFDProfile>),
+    /// A Community.
+    Community(Arc<Community>),
     /// A FloatingIP.
     FloatingIP(Arc<FloatingIP>),
     /// A VirtualIP.
@@ -90,10 +52,22 @@ pub enum Object {
     Node(Arc<Node>),
     /// A core/v1 Namespace.
     Namespace(Arc<Namespace>),
+    /// A core/v1 Secret of the namespace that FerroLB is installed in.
+    Secret(Arc<Secret>),
     /// An IPAddressPool of MetalLB's.
     MetalLBPool(Arc<metallb::IPAddressPool>),
     /// An L2Advertisement of MetalLB's.
     MetalLBL2Advertisement(Arc<metallb::L2Advertisement>),
+    /// An BGPPeer of MetalLB's.
+    MetalLBBGPPeer(Arc<metallb::BGPPeer>),
+    /// An BGPAdvertisement of MetalLB's.
+    MetalLBBGPAdvertisement(Arc<metallb::BGPAdvertisement>),
+    /// An BFDProfile of MetalLB's.
+    MetalLBBFDProfile(Arc<metallb::BFDProfile>),
+    /// An Community of MetalLB's.
+    MetalLBCommunity(Arc<metallb::Community>),
+    /// A core/v1 Secret of MetalLB's namespace.
+    MetalLBSecret(Arc<Secret>),
 }
 
 impl PartialEq for Object {
@@ -101,6 +75,10 @@ impl PartialEq for Object {
         match (self, other) {
             (Self::AddressPool(one), Self::AddressPool(other)) => is_same(one, other),
             (Self::L2Advertisement(one), Self::L2Advertisement(other)) => is_same(one, other),
+            (Self::BGPPeer(one), Self::BGPPeer(other)) => is_same(one, other),
+            (Self::BGPAdvertisement(one), Self::BGPAdvertisement(other)) => is_same(one, other),
+            (Self::BFDProfile(one), Self::BFDProfile(other)) => is_same(one, other),
+            (Self::Community(one), Self::Community(other)) => is_same(one, other),
             (Self::FloatingIP(one), Self::FloatingIP(other)) => is_same(one, other),
             (Self::VirtualIP(one), Self::VirtualIP(other)) => is_same(one, other),
             (Self::Speaker(one), Self::Speaker(other)) => is_same(one, other),
@@ -108,8 +86,14 @@ impl PartialEq for Object {
             (Self::EndpointSlice(one), Self::EndpointSlice(other)) => is_same(one, other),
             (Self::Node(one), Self::Node(other)) => is_same(one, other),
             (Self::Namespace(one), Self::Namespace(other)) => is_same(one, other),
+            (Self::Secret(one), Self::Secret(other)) => is_same(one, other),
+            (Self::MetalLBSecret(one), Self::MetalLBSecret(other)) => is_same(one, other),
             (Self::MetalLBPool(one), Self::MetalLBPool(other)) => is_same(one, other),
             (Self::MetalLBL2Advertisement(one), Self::MetalLBL2Advertisement(other)) => is_same(one, other),
+            (Self::MetalLBBGPPeer(one), Self::MetalLBBGPPeer(other)) => is_same(one, other),
+            (Self::MetalLBBGPAdvertisement(one), Self::MetalLBBGPAdvertisement(other)) => is_same(one, other),
+            (Self::MetalLBBFDProfile(one), Self::MetalLBBFDProfile(other)) => is_same(one, other),
+            (Self::MetalLBCommunity(one), Self::MetalLBCommunity(other)) => is_same(one, other),
             _ => false,
         }
     }
@@ -132,6 +116,10 @@ impl Object {
         match self {
             Self::AddressPool(_) => "AddressPool",
             Self::L2Advertisement(_) => "L2Advertisement",
+            Self::BGPPeer(_) => "BGPPeer",
+            Self::BGPAdvertisement(_) => "BGPAdvertisement",
+            Self::BFDProfile(_) => "BFDProfile",
+            Self::Community(_) => "Community",
             Self::FloatingIP(_) => "FloatingIP",
             Self::VirtualIP(_) => "VirtualIP",
             Self::Speaker(_) => "Speaker",
@@ -139,8 +127,14 @@ impl Object {
             Self::EndpointSlice(_) => "EndpointSlice",
             Self::Node(_) => "Node",
             Self::Namespace(_) => "Namespace",
+            Self::Secret(_) => "Secret",
+            Self::MetalLBSecret(_) => compat::SECRET,
             Self::MetalLBPool(_) => compat::POOL,
             Self::MetalLBL2Advertisement(_) => compat::L2_ADVERTISEMENT,
+            Self::MetalLBBGPPeer(_) => compat::BGP_PEER,
+            Self::MetalLBBGPAdvertisement(_) => compat::BGP_ADVERTISEMENT,
+            Self::MetalLBBFDProfile(_) => compat::BFD_PROFILE,
+            Self::MetalLBCommunity(_) => compat::COMMUNITY,
         }
     }
 
@@ -149,6 +143,10 @@ impl Object {
         match self {
             Self::AddressPool(object) => &object.metadata,
             Self::L2Advertisement(object) => &object.metadata,
+            Self::BGPPeer(object) => &object.metadata,
+            Self::BGPAdvertisement(object) => &object.metadata,
+            Self::BFDProfile(object) => &object.metadata,
+            Self::Community(object) => &object.metadata,
             Self::FloatingIP(object) => &object.metadata,
             Self::VirtualIP(object) => &object.metadata,
             Self::Speaker(object) => &object.metadata,
@@ -156,8 +154,13 @@ impl Object {
             Self::EndpointSlice(object) => &object.metadata,
             Self::Node(object) => &object.metadata,
             Self::Namespace(object) => &object.metadata,
+            Self::Secret(object) | Self::MetalLBSecret(object) => &object.metadata,
             Self::MetalLBPool(object) => &object.metadata,
             Self::MetalLBL2Advertisement(object) => &object.metadata,
+            Self::MetalLBBGPPeer(object) => &object.metadata,
+            Self::MetalLBBGPAdvertisement(object) => &object.metadata,
+            Self::MetalLBBFDProfile(object) => &object.metadata,
+            Self::MetalLBCommunity(object) => &object.metadata,
         }
     }
 
@@ -166,6 +169,10 @@ impl Object {
         match self {
             Self::AddressPool(object) => &mut Arc::make_mut(object).metadata,
             Self::L2Advertisement(object) => &mut Arc::make_mut(object).metadata,
+            Self::BGPPeer(object) => &mut Arc::make_mut(object).metadata,
+            Self::BGPAdvertisement(object) => &mut Arc::make_mut(object).metadata,
+            Self::BFDProfile(object) => &mut Arc::make_mut(object).metadata,
+            Self::Community(object) => &mut Arc::make_mut(object).metadata,
             Self::FloatingIP(object) => &mut Arc::make_mut(object).metadata,
             Self::VirtualIP(object) => &mut Arc::make_mut(object).metadata,
             Self::Speaker(object) => &mut Arc::make_mut(object).metadata,
@@ -173,8 +180,13 @@ impl Object {
             Self::EndpointSlice(object) => &mut Arc::make_mut(object).metadata,
             Self::Node(object) => &mut Arc::make_mut(object).metadata,
             Self::Namespace(object) => &mut Arc::make_mut(object).metadata,
+            Self::Secret(object) | Self::MetalLBSecret(object) => &mut Arc::make_mut(object).metadata,
             Self::MetalLBPool(object) => &mut Arc::make_mut(object).metadata,
             Self::MetalLBL2Advertisement(object) => &mut Arc::make_mut(object).metadata,
+            Self::MetalLBBGPPeer(object) => &mut Arc::make_mut(object).metadata,
+            Self::MetalLBBGPAdvertisement(object) => &mut Arc::make_mut(object).metadata,
+            Self::MetalLBBFDProfile(object) => &mut Arc::make_mut(object).metadata,
+            Self::MetalLBCommunity(object) => &mut Arc::make_mut(object).metadata,
         }
     }
 
@@ -182,8 +194,12 @@ impl Object {
     pub fn is_namespaced(&self) -> bool {
         match self {
             Self::Service(_) | Self::EndpointSlice(_) | Self::FloatingIP(_) => true,
+            Self::Secret(_) | Self::MetalLBSecret(_) => true,
             Self::MetalLBPool(_) | Self::MetalLBL2Advertisement(_) => true,
+            Self::MetalLBBGPPeer(_) | Self::MetalLBBGPAdvertisement(_) => true,
+            Self::MetalLBBFDProfile(_) | Self::MetalLBCommunity(_) => true,
             Self::AddressPool(_) | Self::L2Advertisement(_) | Self::VirtualIP(_) => false,
+            Self::BGPPeer(_) | Self::BGPAdvertisement(_) | Self::BFDProfile(_) | Self::Community(_) => false,
             Self::Speaker(_) | Self::Node(_) | Self::Namespace(_) => false,
         }
     }
@@ -211,6 +227,14 @@ pub struct Objects {
     pub pools: BTreeMap<String, Arc<AddressPool>>,
     /// L2Advertisements.
     pub l2_advertisements: BTreeMap<String, Arc<L2Advertisement>>,
+    /// BGPPeers.
+    pub bgp_peers: BTreeMap<String, Arc<BGPPeer>>,
+    /// BGPAdvertisements.
+    pub bgp_advertisements: BTreeMap<String, Arc<BGPAdvertisement>>,
+    /// BFDProfiles.
+    pub bfd_profiles: BTreeMap<String, Arc<BFDProfile>>,
+    /// Communities.
+    pub communities: BTreeMap<String, Arc<Community>>,
     /// FloatingIPs.
     pub floating_ips: BTreeMap<ServiceName, Arc<FloatingIP>>,
     /// VirtualIPs: the controller's records, with the owners' status merged in.
@@ -225,32 +249,26 @@ pub struct Objects {
     pub nodes: BTreeMap<String, Arc<Node>>,
     /// Namespaces.
     pub namespaces: BTreeMap<String, Arc<Namespace>>,
+    /// Secrets of type kubernetes.io/basic-auth, of one namespace: the one that FerroLB is installed in.
+    pub secrets: BTreeMap<String, Arc<Secret>>,
     /// IPAddressPools of MetalLB's; all of its objects are in one namespace.
     pub metallb_pools: BTreeMap<String, Arc<metallb::IPAddressPool>>,
     /// L2Advertisements of MetalLB's.
     pub metallb_l2_advertisements: BTreeMap<String, Arc<metallb::L2Advertisement>>,
+    /// BGPPeers of MetalLB's.
+    pub metallb_bgp_peers: BTreeMap<String, Arc<metallb::BGPPeer>>,
+    /// BGPAdvertisements of MetalLB's.
+    pub metallb_bgp_advertisements: BTreeMap<String, Arc<metallb::BGPAdvertisement>>,
+    /// BFDProfiles of MetalLB's.
+    pub metallb_bfd_profiles: BTreeMap<String, Arc<metallb::BFDProfile>>,
+    /// Communities of MetalLB's.
+    pub metallb_communities: BTreeMap<String, Arc<metallb::Community>>,
+    /// Secrets of type kubernetes.io/basic-auth of MetalLB's namespace.
+    pub metallb_secrets: BTreeMap<String, Arc<Secret>>,
     /// What the source itself could not use: an unreadable document, an object given twice.
     pub refused: Vec<Refusal>,
     /// How far the view can be trusted to be current and whole.
     pub freshness: Freshness,
-}
-
-/// How far a view can be trusted. The default, which a folder always has: current and whole.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Freshness {
-    /// Since when the source has been out of reach for at least one kind: the view is the last one known, maybe from
-    /// another life of the process. `None`: it follows the source.
-    pub stale_since: Option<Timestamp>,
-    /// Kinds of which nothing could be read yet, as `kind:` spells them. That the view holds none of them says
-    /// nothing, so nobody may give or take an address because of it.
-    pub unknown: BTreeSet<&'static str>,
-}
-
-impl Freshness {
-    /// Whether the view is current and holds every kind.
-    pub fn is_whole(&self) -> bool {
-        self.stale_since.is_none() && self.unknown.is_empty()
-    }
 }
 
 impl PartialEq for Objects {
@@ -259,6 +277,10 @@ impl PartialEq for Objects {
         let Self {
             pools,
             l2_advertisements,
+            bgp_peers,
+            bgp_advertisements,
+            bfd_profiles,
+            communities,
             floating_ips,
             virtual_ips,
             speakers,
@@ -266,8 +288,14 @@ impl PartialEq for Objects {
             endpoint_slices,
             nodes,
             namespaces,
+            secrets,
+            metallb_secrets,
             metallb_pools,
             metallb_l2_advertisements,
+            metallb_bgp_peers,
+            metallb_bgp_advertisements,
+            metallb_bfd_profiles,
+            metallb_communities,
             refused,
             freshness,
         } = self;
@@ -275,6 +303,10 @@ impl PartialEq for Objects {
             && *refused == other.refused
             && are_same(pools, &other.pools)
             && are_same(l2_advertisements, &other.l2_advertisements)
+            && are_same(bgp_peers, &other.bgp_peers)
+            && are_same(bgp_advertisements, &other.bgp_advertisements)
+            && are_same(bfd_profiles, &other.bfd_profiles)
+            && are_same(communities, &other.communities)
             && are_same(floating_ips, &other.floating_ips)
             && are_same(virtual_ips, &other.virtual_ips)
             && are_same(speakers, &other.speakers)
@@ -282,8 +314,14 @@ impl PartialEq for Objects {
             && are_same(endpoint_slices, &other.endpoint_slices)
             && are_same(nodes, &other.nodes)
             && are_same(namespaces, &other.namespaces)
+            && are_same(secrets, &other.secrets)
+            && are_same(metallb_secrets, &other.metallb_secrets)
             && are_same(metallb_pools, &other.metallb_pools)
             && are_same(metallb_l2_advertisements, &other.metallb_l2_advertisements)
+            && are_same(metallb_bgp_peers, &other.metallb_bgp_peers)
+            && are_same(metallb_bgp_advertisements, &other.metallb_bgp_advertisements)
+            && are_same(metallb_bfd_profiles, &other.metallb_bfd_profiles)
+            && are_same(metallb_communities, &other.metallb_communities)
     }
 }
 
@@ -295,6 +333,10 @@ impl Objects {
         match object {
             Object::AddressPool(_) => self.pools.contains_key(&name),
             Object::L2Advertisement(_) => self.l2_advertisements.contains_key(&name),
+            Object::BGPPeer(_) => self.bgp_peers.contains_key(&name),
+            Object::BGPAdvertisement(_) => self.bgp_advertisements.contains_key(&name),
+            Object::BFDProfile(_) => self.bfd_profiles.contains_key(&name),
+            Object::Community(_) => self.communities.contains_key(&name),
             Object::FloatingIP(_) => self.floating_ips.contains_key(&namespaced(name)),
             Object::VirtualIP(_) => self.virtual_ips.contains_key(&name),
             Object::Speaker(_) => self.speakers.contains_key(&name),
@@ -302,8 +344,14 @@ impl Objects {
             Object::EndpointSlice(_) => self.endpoint_slices.contains_key(&namespaced(name)),
             Object::Node(_) => self.nodes.contains_key(&name),
             Object::Namespace(_) => self.namespaces.contains_key(&name),
+            Object::Secret(_) => self.secrets.contains_key(&name),
+            Object::MetalLBSecret(_) => self.metallb_secrets.contains_key(&name),
             Object::MetalLBPool(_) => self.metallb_pools.contains_key(&name),
             Object::MetalLBL2Advertisement(_) => self.metallb_l2_advertisements.contains_key(&name),
+            Object::MetalLBBGPPeer(_) => self.metallb_bgp_peers.contains_key(&name),
+            Object::MetalLBBGPAdvertisement(_) => self.metallb_bgp_advertisements.contains_key(&name),
+            Object::MetalLBBFDProfile(_) => self.metallb_bfd_profiles.contains_key(&name),
+            Object::MetalLBCommunity(_) => self.metallb_communities.contains_key(&name),
         }
     }
 
@@ -315,6 +363,10 @@ impl Objects {
         match kind.as_str() {
             "AddressPool" => self.pools.get(name).map(|object| &object.metadata),
             "L2Advertisement" => self.l2_advertisements.get(name).map(|object| &object.metadata),
+            "BGPPeer" => self.bgp_peers.get(name).map(|object| &object.metadata),
+            "BGPAdvertisement" => self.bgp_advertisements.get(name).map(|object| &object.metadata),
+            "BFDProfile" => self.bfd_profiles.get(name).map(|object| &object.metadata),
+            "Community" => self.communities.get(name).map(|object| &object.metadata),
             "FloatingIP" => self.floating_ips.get(&namespaced()).map(|object| &object.metadata),
             "VirtualIP" => self.virtual_ips.get(name).map(|object| &object.metadata),
             "Speaker" => self.speakers.get(name).map(|object| &object.metadata),
@@ -333,6 +385,10 @@ impl Objects {
         match object {
             Object::AddressPool(object) => drop(self.pools.insert(name, object)),
             Object::L2Advertisement(object) => drop(self.l2_advertisements.insert(name, object)),
+            Object::BGPPeer(object) => drop(self.bgp_peers.insert(name, object)),
+            Object::BGPAdvertisement(object) => drop(self.bgp_advertisements.insert(name, object)),
+            Object::BFDProfile(object) => drop(self.bfd_profiles.insert(name, object)),
+            Object::Community(object) => drop(self.communities.insert(name, object)),
             Object::FloatingIP(object) => drop(self.floating_ips.insert(namespaced(name), object)),
             Object::VirtualIP(object) => drop(self.virtual_ips.insert(name, object)),
             Object::Speaker(object) => drop(self.speakers.insert(name, object)),
@@ -340,10 +396,18 @@ impl Objects {
             Object::EndpointSlice(object) => drop(self.endpoint_slices.insert(namespaced(name), object)),
             Object::Node(object) => drop(self.nodes.insert(name, object)),
             Object::Namespace(object) => drop(self.namespaces.insert(name, object)),
+            Object::Secret(object) => drop(self.secrets.insert(name, object)),
+            Object::MetalLBSecret(object) => drop(self.metallb_secrets.insert(name, object)),
             Object::MetalLBPool(object) => drop(self.metallb_pools.insert(name, object)),
             Object::MetalLBL2Advertisement(object) => {
                 drop(self.metallb_l2_advertisements.insert(name, object))
             }
+            Object::MetalLBBGPPeer(object) => drop(self.metallb_bgp_peers.insert(name, object)),
+            Object::MetalLBBGPAdvertisement(object) => {
+                drop(self.metallb_bgp_advertisements.insert(name, object))
+            }
+            Object::MetalLBBFDProfile(object) => drop(self.metallb_bfd_profiles.insert(name, object)),
+            Object::MetalLBCommunity(object) => drop(self.metallb_communities.insert(name, object)),
         }
     }
 }

@@ -64,6 +64,10 @@ pub enum Reason {
     OtherLoadBalancerClass,
     /// No advertisement covers the address.
     NotAdvertised,
+    /// The Secret with the password of a BGP session is not there, or holds none.
+    PasswordNotUsable,
+    /// The prefixes that an advertisement asks for are wider than the pool; narrower ones are announced.
+    AggregateTooWide,
     /// The node matches no nodeSelector of the advertisements.
     NodeNotSelected,
     /// The node is labelled `node.kubernetes.io/exclude-from-external-load-balancers`.

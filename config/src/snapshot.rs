@@ -7,23 +7,33 @@
 //! aside as a [`Refusal`], and everything else works on.
 
 mod advertisement;
+mod bfd_profile;
+mod bgp_advertisement;
+mod bgp_peer;
 mod clientele;
+mod community;
 mod endpoint;
 mod faults;
 mod floating_ip;
 mod ground;
+mod lists;
 mod load_balancer;
 mod node;
 mod overlap;
+mod password;
 mod pool;
 mod virtual_ip;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use advertisement::Advertisement;
+pub use bfd_profile::BfdProfile;
+pub use bgp_advertisement::BgpAdvertisement;
+pub use bgp_peer::{BgpPeer, Hops, PeerAs, PeerSettings, PeerTarget};
 pub use clientele::{Clientele, namespace_labels};
+pub use community::Community;
 pub use endpoint::{Endpoint, EndpointPort, service_of};
 pub use floating_ip::{
     Candidates, Carriage, FloatingForm, FloatingIP, FloatingPort, FloatingTarget, HealthCheck, Probe,
@@ -35,6 +45,7 @@ pub use load_balancer::{
     TrafficPolicy,
 };
 pub use node::{Away, NodeInfo};
+pub use password::{PASSWORD_KEY, PASSWORD_TYPE, Password, PasswordSource};
 pub use pool::Pool;
 pub use virtual_ip::address_in_use;
 
@@ -57,6 +68,14 @@ pub struct Snapshot {
     pub floating_ips: BTreeMap<ServiceName, FloatingIP>,
     /// L2Advertisements by name.
     pub advertisements: BTreeMap<String, Advertisement>,
+    /// BGPAdvertisements by name.
+    pub bgp_advertisements: BTreeMap<String, Arc<BgpAdvertisement>>,
+    /// BGPPeers by name.
+    pub bgp_peers: BTreeMap<String, BgpPeer>,
+    /// The names of the BFDProfiles that can be used.
+    pub bfd_profiles: BTreeSet<String>,
+    /// The names of the Community objects.
+    pub communities: BTreeSet<String>,
     /// The addresses in use, as the controller recorded them.
     pub virtual_ips: BTreeMap<IpAddr, Arc<VirtualIP>>,
     /// The addresses that nobody uses and that are kept for those who had them last (`spec.releasedAt`).
@@ -111,8 +130,18 @@ impl Snapshot {
     /// Validates and indexes those of `objects` that are within `scope`.
     pub fn build_within(objects: &Objects, scope: &Scope) -> Self {
         let mut refused = objects.refused.clone();
-        let Ground { pools, advertisements, nodes } = Ground::build(objects, &mut refused);
+        let ground = Ground::build(objects, &mut refused);
         let load_balancers = load_balancer::build(&objects.services, scope, &mut refused);
+        ground.doubt(objects, &load_balancers, &mut refused);
+        let Ground {
+            pools,
+            advertisements,
+            bgp_advertisements,
+            peers: bgp_peers,
+            bfd_profiles,
+            communities,
+            nodes,
+        } = ground;
         let floating_ips = floating_ip::build(&objects.floating_ips, &mut refused);
         let (virtual_ips, retained) = virtual_ip::build(&objects.virtual_ips, &mut refused);
         let endpoints = endpoint::build(&objects.endpoint_slices, &mut refused);
@@ -134,6 +163,10 @@ impl Snapshot {
             external_ips,
             floating_ips,
             advertisements,
+            bgp_advertisements,
+            bgp_peers,
+            bfd_profiles,
+            communities,
             virtual_ips,
             retained,
             nodes,

@@ -120,8 +120,8 @@ fn the_status_of_a_cluster_is_told_to_who_may_read_and_errors_say_what_to_do() {
 
     let (code, answer, complaint) = status(&plane.kubeconfig(&stranger).unwrap(), &[]);
     assert_eq!((code, answer.as_str()), (Some(1), ""), "{complaint}");
-    let refused =
-        "may not list addresspools, l2advertisements, floatingips, virtualips, speakers, services: ";
+    let refused = "may not list addresspools, l2advertisements, bgppeers, bgpadvertisements, bfdprofiles, communities, \
+                   floatingips, virtualips, speakers, services: ";
     assert!(complaint.contains(refused), "{complaint}");
 
     plane.stop_api_server().unwrap();

@@ -50,7 +50,17 @@ fn the_definitions_are_a_stream_of_documents_one_for_each_kind() {
         ended.answer.matches("---\n").count(),
         ended.answer.matches("kind: CustomResourceDefinition\n").count()
     );
-    for kind in ["addresspools", "floatingips", "l2advertisements", "virtualips", "speakers"] {
+    for kind in [
+        "addresspools",
+        "bfdprofiles",
+        "bgpadvertisements",
+        "bgppeers",
+        "communities",
+        "floatingips",
+        "l2advertisements",
+        "virtualips",
+        "speakers",
+    ] {
         assert!(ended.answer.contains(&format!("name: {kind}.ferrolb.io\n")), "{kind}");
     }
 }

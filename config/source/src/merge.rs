@@ -234,6 +234,26 @@ fn add_status(objects: &mut Objects, recorded: &Object) {
                 Arc::make_mut(advertisement).status.clone_from(&recorded.status);
             }
         }
+        Object::BGPPeer(recorded) => {
+            if let Some(peer) = objects.bgp_peers.get_mut(&name) {
+                Arc::make_mut(peer).status.clone_from(&recorded.status);
+            }
+        }
+        Object::BGPAdvertisement(recorded) => {
+            if let Some(advertisement) = objects.bgp_advertisements.get_mut(&name) {
+                Arc::make_mut(advertisement).status.clone_from(&recorded.status);
+            }
+        }
+        Object::BFDProfile(recorded) => {
+            if let Some(profile) = objects.bfd_profiles.get_mut(&name) {
+                Arc::make_mut(profile).status.clone_from(&recorded.status);
+            }
+        }
+        Object::Community(recorded) => {
+            if let Some(community) = objects.communities.get_mut(&name) {
+                Arc::make_mut(community).status.clone_from(&recorded.status);
+            }
+        }
         Object::FloatingIP(recorded) => {
             let name = ferrolb_config::ServiceName { namespace: namespace.unwrap_or_default(), name };
             if let Some(floating_ip) = objects.floating_ips.get_mut(&name) {

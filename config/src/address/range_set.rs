@@ -5,6 +5,8 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
 use super::interval::{Interval, Intervals};
 use super::range::{to_address, to_number};
 use super::{Family, Range, buggy};
@@ -71,6 +73,19 @@ impl RangeSet {
     /// Whether `address` is in the set.
     pub fn contains(&self, address: IpAddr) -> bool {
         self.of(Family::of(address)).contains(to_number(address))
+    }
+
+    /// The widest prefix around `address` of which the set holds every address, no wider than `length` says: so an
+    /// aggregate never covers an address that is not in the set. `None`: the set does not hold `address`.
+    pub fn widest_prefix(&self, address: IpAddr, length: u8) -> Option<IpNet> {
+        let number = to_number(address);
+        let around = self.of(Family::of(address)).from(number).next().filter(|it| it.first <= number)?;
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        let prefixes = (length.min(most)..=most).filter_map(|length| IpNet::new(address, length).ok());
+        let mut held = prefixes.map(|prefix| prefix.trunc()).filter(|prefix| {
+            to_number(prefix.network()) >= around.first && to_number(prefix.broadcast()) <= around.last
+        });
+        held.next()
     }
 
     /// The set's ranges in ascending order, IPv4 first; ranges that touch come out as one.
@@ -224,6 +239,30 @@ mod tests {
         }
         // ::c000:20a has the same number as 192.0.2.10.
         assert!(!ranges.contains(address("::c000:20a")));
+    }
+
+    #[test]
+    fn conf_051_conf_052_a_prefix_grows_as_far_as_the_set_reaches_and_no_further() {
+        let prefix = |texts: &[&str], text: &str, length| {
+            set(texts).widest_prefix(address(text), length).map(|prefix| prefix.to_string())
+        };
+        let range = ["3.3.3.2-3.3.3.254"];
+        for (pool, text, length, wanted) in [
+            (&["1.2.3.0/28"][..], "1.2.3.5", 26, Some("1.2.3.0/28")),
+            (&["1.2.3.0/28"], "1.2.3.5", 30, Some("1.2.3.4/30")),
+            (&["1.2.3.0/28", "1.2.3.16/28"], "1.2.3.5", 26, Some("1.2.3.0/27")),
+            (&range, "3.3.3.2", 24, Some("3.3.3.2/31")),
+            (&range, "3.3.3.70", 24, Some("3.3.3.64/26")),
+            (&range, "3.3.3.254", 26, Some("3.3.3.254/32")),
+            (&range, "3.3.3.1", 26, None),
+            (&["10.0.0.0/8"], "10.1.2.3", 32, Some("10.1.2.3/32")),
+            (&["0.0.0.0/0"], "10.1.2.3", 1, Some("0.0.0.0/1")),
+            (&["2001:db8::/64"], "2001:db8::5", 124, Some("2001:db8::/124")),
+            (&["2001:db8::/64"], "2001:db8::5", 1, Some("2001:db8::/64")),
+            (&["::/0"], "2001:db8::5", 128, Some("2001:db8::5/128")),
+        ] {
+            assert_eq!(prefix(pool, text, length).as_deref(), wanted, "{text} of {pool:?}");
+        }
     }
 
     #[test]

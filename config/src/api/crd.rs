@@ -8,12 +8,24 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 use kube::core::CustomResourceExt;
 
-use super::{AddressPool, FloatingIP, L2Advertisement, Speaker, VirtualIP};
+use super::{
+    AddressPool, BFDProfile, BGPAdvertisement, BGPPeer, Community, FloatingIP, L2Advertisement, Speaker,
+    VirtualIP,
+};
 
 /// The CustomResourceDefinitions, in the order of their names.
 pub fn crds() -> Vec<CustomResourceDefinition> {
-    let mut crds =
-        vec![AddressPool::crd(), FloatingIP::crd(), L2Advertisement::crd(), Speaker::crd(), VirtualIP::crd()];
+    let mut crds = vec![
+        AddressPool::crd(),
+        BFDProfile::crd(),
+        BGPAdvertisement::crd(),
+        BGPPeer::crd(),
+        Community::crd(),
+        FloatingIP::crd(),
+        L2Advertisement::crd(),
+        Speaker::crd(),
+        VirtualIP::crd(),
+    ];
     let schemas =
         crds.iter_mut().flat_map(|crd| &mut crd.spec.versions).flat_map(|version| &mut version.schema);
     for schema in schemas.flat_map(|schema| &mut schema.open_api_v3_schema) {

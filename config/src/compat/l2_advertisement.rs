@@ -3,42 +3,16 @@
 
 //! MetalLB's L2Advertisements beside ours.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use super::{L2_ADVERTISEMENT, Merged, Origins, metallb, reference, superseded, unknown_fields};
+use super::counterpart::merged;
+use super::{L2_ADVERTISEMENT, Merged, metallb, unknown_fields};
 use crate::api::{L2Advertisement, L2AdvertisementSpec, PreferredNodeSelector};
 use crate::objects::{ObjectRef, Objects};
 use crate::reason::Refusal;
 
 /// All advertisements.
 pub(crate) fn l2_advertisements(objects: &Objects) -> Merged<'_, L2Advertisement> {
-    let mut all = Cow::Borrowed(&objects.l2_advertisements);
-    let (mut refused, mut origins) = (Vec::new(), BTreeMap::new());
-    for (name, object) in &objects.metallb_l2_advertisements {
-        let itself = reference(L2_ADVERTISEMENT, &object.metadata);
-        let (spec, warnings) = mapped(&itself, &object.spec);
-        match objects.l2_advertisements.get(name) {
-            Some(ours) => {
-                if ours.spec != spec {
-                    refused.push(superseded(itself, "L2Advertisement"));
-                }
-                // Ours takes its place as an edit of it would: if it is refused, what was there stays in force.
-                if ours.status.as_ref().is_none_or(|status| status.accepted.is_none()) {
-                    let mut ours = L2Advertisement::clone(ours);
-                    ours.status.get_or_insert_default().accepted = Some(spec);
-                    all.to_mut().insert(name.clone(), Arc::new(ours));
-                }
-            }
-            None => {
-                refused.extend(warnings);
-                origins.insert(name.as_str(), itself);
-                all.to_mut().insert(name.clone(), Arc::new(L2Advertisement::new(name, spec)));
-            }
-        }
-    }
-    Merged { objects: all, refused, origins: Origins { kind: "L2Advertisement", objects: origins } }
+    let (ours, theirs) = (&objects.l2_advertisements, &objects.metallb_l2_advertisements);
+    merged(ours, theirs, L2_ADVERTISEMENT, |itself, object| mapped(itself, &object.spec))
 }
 
 /// The advertisement in our words, and what is lost of it.
@@ -64,6 +38,8 @@ fn mapped(object: &ObjectRef, spec: &metallb::L2AdvertisementSpec) -> (L2Adverti
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use serde_json::json;
 
     use super::*;

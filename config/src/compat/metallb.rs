@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
 
-//! The kinds of the group `metallb.io/v1beta1` that are read, with the fields that mean something to FerroLB. MetalLB's
+//! The kinds of the group `metallb.io` that are read, with the fields that mean something to FerroLB. MetalLB's
 //! CustomResourceDefinitions check them; here everything may be absent, so that no object is lost for one field.
+
+mod routing;
 
 use std::collections::BTreeMap;
 
@@ -10,6 +12,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::CustomResource;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+pub use routing::{
+    BFDProfile, BFDProfileSpec, BGPAdvertisement, BGPAdvertisementSpec, BGPPeer, BGPPeerSpec, Community,
+    CommunityAlias, CommunitySpec, SecretReference,
+};
 
 /// The namespace that MetalLB is installed in, unless told otherwise. It reads its objects there only.
 pub const DEFAULT_NAMESPACE: &str = "metallb-system";

@@ -17,6 +17,10 @@ use crate::objects::Object;
 pub(super) enum Kind {
     AddressPool,
     L2Advertisement,
+    BGPPeer,
+    BGPAdvertisement,
+    BFDProfile,
+    Community,
     FloatingIP,
     VirtualIP,
     Speaker,
@@ -24,10 +28,21 @@ pub(super) enum Kind {
     EndpointSlice,
     Node,
     Namespace,
+    Secret,
 }
 
 /// The kinds of our own group.
-pub(super) const OWN: [&str; 5] = ["AddressPool", "L2Advertisement", "FloatingIP", "VirtualIP", "Speaker"];
+pub(super) const OWN: [&str; 9] = [
+    "AddressPool",
+    "L2Advertisement",
+    "BGPAdvertisement",
+    "BGPPeer",
+    "BFDProfile",
+    "Community",
+    "FloatingIP",
+    "VirtualIP",
+    "Speaker",
+];
 
 impl Kind {
     /// The kind that a document names; `None` for those that FerroLB has no use for.
@@ -36,12 +51,17 @@ impl Kind {
         Some(match (api_version, kind) {
             (_, "AddressPool") if own => Self::AddressPool,
             (_, "L2Advertisement") if own => Self::L2Advertisement,
+            (_, "BGPPeer") if own => Self::BGPPeer,
+            (_, "BGPAdvertisement") if own => Self::BGPAdvertisement,
+            (_, "BFDProfile") if own => Self::BFDProfile,
+            (_, "Community") if own => Self::Community,
             (_, "FloatingIP") if own => Self::FloatingIP,
             (_, "VirtualIP") if own => Self::VirtualIP,
             (_, "Speaker") if own => Self::Speaker,
             ("v1", "Service") => Self::Service,
             ("v1", "Node") => Self::Node,
             ("v1", "Namespace") => Self::Namespace,
+            ("v1", "Secret") => Self::Secret,
             ("discovery.k8s.io/v1", "EndpointSlice") => Self::EndpointSlice,
             _ => return None,
         })
@@ -49,7 +69,7 @@ impl Kind {
 
     /// Whether it is one of our own group, whose unknown fields are errors.
     pub(super) fn is_own(self) -> bool {
-        !matches!(self, Self::Service | Self::EndpointSlice | Self::Node | Self::Namespace)
+        !matches!(self, Self::Service | Self::EndpointSlice | Self::Node | Self::Namespace | Self::Secret)
     }
 
     /// Reads `input` as an object of this kind, and gives back also what was understood of it.
@@ -57,6 +77,10 @@ impl Kind {
         match self {
             Self::AddressPool => input.read(Object::AddressPool),
             Self::L2Advertisement => input.read(Object::L2Advertisement),
+            Self::BGPPeer => input.read(Object::BGPPeer),
+            Self::BGPAdvertisement => input.read(Object::BGPAdvertisement),
+            Self::BFDProfile => input.read(Object::BFDProfile),
+            Self::Community => input.read(Object::Community),
             Self::FloatingIP => input.read(Object::FloatingIP),
             Self::VirtualIP => input.read(Object::VirtualIP),
             Self::Speaker => input.read(Object::Speaker),
@@ -64,6 +88,7 @@ impl Kind {
             Self::EndpointSlice => input.read(Object::EndpointSlice),
             Self::Node => input.read(Object::Node),
             Self::Namespace => input.read(Object::Namespace),
+            Self::Secret => input.read(Object::Secret),
         }
     }
 }

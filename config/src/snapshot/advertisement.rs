@@ -6,8 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-
+use super::lists::{self, any_or_empty, select_pool, twice};
 use super::{LoadBalancer, NodeInfo, Pool};
 use crate::api::{L2Advertisement, L2AdvertisementSpec};
 use crate::objects::ObjectRef;
@@ -36,9 +35,7 @@ pub struct Advertisement {
 impl Advertisement {
     /// Whether addresses of `pool` are announced.
     pub fn selects_pool(&self, pool: &Pool) -> bool {
-        let all = self.pools.is_empty() && self.pool_selectors.is_empty();
-        all || self.pools.contains(&pool.name)
-            || self.pool_selectors.iter().any(|selector| selector.matches(&pool.labels))
+        select_pool(&self.pools, &self.pool_selectors, pool)
     }
 
     /// Whether `node` may carry the addresses.
@@ -62,10 +59,6 @@ impl Advertisement {
     }
 }
 
-fn any_or_empty(selectors: &[Selector], labels: &BTreeMap<String, String>) -> bool {
-    selectors.is_empty() || selectors.iter().any(|selector| selector.matches(labels))
-}
-
 pub(super) fn build(
     objects: &BTreeMap<String, Arc<L2Advertisement>>,
     refused: &mut Vec<Refusal>,
@@ -80,23 +73,11 @@ pub(super) fn build(
         if let Ok(advertisement) = usable {
             advertisements.insert(name.clone(), advertisement);
         }
-        refused.extend(twice(name, "addressPools", &object.spec.address_pools));
-        refused.extend(twice(name, "interfaces", &object.spec.interfaces));
+        let itself = ObjectRef::cluster("L2Advertisement", name);
+        refused.extend(twice(&itself, "addressPools", &object.spec.address_pools));
+        refused.extend(twice(&itself, "interfaces", &object.spec.interfaces));
     }
     advertisements
-}
-
-/// Names that stand twice in one list: harmless, but probably another name was meant.
-fn twice(name: &str, field: &str, list: &[String]) -> Vec<Refusal> {
-    let mut seen = BTreeSet::new();
-    let again = list.iter().enumerate().filter(|(_, entry)| !seen.insert(*entry));
-    let warning = |(index, entry): (usize, &String)| {
-        let object = ObjectRef::cluster("L2Advertisement", name);
-        Refusal::warning(Reason::InvalidValue, object, format!("\"{entry}\" stands twice"))
-            .field(format!("spec.{field}[{index}]"))
-            .remedy("Name it once.")
-    };
-    again.map(warning).collect()
 }
 
 fn weightless(name: &str, spec: &L2AdvertisementSpec) -> impl Iterator<Item = Refusal> {
@@ -111,24 +92,9 @@ fn weightless(name: &str, spec: &L2AdvertisementSpec) -> impl Iterator<Item = Re
 
 fn read(name: &str, spec: &L2AdvertisementSpec) -> Result<Advertisement, Vec<Refusal>> {
     let mut refusals = Vec::new();
-    let mut selectors = |field: &str, within: &str, list: &[LabelSelector]| {
-        let mut parsed = Vec::new();
-        for (index, selector) in list.iter().enumerate() {
-            match Selector::parse(selector) {
-                Ok(selector) => parsed.push(selector),
-                Err(error) => refusals.push(
-                    Refusal::error(
-                        Reason::InvalidSelector,
-                        ObjectRef::cluster("L2Advertisement", name),
-                        error.message,
-                    )
-                    .field(format!("spec.{field}[{index}].{within}{}", error.field))
-                    .remedy("Correct the selector; until then the last accepted form stays in force."),
-                ),
-            }
-        }
-        parsed
-    };
+    let object = ObjectRef::cluster("L2Advertisement", name);
+    let mut selectors =
+        |field: &str, within: &str, list: &[_]| lists::selectors(&object, field, within, list, &mut refusals);
     let preferences: Vec<_> = spec.preferred_node_selectors.iter().map(|it| it.preference.clone()).collect();
     let preferred = selectors("preferredNodeSelectors", "preference.", &preferences);
     let weights = spec.preferred_node_selectors.iter().map(|it| it.weight);

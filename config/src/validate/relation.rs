@@ -10,14 +10,18 @@ use std::net::IpAddr;
 use crate::address::Family;
 use crate::api::annotation;
 use crate::reason::{Reason, Refusal};
-use crate::snapshot::{FamilyPolicy, LoadBalancer, Pool};
+use crate::snapshot::{FamilyPolicy, LoadBalancer, NodeInfo, Pool};
 use crate::{ObjectRef, Objects, Snapshot};
+
+/// The kinds of advertisements.
+const L2: &str = "L2Advertisement";
+const BGP: &str = "BGPAdvertisement";
 
 pub(super) fn faults(objects: &Objects, snapshot: &Snapshot) -> Vec<Refusal> {
     let mut faults = Vec::new();
     faults.extend(absent_pools(objects));
     faults.extend(snapshot.pools.values().filter_map(|pool| silent_pool(pool, snapshot)));
-    faults.extend(snapshot.advertisements.keys().filter_map(|name| homeless(name, snapshot)));
+    faults.extend(homeless(snapshot));
     let usable = || snapshot.load_balancers.values().filter(|service| service.refusal.is_none());
     for service in usable() {
         faults.extend(out_of_reach(service, objects, snapshot));
@@ -30,10 +34,12 @@ pub(super) fn faults(objects: &Objects, snapshot: &Snapshot) -> Vec<Refusal> {
 /// Advertisements that name a pool that does not exist.
 fn absent_pools(objects: &Objects) -> Vec<Refusal> {
     let mut faults = Vec::new();
-    for (name, advertisement) in &objects.l2_advertisements {
-        for (index, pool) in advertisement.spec.address_pools.iter().enumerate() {
+    let on_segments = objects.l2_advertisements.iter().map(|(name, it)| (L2, name, &it.spec.address_pools));
+    let to_routers = objects.bgp_advertisements.iter().map(|(name, it)| (BGP, name, &it.spec.address_pools));
+    for (kind, name, pools) in on_segments.chain(to_routers) {
+        for (index, pool) in pools.iter().enumerate() {
             if !objects.pools.contains_key(pool) {
-                let object = ObjectRef::cluster("L2Advertisement", name);
+                let object = ObjectRef::cluster(kind, name);
                 let fault =
                     Refusal::warning(Reason::NotFound, object, format!("there is no AddressPool \"{pool}\""));
                 let field = format!("spec.addressPools[{index}]");
@@ -46,28 +52,35 @@ fn absent_pools(objects: &Objects) -> Vec<Refusal> {
 
 /// A pool that no advertisement covers: its addresses are given and nobody answers for them.
 fn silent_pool(pool: &Pool, snapshot: &Snapshot) -> Option<Refusal> {
-    if snapshot.advertisements.values().any(|advertisement| advertisement.selects_pool(pool)) {
+    if snapshot.advertisements.values().any(|advertisement| advertisement.selects_pool(pool))
+        || snapshot.bgp_advertisements.values().any(|advertisement| advertisement.selects_pool(pool))
+    {
         return None;
     }
     let object = ObjectRef::cluster("AddressPool", &pool.name);
     let fault = Refusal::warning(Reason::NotAdvertised, object, "no advertisement covers the pool");
-    Some(fault.remedy("Add an L2Advertisement that names it, or names no pool at all."))
+    Some(fault.remedy("Add an L2Advertisement or a BGPAdvertisement that names it, or names no pool at all."))
 }
 
-/// An advertisement whose nodeSelectors fit none of the Nodes. Without any Node nothing can be said.
-fn homeless(name: &str, snapshot: &Snapshot) -> Option<Refusal> {
-    let advertisement = snapshot.advertisements.get(name)?;
-    let fits = snapshot.nodes.values().any(|node| advertisement.selects_node(node));
-    if fits || snapshot.nodes.is_empty() {
-        return None;
-    }
-    let object = ObjectRef::cluster("L2Advertisement", name);
-    let fault = Refusal::warning(
-        Reason::NodeNotSelected,
-        object,
-        "no Node has the labels that nodeSelectors asks for",
-    );
-    Some(fault.field("spec.nodeSelectors").remedy("Correct the selectors, or label the nodes."))
+/// Advertisements and peers whose nodeSelectors fit none of the Nodes. Without any Node nothing can be said.
+fn homeless(snapshot: &Snapshot) -> Vec<Refusal> {
+    let nobody = |selects: &dyn Fn(&NodeInfo) -> bool| !snapshot.nodes.values().any(selects);
+    let on_segments = snapshot.advertisements.iter();
+    let on_segments =
+        on_segments.filter(|(_, it)| nobody(&|node| it.selects_node(node))).map(|it| (L2, it.0));
+    let to_routers = snapshot.bgp_advertisements.iter();
+    let to_routers = to_routers.filter(|(_, it)| nobody(&|node| it.selects_node(node))).map(|it| (BGP, it.0));
+    let peers = snapshot.bgp_peers.iter();
+    let peers = peers.filter(|(_, it)| nobody(&|node| it.selects_node(node))).map(|it| ("BGPPeer", it.0));
+    let all = on_segments.chain(to_routers).chain(peers).filter(|_| !snapshot.nodes.is_empty());
+    let fault = |(kind, name): (&str, &String)| {
+        let object = ObjectRef::cluster(kind, name);
+        let message = "no Node has the labels that nodeSelectors asks for";
+        Refusal::warning(Reason::NodeNotSelected, object, message)
+            .field("spec.nodeSelectors")
+            .remedy("Correct the selectors, or label the nodes.")
+    };
+    all.map(fault).collect()
 }
 
 /// A Service that no pool can serve as it asks.

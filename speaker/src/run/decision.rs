@@ -28,7 +28,7 @@ impl Decision {
     }
 
     /// Whether there was anything to decide from yet. A view that lacks a whole kind says nothing: an address must not
-    /// be given up because its Services cannot be read.
+    /// be given up because its Services cannot be read. Kinds that speak of routers alone hold nothing up.
     pub(super) fn is_made(&self) -> bool {
         self.0.has_begun()
     }
@@ -38,14 +38,15 @@ impl Decision {
         if self.is_made() {
             return Ok(());
         }
-        let unknown: Vec<&str> = freshness.unknown.iter().copied().collect();
+        let unknown: Vec<&str> = freshness.unknown_of_addresses().collect();
         Err(format!("objects of the kind {} could not be read yet", unknown.join(", ")))
     }
 
     /// Decides anew, as far as these objects differ in what decisions are made of. Answers whether something else is done
     /// now.
     pub(super) fn take(&mut self, objects: &Arc<Objects>) -> bool {
-        (self.is_made() || objects.freshness.unknown.is_empty()) && self.0.follow(objects)
+        (self.is_made() || objects.freshness.unknown_of_addresses().next().is_none())
+            && self.0.follow(objects)
     }
 
     /// What reports need of it. Whoever is a candidate is one of the nodes that there are.

@@ -46,12 +46,23 @@ fn without_status(mut object: Object) -> Object {
     match &mut object {
         Object::AddressPool(pool) => Arc::make_mut(pool).status = None,
         Object::L2Advertisement(advertisement) => Arc::make_mut(advertisement).status = None,
+        Object::BGPPeer(peer) => Arc::make_mut(peer).status = None,
+        Object::BGPAdvertisement(advertisement) => Arc::make_mut(advertisement).status = None,
+        Object::BFDProfile(profile) => Arc::make_mut(profile).status = None,
+        Object::Community(community) => Arc::make_mut(community).status = None,
         Object::FloatingIP(floating_ip) => Arc::make_mut(floating_ip).status = None,
         Object::VirtualIP(virtual_ip) => Arc::make_mut(virtual_ip).status = None,
         Object::Speaker(speaker) => Arc::make_mut(speaker).status = None,
         Object::Service(service) => Arc::make_mut(service).status = None,
-        Object::EndpointSlice(_) | Object::Node(_) | Object::Namespace(_) => {}
-        Object::MetalLBPool(_) | Object::MetalLBL2Advertisement(_) => {}
+        Object::EndpointSlice(_) | Object::Node(_) | Object::Namespace(_) | Object::Secret(_) => {}
+        // No manifest is read as one.
+        Object::MetalLBPool(_)
+        | Object::MetalLBL2Advertisement(_)
+        | Object::MetalLBBGPPeer(_)
+        | Object::MetalLBBGPAdvertisement(_)
+        | Object::MetalLBBFDProfile(_)
+        | Object::MetalLBCommunity(_)
+        | Object::MetalLBSecret(_) => {}
     }
     object
 }
@@ -63,9 +74,16 @@ fn for_speaker(mut object: Object) -> Object {
         Object::EndpointSlice(slice) => prune(slice),
         Object::Node(node) => prune(node),
         Object::Namespace(namespace) => prune(namespace),
+        Object::Secret(secret) | Object::MetalLBSecret(secret) => prune(secret),
         // Few, and in a cluster some of it is forgotten that is in force here: commands that check a FloatingIP.
         Object::AddressPool(_) | Object::L2Advertisement(_) | Object::FloatingIP(_) | Object::Speaker(_) => {}
-        Object::MetalLBPool(_) | Object::MetalLBL2Advertisement(_) => {}
+        Object::BGPPeer(_) | Object::BGPAdvertisement(_) | Object::BFDProfile(_) | Object::Community(_) => {}
+        Object::MetalLBPool(_)
+        | Object::MetalLBL2Advertisement(_)
+        | Object::MetalLBBGPPeer(_)
+        | Object::MetalLBBGPAdvertisement(_)
+        | Object::MetalLBBFDProfile(_)
+        | Object::MetalLBCommunity(_) => {}
     }
     object
 }

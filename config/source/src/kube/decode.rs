@@ -98,6 +98,10 @@ pub(crate) fn object(kind: Kind, raw: &str, reader: Reader) -> Result<Object, Bo
     let read = match kind {
         Kind::AddressPool => one(raw, reader).map(Object::AddressPool),
         Kind::L2Advertisement => one(raw, reader).map(Object::L2Advertisement),
+        Kind::BGPPeer => one(raw, reader).map(Object::BGPPeer),
+        Kind::BGPAdvertisement => one(raw, reader).map(Object::BGPAdvertisement),
+        Kind::BFDProfile => one(raw, reader).map(Object::BFDProfile),
+        Kind::Community => one(raw, reader).map(Object::Community),
         Kind::FloatingIP => one(raw, reader).map(Object::FloatingIP),
         Kind::VirtualIP => one(raw, reader).map(Object::VirtualIP),
         Kind::Speaker => one(raw, reader).map(Object::Speaker),
@@ -105,8 +109,14 @@ pub(crate) fn object(kind: Kind, raw: &str, reader: Reader) -> Result<Object, Bo
         Kind::EndpointSlice => one(raw, reader).map(Object::EndpointSlice),
         Kind::Node => one(raw, reader).map(Object::Node),
         Kind::Namespace => one(raw, reader).map(Object::Namespace),
+        Kind::Secret => one(raw, reader).map(Object::Secret),
+        Kind::MetalLBSecret => one(raw, reader).map(Object::MetalLBSecret),
         Kind::MetalLBPool => one(raw, reader).map(Object::MetalLBPool),
         Kind::MetalLBL2Advertisement => one(raw, reader).map(Object::MetalLBL2Advertisement),
+        Kind::MetalLBBGPPeer => one(raw, reader).map(Object::MetalLBBGPPeer),
+        Kind::MetalLBBGPAdvertisement => one(raw, reader).map(Object::MetalLBBGPAdvertisement),
+        Kind::MetalLBBFDProfile => one(raw, reader).map(Object::MetalLBBFDProfile),
+        Kind::MetalLBCommunity => one(raw, reader).map(Object::MetalLBCommunity),
     };
     read.map_err(|error| {
         let head = Head::of(raw);

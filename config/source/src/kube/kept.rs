@@ -13,11 +13,14 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ferrolb_config::api::{AddressPool, FloatingIP, L2Advertisement, Speaker, VirtualIP};
+use ferrolb_config::api::{
+    AddressPool, BFDProfile, BGPAdvertisement, BGPPeer, Community, FloatingIP, L2Advertisement, Speaker,
+    VirtualIP,
+};
 use ferrolb_config::compat::metallb;
 use ferrolb_config::{Object, Objects};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Namespace, Node, Service};
+use k8s_openapi::api::core::v1::{Namespace, Node, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -58,6 +61,14 @@ struct Stored {
     pools: Vec<AddressPool>,
     l2_advertisements: Vec<L2Advertisement>,
     #[serde(default)]
+    bgp_peers: Vec<BGPPeer>,
+    #[serde(default)]
+    bgp_advertisements: Vec<BGPAdvertisement>,
+    #[serde(default)]
+    bfd_profiles: Vec<BFDProfile>,
+    #[serde(default)]
+    communities: Vec<Community>,
+    #[serde(default)]
     floating_ips: Vec<FloatingIP>,
     virtual_ips: Vec<VirtualIP>,
     speakers: Vec<Speaker>,
@@ -66,9 +77,21 @@ struct Stored {
     nodes: Vec<Node>,
     namespaces: Vec<Namespace>,
     #[serde(default)]
+    secrets: Vec<Secret>,
+    #[serde(default)]
     metallb_pools: Vec<metallb::IPAddressPool>,
     #[serde(default)]
     metallb_l2_advertisements: Vec<metallb::L2Advertisement>,
+    #[serde(default)]
+    metallb_bgp_peers: Vec<metallb::BGPPeer>,
+    #[serde(default)]
+    metallb_bgp_advertisements: Vec<metallb::BGPAdvertisement>,
+    #[serde(default)]
+    metallb_bfd_profiles: Vec<metallb::BFDProfile>,
+    #[serde(default)]
+    metallb_communities: Vec<metallb::Community>,
+    #[serde(default)]
+    metallb_secrets: Vec<Secret>,
 }
 
 /// What is written: the same fields, and nothing is copied for it.
@@ -79,6 +102,10 @@ struct Storing<'a> {
     saved: Timestamp,
     pools: All<'a, String, AddressPool>,
     l2_advertisements: All<'a, String, L2Advertisement>,
+    bgp_peers: All<'a, String, BGPPeer>,
+    bgp_advertisements: All<'a, String, BGPAdvertisement>,
+    bfd_profiles: All<'a, String, BFDProfile>,
+    communities: All<'a, String, Community>,
     floating_ips: All<'a, ferrolb_config::ServiceName, FloatingIP>,
     virtual_ips: All<'a, String, VirtualIP>,
     speakers: All<'a, String, Speaker>,
@@ -86,8 +113,14 @@ struct Storing<'a> {
     endpoint_slices: All<'a, ferrolb_config::ServiceName, EndpointSlice>,
     nodes: All<'a, String, Node>,
     namespaces: All<'a, String, Namespace>,
+    secrets: All<'a, String, Secret>,
+    metallb_secrets: All<'a, String, Secret>,
     metallb_pools: All<'a, String, metallb::IPAddressPool>,
     metallb_l2_advertisements: All<'a, String, metallb::L2Advertisement>,
+    metallb_bgp_peers: All<'a, String, metallb::BGPPeer>,
+    metallb_bgp_advertisements: All<'a, String, metallb::BGPAdvertisement>,
+    metallb_bfd_profiles: All<'a, String, metallb::BFDProfile>,
+    metallb_communities: All<'a, String, metallb::Community>,
 }
 
 /// The objects of one kind as a list; their names stand in them.
@@ -172,6 +205,10 @@ impl Kept {
                 saved,
                 pools: All(&objects.pools),
                 l2_advertisements: All(&objects.l2_advertisements),
+                bgp_peers: All(&objects.bgp_peers),
+                bgp_advertisements: All(&objects.bgp_advertisements),
+                bfd_profiles: All(&objects.bfd_profiles),
+                communities: All(&objects.communities),
                 floating_ips: All(&objects.floating_ips),
                 virtual_ips: All(&objects.virtual_ips),
                 speakers: All(&objects.speakers),
@@ -179,8 +216,14 @@ impl Kept {
                 endpoint_slices: All(&objects.endpoint_slices),
                 nodes: All(&objects.nodes),
                 namespaces: All(&objects.namespaces),
+                secrets: All(&objects.secrets),
+                metallb_secrets: All(&objects.metallb_secrets),
                 metallb_pools: All(&objects.metallb_pools),
                 metallb_l2_advertisements: All(&objects.metallb_l2_advertisements),
+                metallb_bgp_peers: All(&objects.metallb_bgp_peers),
+                metallb_bgp_advertisements: All(&objects.metallb_bgp_advertisements),
+                metallb_bfd_profiles: All(&objects.metallb_bfd_profiles),
+                metallb_communities: All(&objects.metallb_communities),
             },
         )?;
         file.flush()?;
@@ -196,6 +239,10 @@ impl From<Stored> for Objects {
         let mut objects = Self::default();
         all(&mut objects, stored.pools, Object::AddressPool);
         all(&mut objects, stored.l2_advertisements, Object::L2Advertisement);
+        all(&mut objects, stored.bgp_peers, Object::BGPPeer);
+        all(&mut objects, stored.bgp_advertisements, Object::BGPAdvertisement);
+        all(&mut objects, stored.bfd_profiles, Object::BFDProfile);
+        all(&mut objects, stored.communities, Object::Community);
         all(&mut objects, stored.floating_ips, Object::FloatingIP);
         all(&mut objects, stored.virtual_ips, Object::VirtualIP);
         all(&mut objects, stored.speakers, Object::Speaker);
@@ -203,8 +250,14 @@ impl From<Stored> for Objects {
         all(&mut objects, stored.endpoint_slices, Object::EndpointSlice);
         all(&mut objects, stored.nodes, Object::Node);
         all(&mut objects, stored.namespaces, Object::Namespace);
+        all(&mut objects, stored.secrets, Object::Secret);
+        all(&mut objects, stored.metallb_secrets, Object::MetalLBSecret);
         all(&mut objects, stored.metallb_pools, Object::MetalLBPool);
         all(&mut objects, stored.metallb_l2_advertisements, Object::MetalLBL2Advertisement);
+        all(&mut objects, stored.metallb_bgp_peers, Object::MetalLBBGPPeer);
+        all(&mut objects, stored.metallb_bgp_advertisements, Object::MetalLBBGPAdvertisement);
+        all(&mut objects, stored.metallb_bfd_profiles, Object::MetalLBBFDProfile);
+        all(&mut objects, stored.metallb_communities, Object::MetalLBCommunity);
         objects
     }
 }

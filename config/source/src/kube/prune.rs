@@ -7,10 +7,14 @@
 
 use std::collections::BTreeMap;
 
-use ferrolb_config::api::{AddressPool, FloatingIP, L2Advertisement, Speaker, VirtualIP, annotation};
+use ferrolb_config::api::{
+    AddressPool, BFDProfile, BGPAdvertisement, BGPPeer, Community, FloatingIP, L2Advertisement, Speaker,
+    VirtualIP, annotation,
+};
 use ferrolb_config::compat::metallb;
 use ferrolb_config::condition::REACHABLE;
-use k8s_openapi::api::core::v1::{Namespace, Node, NodeSpec, NodeStatus, Service, ServiceSpec};
+use ferrolb_config::snapshot::PASSWORD_KEY;
+use k8s_openapi::api::core::v1::{Namespace, Node, NodeSpec, NodeStatus, Secret, Service, ServiceSpec};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 
@@ -40,15 +44,48 @@ pub(crate) trait Prune {
     fn prune(&mut self, reader: Reader);
 }
 
-impl Prune for AddressPool {
-    fn prune(&mut self, _: Reader) {
-        metadata(&mut self.metadata);
-    }
+/// Kinds of which all is read but what the API server adds for itself.
+macro_rules! metadata_only {
+    ($($kind:ty),+) => {$(
+        impl Prune for $kind {
+            fn prune(&mut self, _: Reader) {
+                metadata(&mut self.metadata);
+            }
+        }
+    )+};
 }
 
-impl Prune for L2Advertisement {
+metadata_only!(AddressPool, L2Advertisement, BGPPeer, BGPAdvertisement, BFDProfile, Community);
+
+/// The same for MetalLB's, of which no annotation is read.
+macro_rules! metadata_of_metallbs {
+    ($($kind:ty),+) => {$(
+        impl Prune for $kind {
+            fn prune(&mut self, _: Reader) {
+                metadata(&mut self.metadata);
+                self.metadata.annotations = None;
+            }
+        }
+    )+};
+}
+
+metadata_of_metallbs!(
+    metallb::IPAddressPool,
+    metallb::L2Advertisement,
+    metallb::BGPPeer,
+    metallb::BGPAdvertisement,
+    metallb::BFDProfile,
+    metallb::Community
+);
+
+impl Prune for Secret {
     fn prune(&mut self, _: Reader) {
-        metadata(&mut self.metadata);
+        name_only(&mut self.metadata);
+        self.immutable = None;
+        self.string_data = None;
+        if let Some(data) = &mut self.data {
+            data.retain(|key, _| key == PASSWORD_KEY);
+        }
     }
 }
 
@@ -73,20 +110,6 @@ impl Prune for FloatingIP {
                 status.conditions = Vec::new();
             }
         }
-    }
-}
-
-impl Prune for metallb::IPAddressPool {
-    fn prune(&mut self, _: Reader) {
-        metadata(&mut self.metadata);
-        self.metadata.annotations = None;
-    }
-}
-
-impl Prune for metallb::L2Advertisement {
-    fn prune(&mut self, _: Reader) {
-        metadata(&mut self.metadata);
-        self.metadata.annotations = None;
     }
 }
 

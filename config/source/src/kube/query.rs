@@ -8,6 +8,7 @@ use std::time::Duration;
 use ::kube::Client;
 use ::kube::core::Request;
 use ::kube::core::params::{ListParams, VersionMatch};
+use ferrolb_config::snapshot::PASSWORD_TYPE;
 use tokio::time::timeout;
 
 use super::decode::{self, Page};
@@ -37,6 +38,9 @@ impl Query {
             Scope::All => (kind.path(), None),
             Scope::Named(name) => (kind.path(), Some(format!("metadata.name={name}"))),
             Scope::Within(namespace) => (kind.path_within(namespace), None),
+            Scope::Passwords(namespace) => {
+                (kind.path_within(namespace), Some(format!("type={PASSWORD_TYPE}")))
+            }
         };
         Self { kind, reader, request: Request::new(path), fields }
     }

@@ -3,6 +3,7 @@
 
 use anyhow::Result;
 use ferrolb_config::reason::Reason;
+use ferrolb_config::snapshot::Password;
 use ferrolb_control_plane::Account;
 use ferrolb_source::kube::{Cluster, Interest, KubeOptions};
 
@@ -44,7 +45,18 @@ async fn a_kind_that_is_not_installed_is_refused_and_the_others_are_followed() -
     let (_cluster, mut objects) = watched(&plane).await?;
     let view = objects.borrow_and_update().clone();
     let missing: Vec<&str> = view.freshness.unknown.iter().copied().collect();
-    assert_eq!(missing, ["AddressPool", "FloatingIP", "L2Advertisement", "Speaker", "VirtualIP"]);
+    let ours = [
+        "AddressPool",
+        "BFDProfile",
+        "BGPAdvertisement",
+        "BGPPeer",
+        "Community",
+        "FloatingIP",
+        "L2Advertisement",
+        "Speaker",
+        "VirtualIP",
+    ];
+    assert_eq!(missing, ours);
     assert!(
         view.refused.iter().all(|refusal| refusal.reason == Reason::KindNotInstalled),
         "{:?}",
@@ -55,6 +67,41 @@ async fn a_kind_that_is_not_installed_is_refused_and_the_others_are_followed() -
         ferrolb_config::api::crds().iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
     plane.kubectl().apply(&crds.join("\n---\n"))?;
     until(&mut objects, "all kinds", |view| view.freshness.is_whole() && view.refused.is_empty()).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_speaker_sees_the_passwords_of_its_namespace_and_no_other_secret() -> Result<()> {
+    let plane = shared()?;
+    let secret = |namespace: &str, name: &str, kind: &str| {
+        format!(
+            "---\n{{apiVersion: v1, kind: Secret, metadata: {{name: {name}, namespace: {namespace}}}, type: {kind}, \
+             stringData: {{username: bgp, password: hush}}}}\n"
+        )
+    };
+    let basic = "kubernetes.io/basic-auth";
+    plane.kubectl().apply(
+        &[
+            secret("ferrolb-system", "opaque", "Opaque"),
+            secret("default", "elsewhere", basic),
+            secret("ferrolb-system", "router", basic),
+        ]
+        .concat(),
+    )?;
+    let cluster = Cluster::connect(options(plane)?).await?;
+    let mut objects = cluster.watch(Interest::Speaker { node: "n1".to_owned() }).await?;
+    let view = until(&mut objects, "the password", |view| view.secrets.contains_key("router")).await?;
+    assert_eq!(view.secrets.keys().collect::<Vec<_>>(), ["router"]);
+    let password = |view: &ferrolb_config::Objects| {
+        view.secrets.get("router").and_then(|secret| Password::read(secret).ok())
+    };
+    assert_eq!(password(&view), Some(Password::new(*b"hush")));
+
+    plane.kubectl().apply(&secret("ferrolb-system", "router", basic).replace("hush", "another"))?;
+    let another = Some(Password::new(*b"another"));
+    until(&mut objects, "the new password", |view| password(view) == another).await?;
+    let (_controller, objects) = watched(plane).await?;
+    assert!(objects.borrow().secrets.is_empty(), "a controller has no use for them");
     Ok(())
 }
 

@@ -70,6 +70,41 @@ fn an_advertisement_of_everything_is_empty() {
 }
 
 #[test]
+fn what_is_written_for_routers_may_be_written_as_the_guide_shows() {
+    let least = "myASN: 64512, peerASN: 64513, peerAddress: 192.0.2.1";
+    for (kind, spec) in [
+        ("BGPPeer", least.to_owned()),
+        ("BGPPeer", format!("{least}, holdTime: 9s, keepaliveTime: 3s, connectTime: 10s, peerPort: 1179")),
+        ("BGPPeer", format!("{least}, holdTime: 1m30s, routerID: 10.10.10.1, sourceAddress: 192.0.2.9")),
+        ("BGPPeer", format!("{least}, holdTime: 0s, keepaliveTime: 0s, ebgpMultiHop: true, localASN: 64520")),
+        ("BGPPeer", format!("{least}, ttlSecurity: 1, families: [IPv4, IPv6], enableGracefulRestart: true")),
+        ("BGPPeer", format!("{least}, passwordSecret: {{name: router}}, bfdProfile: fast")),
+        ("BGPPeer", "myASN: 4200000000, dynamicASN: external, interface: eth0".to_owned()),
+        ("BGPPeer", "myASN: 64512, peerASN: 64512, peerAddress: '2001:db8::1'".to_owned()),
+        ("BGPAdvertisement", String::new()),
+        (
+            "BGPAdvertisement",
+            "aggregationLength: 24, aggregationLengthV6: 124, localPref: 50, communities: ['65535:65282', 'large:123:456:7890', \
+             backup], peers: [a], serviceSelectors: [{matchLabels: {a: b}}]"
+                .to_owned(),
+        ),
+        ("BFDProfile", "receiveInterval: 10, transmitInterval: 60000, detectMultiplier: 255, minimumTtl: 1".to_owned()),
+        ("Community", "communities: [{name: backup, value: '65535:0'}, {name: far, value: 'large:1:2:4294967295'}]".to_owned()),
+    ] {
+        created(&format!(
+            "{{apiVersion: ferrolb.io/v1beta1, kind: {kind}, metadata: {{name: accepted}}, spec: {{{spec}}}}}"
+        ));
+    }
+    let peer = created(&format!(
+        "{{apiVersion: ferrolb.io/v1beta1, kind: BGPPeer, metadata: {{name: bare}}, spec: {{{least}}}}}"
+    ));
+    assert_eq!(
+        (&peer["spec"]["peerPort"], &peer["spec"]["ebgpMultiHop"]),
+        (&Value::from(179), &Value::from(false))
+    );
+}
+
+#[test]
 fn a_virtual_ip_is_named_after_its_address() {
     for (name, address) in
         [("192.0.2.1", "192.0.2.1"), ("2001-db8-0-0-0-0-0-1", "2001:db8::1"), ("0-0-0-0-0-0-0-1", "::1")]

@@ -96,6 +96,98 @@ fn an_advertisement_that_makes_no_sense_is_refused_by_the_name_of_its_field() {
     }
 }
 
+fn own(kind: &str, spec: &str) -> String {
+    format!("{{apiVersion: ferrolb.io/v1beta1, kind: {kind}, metadata: {{name: refused}}, spec: {{{spec}}}}}")
+}
+
+#[test]
+fn conf_041_a_peer_that_makes_no_sense_is_refused_by_the_name_of_its_field() {
+    let least = "myASN: 1, peerASN: 2, peerAddress: 192.0.2.1";
+    let with = |more: &str| format!("{least}, {more}");
+    let table = [
+        ("peerASN: 2, peerAddress: 192.0.2.1".to_owned(), "spec.myASN: Required value"),
+        ("myASN: 0, peerASN: 2, peerAddress: 192.0.2.1".to_owned(), "spec.myASN"),
+        ("myASN: 4294967296, peerASN: 2, peerAddress: 192.0.2.1".to_owned(), "spec.myASN"),
+        ("myASN: 1, peerAddress: 192.0.2.1".to_owned(), "a peer has either peerASN, or dynamicASN"),
+        (with("dynamicASN: external"), "a peer has either peerASN, or dynamicASN"),
+        (
+            "myASN: 1, dynamicASN: other, peerAddress: 192.0.2.1".to_owned(),
+            "spec.dynamicASN: Unsupported value",
+        ),
+        ("myASN: 1, peerASN: 2".to_owned(), "a peer has either peerAddress, or an interface"),
+        (with("interface: eth0"), "a peer has either peerAddress, or an interface"),
+        ("myASN: 1, peerASN: 2, peerAddress: 1.2.3.400".to_owned(), "peerAddress is an IP address"),
+        (with("sourceAddress: nowhere"), "sourceAddress is an IP address"),
+        (with("sourceAddress: '2001:db8::1'"), "sourceAddress and peerAddress are of one family"),
+        (with("routerID: 1.2.3.400"), "routerID is written like an IPv4 address"),
+        (with("routerID: 0.0.0.0"), "routerID is written like an IPv4 address"),
+        (with("peerPort: 0"), "spec.peerPort"),
+        (with("peerPort: 65536"), "spec.peerPort"),
+        (with("holdTime: 1s"), "holdTime is 0s, or 3s to 65535s"),
+        (with("holdTime: 20h"), "holdTime is 0s, or 3s to 65535s"),
+        (with("holdTime: soon"), "spec.holdTime"),
+        (with("keepaliveTime: 10h"), "keepaliveTime is 0s, or 1s to 21845s"),
+        (with("connectTime: 0s"), "connectTime is 1s to 65535s"),
+        (with("ttlSecurity: 255"), "spec.ttlSecurity"),
+        (with("ttlSecurity: 1, ebgpMultiHop: true"), "ttlSecurity says how far away"),
+        (
+            "myASN: 42, peerASN: 42, peerAddress: 192.0.2.1, ebgpMultiHop: true".to_owned(),
+            "ebgpMultiHop is for peers",
+        ),
+        (
+            "myASN: 1, dynamicASN: internal, peerAddress: 192.0.2.1, ebgpMultiHop: true".to_owned(),
+            "ebgpMultiHop is for peers",
+        ),
+        (with("families: [IPv4, IPv4]"), "spec.families[1]: Duplicate value"),
+        (with("passwordSecret: {}"), "spec.passwordSecret.name: Required value"),
+        (with("password: plain"), "unknown field \"spec.password\""),
+    ];
+    for (spec, field) in table {
+        let said = admin().refused(&CREATE, &own("BGPPeer", &spec)).unwrap();
+        assert!(said.contains(field), "{spec}: {said}");
+    }
+}
+
+#[test]
+fn conf_050_conf_056_conf_074_what_is_written_for_routers_is_refused_by_the_name_of_its_field() {
+    let community = "a community is two numbers up to 65535";
+    let named = |value: &str| format!("communities: [{{name: a, value: '{value}'}}]");
+    let table = [
+        ("BGPAdvertisement", "aggregationLength: 34".to_owned(), "spec.aggregationLength"),
+        ("BGPAdvertisement", "aggregationLengthV6: 129".to_owned(), "spec.aggregationLengthV6"),
+        ("BGPAdvertisement", "localPref: 4294967296".to_owned(), "spec.localPref"),
+        ("BGPAdvertisement", "addressPools: [a, a]".to_owned(), "spec.addressPools[1]: Duplicate value"),
+        ("BGPAdvertisement", "peers: [a, a]".to_owned(), "spec.peers[1]: Duplicate value"),
+        (
+            "BGPAdvertisement",
+            "communities: ['1:1', '1:1']".to_owned(),
+            "spec.communities[1]: Duplicate value",
+        ),
+        ("BFDProfile", "receiveInterval: 2".to_owned(), "spec.receiveInterval"),
+        ("BFDProfile", "receiveInterval: 90000".to_owned(), "spec.receiveInterval"),
+        ("BFDProfile", "transmitInterval: 9".to_owned(), "spec.transmitInterval"),
+        ("BFDProfile", "echoInterval: 60001".to_owned(), "spec.echoInterval"),
+        ("BFDProfile", "detectMultiplier: 1".to_owned(), "spec.detectMultiplier"),
+        ("BFDProfile", "minimumTtl: 255".to_owned(), "spec.minimumTtl"),
+        ("Community", named("99999999:1"), community),
+        ("Community", named("1:65536"), community),
+        ("Community", named("lar:123:9999:123"), community),
+        ("Community", named("large:1:2"), community),
+        ("Community", named("large:1:2:4294967296"), community),
+        ("Community", named("1:2:3"), community),
+        ("Community", "communities: [{name: 'a:b', value: '1:1'}]".to_owned(), "spec.communities[0].name"),
+        (
+            "Community",
+            "communities: [{name: a, value: '1:1'}, {name: a, value: '1:2'}]".to_owned(),
+            "spec.communities[1]: Duplicate value",
+        ),
+    ];
+    for (kind, spec, field) in table {
+        let said = admin().refused(&CREATE, &own(kind, &spec)).unwrap();
+        assert!(said.contains(field), "{kind} {spec}: {said}");
+    }
+}
+
 #[test]
 fn an_address_has_one_name_only() {
     let name = "the name is the address";

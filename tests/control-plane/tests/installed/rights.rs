@@ -106,6 +106,10 @@ fn metallbs_objects_are_read_by_both_where_the_overlay_is_installed_and_written_
         [
             (verb, "ipaddresspools.metallb.io", "", "metallb-system"),
             (verb, "l2advertisements.metallb.io", "", "metallb-system"),
+            (verb, "bgppeers.metallb.io", "", "metallb-system"),
+            (verb, "bgpadvertisements.metallb.io", "", "metallb-system"),
+            (verb, "bfdprofiles.metallb.io", "", "metallb-system"),
+            (verb, "communities.metallb.io", "", "metallb-system"),
         ]
     };
     let overlay = Path::new(DEPLOYMENT).join("../overlays/metallb-objects");
@@ -125,11 +129,14 @@ fn metallbs_objects_are_read_by_both_where_the_overlay_is_installed_and_written_
         let elsewhere = [
             ("list", "ipaddresspools.metallb.io", "", "default"),
             ("patch", "ipaddresspools.metallb.io", "status", "metallb-system"),
-            ("get", "secrets", "", "metallb-system"),
-            ("get", "bgppeers.metallb.io", "", "metallb-system"),
+            ("get", "secrets", "", "default"),
+            ("update", "secrets", "", "metallb-system"),
         ];
         check(&reader, &elsewhere, false);
     }
+    let password = [("watch", "secrets", "", "metallb-system")];
+    check(&speaker(), &password, true);
+    check(&controller(), &password, false);
     let manifests = admin().run(&["kustomize", overlay.to_str().unwrap()]).unwrap();
     assert_eq!(
         manifests.matches("--read-metallb-objects").count(),

@@ -86,6 +86,20 @@ fn sent() -> Vec<(Kind, Value)> {
     let metallb_advertisement = json!({
         "metadata": metadata("b", Some("metallb-system")), "spec": {"ipAddressPools": ["b"]},
     });
+    let peer = json!({
+        "metadata": metadata("first", None),
+        "spec": {"myASN": 64512, "peerASN": 64513, "peerAddress": "10.0.0.1", "bfdProfile": "fast"},
+    });
+    let to_routers = json!({
+        "metadata": metadata("a", None), "spec": {"communities": ["name"], "aggregationLength": 24},
+    });
+    let names = json!({
+        "metadata": metadata("names", None), "spec": {"communities": [{"name": "name", "value": "1:1"}]},
+    });
+    let metallb_peer = json!({
+        "metadata": metadata("second", Some("metallb-system")),
+        "spec": {"myASN": 64512, "peerASN": 64513, "peerAddress": "10.0.0.2", "bfdProfile": "slow", "password": "hush"},
+    });
     let namespace = json!({"metadata": metadata("shop", None), "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}});
     vec![
         (Kind::Service, service),
@@ -98,6 +112,20 @@ fn sent() -> Vec<(Kind, Value)> {
         (Kind::MetalLBPool, metallb_pool),
         (Kind::MetalLBL2Advertisement, metallb_advertisement),
         (Kind::FloatingIP, floating_ip),
+        (Kind::BGPPeer, peer),
+        (Kind::BGPAdvertisement, to_routers),
+        (Kind::BFDProfile, json!({"metadata": metadata("fast", None), "spec": {"receiveInterval": 50}})),
+        (Kind::Community, names),
+        (Kind::MetalLBBGPPeer, metallb_peer),
+        (
+            Kind::MetalLBBGPAdvertisement,
+            json!({"metadata": metadata("c", Some("metallb-system")), "spec": {"localPref": 7}}),
+        ),
+        (Kind::MetalLBBFDProfile, json!({"metadata": metadata("slow", Some("metallb-system")), "spec": {}})),
+        (
+            Kind::MetalLBCommunity,
+            json!({"metadata": metadata("more", Some("metallb-system")), "spec": {"communities": [{"name": "b", "value": "1:2"}]}}),
+        ),
     ]
 }
 
@@ -109,6 +137,16 @@ fn whole(kind: Kind, sent: Value) -> Object {
     match kind {
         Kind::AddressPool => Object::AddressPool(read(sent)),
         Kind::L2Advertisement => Object::L2Advertisement(read(sent)),
+        Kind::BGPPeer => Object::BGPPeer(read(sent)),
+        Kind::BGPAdvertisement => Object::BGPAdvertisement(read(sent)),
+        Kind::BFDProfile => Object::BFDProfile(read(sent)),
+        Kind::Community => Object::Community(read(sent)),
+        Kind::Secret => Object::Secret(read(sent)),
+        Kind::MetalLBSecret => Object::MetalLBSecret(read(sent)),
+        Kind::MetalLBBGPPeer => Object::MetalLBBGPPeer(read(sent)),
+        Kind::MetalLBBGPAdvertisement => Object::MetalLBBGPAdvertisement(read(sent)),
+        Kind::MetalLBBFDProfile => Object::MetalLBBFDProfile(read(sent)),
+        Kind::MetalLBCommunity => Object::MetalLBCommunity(read(sent)),
         Kind::FloatingIP => Object::FloatingIP(read(sent)),
         Kind::VirtualIP => Object::VirtualIP(read(sent)),
         Kind::Speaker => Object::Speaker(read(sent)),
@@ -332,4 +370,19 @@ fn a_virtual_ip_keeps_all_of_its_metadata_since_it_is_replaced_as_a_whole() {
     fields.remove("managedFields");
     fields.remove("namespace");
     assert_eq!(metadata, expected);
+}
+
+#[test]
+fn of_a_secret_only_the_password_is_kept() {
+    let sent = json!({
+        "metadata": {"name": "router", "namespace": "ferrolb-system", "labels": {"a": "b"}},
+        "type": "kubernetes.io/basic-auth", "immutable": true,
+        "data": {"username": "dXNlcg==", "password": "aHVzaA==", "ca.crt": "AAAA"},
+    });
+    let Ok(Object::Secret(kept)) = decode::object(Kind::Secret, &sent.to_string(), Reader::Speaker) else {
+        panic!("a Secret");
+    };
+    let keys: Vec<&String> = kept.data.iter().flatten().map(|(key, _)| key).collect();
+    assert_eq!((keys.as_slice(), &kept.metadata.labels), ([&"password".to_owned()].as_slice(), &None));
+    assert_eq!(ferrolb_config::snapshot::Password::read(&kept).unwrap().octets(), b"hush");
 }

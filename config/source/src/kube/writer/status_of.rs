@@ -3,7 +3,10 @@
 
 //! The kinds of ours whose status is replaced as a whole.
 
-use ferrolb_config::api::{AddressPool, FloatingIP, L2Advertisement, Speaker, VirtualIP};
+use ferrolb_config::api::{
+    AddressPool, BFDProfile, BGPAdvertisement, BGPPeer, Community, FloatingIP, L2Advertisement, Speaker,
+    VirtualIP,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 
@@ -17,6 +20,14 @@ pub enum StatusOf<'a> {
     AddressPool(&'a AddressPool),
     /// An L2Advertisement.
     L2Advertisement(&'a L2Advertisement),
+    /// A BGPPeer.
+    BGPPeer(&'a BGPPeer),
+    /// A BGPAdvertisement.
+    BGPAdvertisement(&'a BGPAdvertisement),
+    /// A BFDProfile.
+    BFDProfile(&'a BFDProfile),
+    /// A Community.
+    Community(&'a Community),
     /// A FloatingIP.
     FloatingIP(&'a FloatingIP),
     /// A VirtualIP.
@@ -32,6 +43,12 @@ impl<'a> StatusOf<'a> {
             Self::L2Advertisement(object) => {
                 (Kind::L2Advertisement, &object.metadata, body::of(&object.status)?)
             }
+            Self::BGPPeer(object) => (Kind::BGPPeer, &object.metadata, body::of(&object.status)?),
+            Self::BGPAdvertisement(object) => {
+                (Kind::BGPAdvertisement, &object.metadata, body::of(&object.status)?)
+            }
+            Self::BFDProfile(object) => (Kind::BFDProfile, &object.metadata, body::of(&object.status)?),
+            Self::Community(object) => (Kind::Community, &object.metadata, body::of(&object.status)?),
             Self::FloatingIP(object) => (Kind::FloatingIP, &object.metadata, body::of(&object.status)?),
             Self::VirtualIP(object) => (Kind::VirtualIP, &object.metadata, body::of(&object.status)?),
             Self::Speaker(object) => (Kind::Speaker, &object.metadata, body::of(&object.status)?),
@@ -49,4 +66,14 @@ macro_rules! status_of {
     )+};
 }
 
-status_of!(AddressPool, L2Advertisement, FloatingIP, VirtualIP, Speaker);
+status_of!(
+    AddressPool,
+    L2Advertisement,
+    BGPPeer,
+    BGPAdvertisement,
+    BFDProfile,
+    Community,
+    FloatingIP,
+    VirtualIP,
+    Speaker
+);
