@@ -13,6 +13,7 @@ mod floating;
 mod follower;
 mod ground;
 mod ports;
+mod routing;
 mod sharing;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ use ferrolb_config::snapshot::HealthCheck;
 
 pub(crate) use self::difference::differences;
 pub use self::follower::Follower;
+pub use self::routing::{Route, RouteAttributes, Router, Routes};
 use self::view::View;
 use self::wish::Wish;
 use crate::datapath::{Backends, DataPath, Frontend, Role};
@@ -47,6 +49,13 @@ pub struct Intent {
     pub ports: BTreeMap<Frontend, Arc<Backends>>,
     /// Parts of Services that the data path cannot serve, by the address that they are on.
     pub refused: BTreeMap<IpAddr, Vec<Refusal>>,
+    /// The addresses that a BGPAdvertisement is about.
+    pub routes: BTreeMap<IpAddr, Arc<Routes>>,
+    /// Every BGPPeer by name: how this node speaks to it, or why it does not.
+    pub routers: BTreeMap<String, Result<Arc<Router>, Obstacle>>,
+    /// Why this node is about to carry nothing any more: its routes ask for others to be preferred (RFC 8326), and are withdrawn
+    /// after a while.
+    pub leaving: Option<Obstacle>,
 }
 
 /// What one node should do with one virtual IP.
@@ -117,13 +126,27 @@ impl Intent {
     /// What the data path has to do: every port on every node, as a client may still send to a node that carried the
     /// address a moment ago.
     pub fn data_path(&self) -> DataPath {
-        let role = |vip: &Arc<VipIntent>| if vip.here.is_ok() { Role::Candidate } else { Role::Elsewhere };
+        let role = |address: &IpAddr, vip: &VipIntent| {
+            let announced = vip.here.is_ok() || self.routes.get(address).is_some_and(|it| it.here.is_ok());
+            if announced { Role::Candidate } else { Role::Elsewhere }
+        };
         let led = || self.vips.iter().filter(|(_, vip)| vip.carriage != Carriage::Bound);
         let ours = led().filter(|(_, vip)| vip.carriage == Carriage::Ours);
         DataPath {
-            vips: led().map(|(address, vip)| (*address, role(vip))).collect(),
+            vips: led().map(|(address, vip)| (*address, role(address, vip))).collect(),
             ports: self.ports.clone(),
             ours: ours.map(|(address, _)| *address).collect(),
+        }
+    }
+
+    /// Why this node does not carry an address. One that is announced to routers and on no segment is carried where routers hear of
+    /// it.
+    pub fn obstacle(&self, address: IpAddr, vip: &VipIntent) -> Option<Obstacle> {
+        let on_segments = vip.here.as_ref().err()?;
+        let routes = self.routes.get(&address).filter(|_| on_segments.reason == Reason::NotAdvertised);
+        match routes {
+            Some(routes) => routes.here.as_ref().err().cloned(),
+            None => Some(on_segments.clone()),
         }
     }
 
@@ -140,6 +163,7 @@ struct Part {
     vip: VipIntent,
     ports: BTreeMap<Frontend, Backends>,
     refused: Vec<Refusal>,
+    routes: Option<Routes>,
     /// Whether the labels of a namespace were asked for.
     read_namespaces: bool,
 }
@@ -153,7 +177,8 @@ fn part(view: &View<'_>, address: IpAddr, spec: &VirtualIPSpec) -> Part {
     let wishes: Vec<_> = consumers.iter().map(|consumer| Wish::new(view, address, spec, consumer)).collect();
     let (ports, refused) = ports::of(view, address, &wishes);
     let read_namespaces = wishes.iter().any(Wish::asks_for_namespace);
-    Part { vip: vip_intent(view, address, spec, &wishes), ports, refused, read_namespaces }
+    let routes = routing::of(view, address, spec, &wishes);
+    Part { vip: vip_intent(view, address, spec, &wishes), ports, refused, routes, read_namespaces }
 }
 
 fn vip_intent(view: &View<'_>, address: IpAddr, spec: &VirtualIPSpec, wishes: &[Wish<'_>]) -> VipIntent {

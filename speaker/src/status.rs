@@ -184,10 +184,11 @@ fn refusals(
     let mut refused = Refused::default();
     for (address, vip) in &known.intent.vips {
         let closed;
-        let (reason, message) = match (&vip.here, no_interface.get(address)) {
-            (Err(obstacle), _) => (obstacle.reason, &*obstacle.message),
-            (Ok(()), Some(refusal)) => (refusal.reason, refusal.message.as_str()),
-            (Ok(()), None) => match gates.obstacle(*address, vip) {
+        let obstacle = known.intent.obstacle(*address, vip);
+        let (reason, message) = match (&obstacle, no_interface.get(address)) {
+            (Some(obstacle), _) => (obstacle.reason, &*obstacle.message),
+            (None, Some(refusal)) => (refusal.reason, refusal.message.as_str()),
+            (None, None) => match gates.obstacle(*address, vip) {
                 None => match in_use.get(address) {
                     None => continue,
                     Some(message) => (Reason::ForeignStation, message.as_str()),

@@ -47,7 +47,8 @@ pub(super) fn part(view: &View<'_>, address: IpAddr, spec: &VirtualIPSpec, name:
         Some(form) => place.carried(form),
         None => (place.carried_nowhere(), BTreeMap::new(), Vec::new()),
     };
-    Part { vip, ports, refused, read_namespaces: false }
+    // A FloatingIP is on one node, which a segment elects; routers are told nothing of it.
+    Part { vip, ports, refused, routes: None, read_namespaces: false }
 }
 
 struct Floating<'a> {

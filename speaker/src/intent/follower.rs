@@ -19,7 +19,7 @@ use super::difference::differences;
 use super::ground::Ground;
 use super::uses::{Consumers, Slices};
 use super::view::View;
-use super::{Intent, Part, VipIntent, floating, part, sharing};
+use super::{Intent, Part, VipIntent, floating, part, routing, sharing};
 use crate::datapath::{Backends, Frontend, Mode, Protocol};
 use crate::group::Group;
 
@@ -75,9 +75,11 @@ impl Follower {
         self.take_virtual_ips(&before, objects, &mut touched);
         self.take_floating_ips(&before, objects, &mut touched);
         self.take_services(&before, objects, &mut touched);
-        self.take_ground(&before, objects, is_first, &mut touched);
+        let is_elsewhere = self.take_ground(&before, objects, is_first, &mut touched);
+        let is_rerouted = is_elsewhere || !Ground::are_passwords_untouched(&before, objects);
         drop(before);
         let next = self.decide(objects, &touched);
+        let next = if is_rerouted { self.reroute(objects, next) } else { next };
         let changed = next.as_ref().is_some_and(|next| *next != *self.intent);
         if let Some(next) = next.filter(|_| changed) {
             self.intent = Arc::new(next);
@@ -150,25 +152,37 @@ impl Follower {
         }
     }
 
-    /// Takes what many addresses have in common.
+    /// Takes what many addresses have in common. Answers whether the objects are other ones that it is read from.
     fn take_ground(
         &mut self,
         before: &Objects,
         now: &Objects,
         is_first: bool,
         touched: &mut BTreeSet<IpAddr>,
-    ) {
+    ) -> bool {
         let mut namespaces = differences(&before.namespaces, &now.namespaces);
         if namespaces.any(|it| !it.is_void(|before, now| before.metadata.labels == now.metadata.labels)) {
             touched.extend(&self.reading_namespaces);
         }
-        if is_first || !Ground::is_untouched(before, now) {
-            let ground = Ground::read(now);
-            if !ground.is_same(&self.ground) {
-                self.ground = ground;
-                touched.extend(self.alone.keys());
-            }
+        if !is_first && Ground::is_untouched(before, now) {
+            return false;
         }
+        let ground = Ground::read(now);
+        if !ground.is_same(&self.ground) {
+            self.ground = ground;
+            touched.extend(self.alone.keys());
+        }
+        true
+    }
+
+    /// Decides anew whom this node speaks to. `next`: what else is another, if anything is.
+    fn reroute(&self, now: &Objects, next: Option<Intent>) -> Option<Intent> {
+        let routers = routing::routers(&self.ground, now, &self.node);
+        let leaving = routing::leaving(&self.ground, &self.node);
+        if routers == self.intent.routers && leaving == self.intent.leaving {
+            return next;
+        }
+        Some(Intent { routers, leaving, ..next.unwrap_or_else(|| Intent::clone(&self.intent)) })
     }
 
     fn view<'a>(&'a self, objects: &'a Objects) -> View<'a> {
@@ -202,6 +216,14 @@ impl Follower {
         }
         self.reading_namespaces.remove(&address);
         next.refused.remove(&address);
+        let routes = part.as_ref().and_then(|part| part.routes.as_ref());
+        if routes.is_none() {
+            next.routes.remove(&address);
+        } else if let Some(routes) =
+            routes.filter(|routes| next.routes.get(&address).map(Arc::as_ref) != Some(routes))
+        {
+            next.routes.insert(address, Arc::new(routes.clone()));
+        }
         let Some(part) = part else {
             self.alone.remove(&address);
             next.vips.remove(&address);

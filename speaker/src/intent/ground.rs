@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ferrolb_config::reason::{Reason, Refusal};
-use ferrolb_config::snapshot::{self, Advertisement, Away, NodeInfo};
+use ferrolb_config::snapshot::{self, Advertisement, Away, BgpAdvertisement, NodeInfo};
 use ferrolb_config::{ObjectRef, Objects};
 
 use super::difference::is_alike;
-use super::{InterfaceRule, Obstacle};
+use super::{InterfaceRule, Obstacle, routing};
 
 /// What follows from sets of advertisements, by their names.
 type ByNames<T> = BTreeMap<Vec<String>, Arc<T>>;
@@ -25,6 +25,8 @@ pub(super) struct Ground {
     unreadable_ranges: BTreeSet<ObjectRef>,
     /// The nodes that sets of advertisements select, by the advertisements' names: thousands of addresses share a few.
     selected: RefCell<ByNames<BTreeSet<String>>>,
+    /// The nodes that sets of BGPAdvertisements select, by their names.
+    announcing: RefCell<ByNames<BTreeSet<String>>>,
     /// How much these sets prefer nodes.
     preferred: RefCell<ByNames<BTreeMap<String, u32>>>,
 }
@@ -39,7 +41,13 @@ impl Ground {
         }
         let unreadable_ranges = objects.refused.iter().filter(|refusal| is_of_ranges(refusal));
         let unreadable_ranges = unreadable_ranges.filter_map(|refusal| refusal.object.clone()).collect();
-        Self { is, unreadable_ranges, selected: RefCell::default(), preferred: RefCell::default() }
+        Self {
+            is,
+            unreadable_ranges,
+            selected: RefCell::default(),
+            announcing: RefCell::default(),
+            preferred: RefCell::default(),
+        }
     }
 
     /// Whether the same follows from it.
@@ -53,8 +61,26 @@ impl Ground {
             && is_alike(&before.l2_advertisements, &now.l2_advertisements)
             && is_alike(&before.metallb_pools, &now.metallb_pools)
             && is_alike(&before.metallb_l2_advertisements, &now.metallb_l2_advertisements)
+            && Self::is_routing_untouched(before, now)
             && is_alike(&before.nodes, &now.nodes)
             && before.refused == now.refused
+    }
+
+    /// The same of the objects that speak of routers.
+    fn is_routing_untouched(before: &Objects, now: &Objects) -> bool {
+        is_alike(&before.bgp_peers, &now.bgp_peers)
+            && is_alike(&before.bgp_advertisements, &now.bgp_advertisements)
+            && is_alike(&before.bfd_profiles, &now.bfd_profiles)
+            && is_alike(&before.communities, &now.communities)
+            && is_alike(&before.metallb_bgp_peers, &now.metallb_bgp_peers)
+            && is_alike(&before.metallb_bgp_advertisements, &now.metallb_bgp_advertisements)
+            && is_alike(&before.metallb_bfd_profiles, &now.metallb_bfd_profiles)
+            && is_alike(&before.metallb_communities, &now.metallb_communities)
+    }
+
+    /// Whether the passwords are the same.
+    pub(super) fn are_passwords_untouched(before: &Objects, now: &Objects) -> bool {
+        is_alike(&before.secrets, &now.secrets) && is_alike(&before.metallb_secrets, &now.metallb_secrets)
     }
 
     /// Whether a source range of the Service cannot be read: by the source, or as `refused` says.
@@ -74,6 +100,19 @@ impl Ground {
             };
             let names = self.is.nodes.iter().filter(|(_, info)| eligible(info)).map(|(name, _)| name.clone());
             Arc::new(names.collect())
+        });
+        Arc::clone(set)
+    }
+
+    /// The nodes that one of `advertisements` selects and that may announce routes, those that are leaving among them.
+    pub(super) fn announcing(&self, advertisements: &[&Arc<BgpAdvertisement>]) -> Arc<BTreeSet<String>> {
+        let key = advertisements.iter().map(|advertisement| advertisement.name.clone()).collect();
+        let mut announcing = self.announcing.borrow_mut();
+        let set = announcing.entry(key).or_insert_with(|| {
+            let selected = |info: &NodeInfo| advertisements.iter().any(|it| it.selects_node(info));
+            let nodes = self.is.nodes.iter();
+            let nodes = nodes.filter(|(_, info)| routing::may_announce(info) && selected(info));
+            Arc::new(nodes.map(|(name, _)| name.clone()).collect())
         });
         Arc::clone(set)
     }
@@ -104,21 +143,29 @@ impl Ground {
 
     /// Why `node` is not among those that `advertisements` select.
     pub(super) fn why_not_selected(&self, node: &str, advertisements: &[&Advertisement]) -> Obstacle {
+        self.why_node_not_selected(node, &name_all(advertisements))
+    }
+
+    /// The same for advertisements that are called `advertisements`.
+    pub(super) fn why_node_not_selected(&self, node: &str, advertisements: &str) -> Obstacle {
         match self.is.nodes.get(node) {
-            None => Obstacle::new(
-                Reason::NotFound,
-                format!(
-                    "there is no Node {node}; without a cluster, write one (kind: Node, metadata.name: {node})"
-                ),
-            ),
+            None => Self::no_such_node(node),
             Some(NodeInfo { away: Some(away), .. }) => {
                 Obstacle::new(away.reason(), format!("Node {node} {away}"))
             }
             Some(_) => Obstacle::new(
                 Reason::NodeNotSelected,
-                format!("no nodeSelector of {} matches Node {node}", name_all(advertisements)),
+                format!("no nodeSelector of {advertisements} matches Node {node}"),
             ),
         }
+    }
+
+    /// Why `node` does nothing, given that nobody described it.
+    pub(super) fn no_such_node(node: &str) -> Obstacle {
+        let message = format!(
+            "there is no Node {node}; without a cluster, write one (kind: Node, metadata.name: {node})"
+        );
+        Obstacle::new(Reason::NotFound, message)
     }
 
     /// Where `node` announces what `advertisements` cover: only those that select it count, their interfaces add up, and

@@ -52,27 +52,8 @@ impl<'a> Wish<'a> {
         let advertisements: Vec<_> = ground.advertisements.values().filter(covers).collect();
         let answering = Answering::new(&consumer.endpoints, address);
         let selected = view.ground.selected_by(&advertisements);
-        let anyhow = service.announce_without_endpoints;
         let may_draw = || pool.is_some_and(|pool| view.may_draw(service, pool));
         let fenced_off = service.purpose == Purpose::ExternalIP && !may_draw();
-        let nodes = match service.traffic_policy {
-            _ if fenced_off => Arc::default(),
-            _ if answering.is_empty() => {
-                if anyhow {
-                    selected
-                } else {
-                    Arc::default()
-                }
-            }
-            TrafficPolicy::Cluster => selected,
-            TrafficPolicy::Local => {
-                let local = answering.nodes();
-                let both: BTreeSet<_> =
-                    selected.iter().filter(|node| local.contains(node.as_str())).cloned().collect();
-                // Endpoints that name no node, as some Gateway API implementations write, leave everything open.
-                if both.is_empty() && anyhow { selected } else { Arc::new(both) }
-            }
-        };
         let pool = &spec.pool;
         let unreadable_ranges = consumer.unreadable_ranges;
         let why_nowhere = None;
@@ -81,12 +62,35 @@ impl<'a> Wish<'a> {
             advertisements,
             answering,
             unreadable_ranges,
-            nodes,
+            nodes: Arc::default(),
             pool,
             fenced_off,
             why_nowhere,
         };
-        Wish { why_nowhere: wish.nowhere(), ..wish }
+        Wish { nodes: wish.served_by(selected), why_nowhere: wish.nowhere(), ..wish }
+    }
+
+    /// Those of the nodes that advertisements select which serve the Service.
+    pub(super) fn served_by(&self, selected: Arc<BTreeSet<String>>) -> Arc<BTreeSet<String>> {
+        let anyhow = self.service.announce_without_endpoints;
+        match self.service.traffic_policy {
+            _ if self.fenced_off => Arc::default(),
+            _ if self.answering.is_empty() => {
+                if anyhow {
+                    selected
+                } else {
+                    Arc::default()
+                }
+            }
+            TrafficPolicy::Cluster => selected,
+            TrafficPolicy::Local => {
+                let local = self.answering.nodes();
+                let both: BTreeSet<_> =
+                    selected.iter().filter(|node| local.contains(node.as_str())).cloned().collect();
+                // Endpoints that name no node, as some Gateway API implementations write, leave everything open.
+                if both.is_empty() && anyhow { selected } else { Arc::new(both) }
+            }
+        }
     }
 
     /// Whether it follows from the labels of the Service's namespace too.
@@ -106,6 +110,16 @@ impl<'a> Wish<'a> {
     }
 
     fn nowhere(&self) -> Option<Obstacle> {
+        if self.advertisements.is_empty() && !self.fenced_off {
+            let name = &self.service.name;
+            let message = format!("no L2Advertisement selects AddressPool {} and Service {name}", self.pool);
+            return Some(Obstacle::new(Reason::NotAdvertised, message));
+        }
+        self.why_unservable()
+    }
+
+    /// Why no node can serve the Service, whoever announces it.
+    pub(super) fn why_unservable(&self) -> Option<Obstacle> {
         let name = &self.service.name;
         if self.fenced_off {
             let message = format!(
@@ -114,9 +128,6 @@ impl<'a> Wish<'a> {
                 self.pool, name.namespace
             );
             Some(Obstacle::new(Reason::PoolNotAllowed, message))
-        } else if self.advertisements.is_empty() {
-            let message = format!("no L2Advertisement selects AddressPool {} and Service {name}", self.pool);
-            Some(Obstacle::new(Reason::NotAdvertised, message))
         } else if self.answering.is_empty() && !self.service.announce_without_endpoints {
             let message =
                 format!("Service {name} has no endpoint of this address family that is ready or serving");
