@@ -13,6 +13,7 @@ mod order;
 mod reach;
 mod render;
 mod target;
+mod verdict;
 mod write;
 
 pub use course::{Course, Outcome, carry_out};
@@ -20,4 +21,5 @@ pub use order::{Haste, Step, steps};
 pub use reach::{Reach, UnderWay};
 pub(crate) use render::{PATIENCE, floating_addresses, in_sight as addresses_in_sight, may_depart, shown};
 pub use target::{Target, Written};
+pub use verdict::{Judged, Verdict};
 pub use write::Write;

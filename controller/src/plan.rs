@@ -26,6 +26,7 @@ pub use floating::FloatingPlan;
 pub use readiness::Readiness;
 pub(crate) use readiness::sentence;
 
+use crate::apply::Judged;
 use crate::ipam::{self, Allocation, Claim, Holding, Retained, Standing, Unread, Verdict};
 use external::Lists;
 use floating::Floating;
@@ -41,8 +42,10 @@ pub struct Plan {
     pub floating_ips: BTreeMap<ServiceName, FloatingPlan>,
     /// What the status of each pool should say.
     pub pools: BTreeMap<String, PoolPlan>,
-    /// What the status of each L2Advertisement should say.
-    pub l2_advertisements: BTreeMap<String, Readiness>,
+    /// What the status should say of each object that is judged as it stands.
+    pub verdicts: BTreeMap<(Judged, String), Readiness>,
+    /// The communities of each BGPAdvertisement without their names: what is accepted does not depend on other objects.
+    pub communities: BTreeMap<String, Vec<String>>,
     /// What `spec.externalIPs` of a Service should be. A list that is not here is left alone: it never was ours, or
     /// holds entries that are not.
     pub external_ips: BTreeMap<ServiceName, Vec<IpAddr>>,
@@ -133,9 +136,28 @@ pub fn plan(snapshot: &Snapshot, now: Timestamp) -> Plan {
     let next_deadline = retained.values().map(|retained| retained.until).min();
     virtual_ips.extend(retained.iter().map(|(address, kept)| (*address, kept_record(*address, kept))));
     let pools = usage::pools(snapshot, &virtual_ips);
-    let l2_advertisements =
-        readiness::of_kind("L2Advertisement", snapshot.advertisements.keys(), &snapshot.refused);
-    Plan { virtual_ips, services, floating_ips, pools, l2_advertisements, external_ips, next_deadline }
+    let verdicts = judged(snapshot);
+    let communities = snapshot.bgp_advertisements.iter();
+    let communities = communities
+        .map(|(name, it)| (name.clone(), it.communities.iter().map(ToString::to_string).collect()))
+        .collect();
+    Plan { virtual_ips, services, floating_ips, pools, verdicts, communities, external_ips, next_deadline }
+}
+
+/// Whether each object that is judged as it stands is used.
+fn judged(snapshot: &Snapshot) -> BTreeMap<(Judged, String), Readiness> {
+    let of = |judged: Judged| {
+        let in_force: Vec<&String> = match judged {
+            Judged::L2Advertisement => snapshot.advertisements.keys().collect(),
+            Judged::BGPPeer => snapshot.bgp_peers.keys().collect(),
+            Judged::BGPAdvertisement => snapshot.bgp_advertisements.keys().collect(),
+            Judged::BFDProfile => snapshot.bfd_profiles.iter().collect(),
+            Judged::Community => snapshot.communities.iter().collect(),
+        };
+        let all = readiness::of_kind(judged.kind(), in_force.into_iter(), &snapshot.refused);
+        all.into_iter().map(move |(name, readiness)| ((judged, name), readiness))
+    };
+    Judged::ALL.iter().copied().flat_map(of).collect()
 }
 
 fn record(address: IpAddr, holding: &Holding<'_>) -> VirtualIPSpec {

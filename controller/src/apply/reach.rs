@@ -63,8 +63,8 @@ impl Reach {
             | Write::PutSpeakerStatus(_)
             | Write::PutPoolStatus(_)
             | Write::DeletePoolStatus(_)
-            | Write::PutL2AdvertisementStatus(_)
-            | Write::DeleteL2AdvertisementStatus(_) => {
+            | Write::PutVerdict(_)
+            | Write::DeleteVerdict(..) => {
                 Self { changes: Thing::Other(write.object()), relies_on: BTreeSet::new() }
             }
         }

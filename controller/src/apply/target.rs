@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use ferrolb_config::ServiceName;
 
-use super::{Write, render};
+use super::{Judged, Write, render};
 
 /// Where writes go.
 #[derive(Clone, Copy, Debug)]
@@ -27,8 +27,8 @@ pub struct Written {
     pub floating_ips: BTreeSet<ServiceName>,
     /// AddressPools.
     pub pools: BTreeSet<String>,
-    /// L2Advertisements.
-    pub l2_advertisements: BTreeSet<String>,
+    /// Objects that are judged as they stand.
+    pub verdicts: BTreeSet<(Judged, String)>,
 }
 
 impl Written {
@@ -52,11 +52,12 @@ impl Written {
             Write::DeletePoolStatus(name) => {
                 self.pools.remove(name);
             }
-            Write::PutL2AdvertisementStatus(object) => {
-                self.l2_advertisements.extend(object.metadata.name.clone())
+            Write::PutVerdict(verdict) => {
+                let name = verdict.metadata().name.clone();
+                self.verdicts.extend(name.map(|name| (verdict.judged(), name)));
             }
-            Write::DeleteL2AdvertisementStatus(name) => {
-                self.l2_advertisements.remove(name);
+            Write::DeleteVerdict(judged, name) => {
+                self.verdicts.remove(&(*judged, name.clone()));
             }
         }
     }

@@ -5,12 +5,12 @@
 
 use std::sync::Arc;
 
-use ferrolb_config::api::{AddressPool, FloatingIP, L2Advertisement, Speaker, VirtualIP};
+use ferrolb_config::api::{AddressPool, FloatingIP, Speaker, VirtualIP};
 use ferrolb_config::{ObjectRef, Objects, ServiceName};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::render;
+use super::{Judged, Verdict, render};
 
 /// One write. Carrying it out twice does no harm.
 ///
@@ -40,10 +40,10 @@ pub enum Write {
     PutPoolStatus(Box<AddressPool>),
     /// Removes the status of a pool that is gone, where statuses are files.
     DeletePoolStatus(String),
-    /// Writes the status of an advertisement.
-    PutL2AdvertisementStatus(Box<L2Advertisement>),
-    /// Removes the status of an advertisement that is gone, where statuses are files.
-    DeleteL2AdvertisementStatus(String),
+    /// Writes the status of an object that is judged as it stands.
+    PutVerdict(Verdict),
+    /// Removes the status of one that is gone, where statuses are files.
+    DeleteVerdict(Judged, String),
 }
 
 impl Write {
@@ -67,8 +67,8 @@ impl Write {
             Self::DeleteServiceStatus(name) => ObjectRef::namespaced("Service", name),
             Self::PutPoolStatus(object) => named("AddressPool", &object.metadata),
             Self::DeletePoolStatus(name) => ObjectRef::cluster("AddressPool", name.clone()),
-            Self::PutL2AdvertisementStatus(object) => named("L2Advertisement", &object.metadata),
-            Self::DeleteL2AdvertisementStatus(name) => ObjectRef::cluster("L2Advertisement", name.clone()),
+            Self::PutVerdict(verdict) => named(verdict.judged().kind(), verdict.metadata()),
+            Self::DeleteVerdict(judged, name) => ObjectRef::cluster(judged.kind(), name.clone()),
         }
     }
 
@@ -83,11 +83,11 @@ impl Write {
             Self::PutVirtualIPStatus(object) => &object.metadata,
             Self::PutSpeakerStatus(object) => &object.metadata,
             Self::PutPoolStatus(object) => &object.metadata,
-            Self::PutL2AdvertisementStatus(object) => &object.metadata,
+            Self::PutVerdict(verdict) => verdict.metadata(),
             Self::DeleteServiceStatus(_)
             | Self::DeleteFloatingIPStatus(_)
             | Self::DeletePoolStatus(_)
-            | Self::DeleteL2AdvertisementStatus(_) => return None,
+            | Self::DeleteVerdict(..) => return None,
         };
         metadata.resource_version.as_deref()
     }
@@ -110,11 +110,7 @@ impl Write {
                 let shown = written.metadata.name.as_ref().and_then(|name| objects.pools.get(name));
                 shown.is_none_or(|object| object.status == written.status)
             }
-            Self::PutL2AdvertisementStatus(written) => {
-                let shown =
-                    written.metadata.name.as_ref().and_then(|name| objects.l2_advertisements.get(name));
-                shown.is_none_or(|object| object.status == written.status)
-            }
+            Self::PutVerdict(verdict) => verdict.is_visible_in(objects),
             Self::PutFloatingIPStatus(written) => {
                 let shown =
                     render::name_of(&written.metadata).and_then(|name| objects.floating_ips.get(&name));
@@ -137,9 +133,7 @@ impl Write {
                 shown.is_none_or(|object| object.status == written.status)
             }
             // The status of what is gone shows nowhere.
-            Self::DeleteFloatingIPStatus(_)
-            | Self::DeletePoolStatus(_)
-            | Self::DeleteL2AdvertisementStatus(_) => true,
+            Self::DeleteFloatingIPStatus(_) | Self::DeletePoolStatus(_) | Self::DeleteVerdict(..) => true,
         }
     }
 }

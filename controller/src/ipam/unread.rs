@@ -57,9 +57,9 @@ impl Unread {
         self.may_hide(&ObjectRef::cluster("AddressPool", name)) || self.objects.iter().any(is_it)
     }
 
-    /// Whether the absent L2Advertisement `name` may stand in a document that could not be read.
-    pub fn may_hide_l2_advertisement(&self, name: &str) -> bool {
-        self.may_hide(&ObjectRef::cluster("L2Advertisement", name))
+    /// Whether the absent object of a cluster-scoped `kind` may stand in a document that could not be read.
+    pub fn may_hide_cluster_scoped(&self, kind: &str, name: &str) -> bool {
+        self.may_hide(&ObjectRef::cluster(kind, name))
     }
 
     /// Whether an absent consumer may stand in a document that could not be read.

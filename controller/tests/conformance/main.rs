@@ -23,6 +23,7 @@ mod properties;
 mod quota;
 mod ranges;
 mod retention;
+mod routers;
 mod scale;
 mod services;
 mod sharing;

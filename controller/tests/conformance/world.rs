@@ -266,14 +266,11 @@ impl World {
                 Arc::make_mut(objects.pools.get_mut(&object.metadata.name.unwrap()).unwrap()).status =
                     object.status;
             }
-            Write::PutL2AdvertisementStatus(object) => {
-                let name = object.metadata.name.unwrap();
-                Arc::make_mut(objects.l2_advertisements.get_mut(&name).unwrap()).status = object.status;
-            }
+            Write::PutVerdict(verdict) => verdict.enter(objects),
             Write::PutExternalIPs(_) | Write::PutVirtualIPStatus(_) | Write::PutSpeakerStatus(_) => {
                 panic!("written in a cluster only")
             }
-            Write::DeletePoolStatus(_) | Write::DeleteL2AdvertisementStatus(_) => {}
+            Write::DeletePoolStatus(_) | Write::DeleteVerdict(..) => {}
         }
     }
 

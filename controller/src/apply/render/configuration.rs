@@ -4,13 +4,35 @@
 //! The statuses of pools and advertisements.
 
 use ferrolb_config::Objects;
-use ferrolb_config::api::{AddressPool, AddressPoolStatus, L2Advertisement, L2AdvertisementStatus};
+use ferrolb_config::api::{
+    AddressPool, AddressPoolStatus, BFDProfile, BGPAdvertisement, BGPPeer, Community, L2Advertisement,
+};
 use ferrolb_config::condition::{self, READY};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use crate::apply::{Target, Write};
+use crate::apply::{Judged, Target, Verdict, Write};
 use crate::ipam::Unread;
 use crate::plan::{Plan, PoolPlan, Readiness};
+
+/// The object of that name with the status that says whether it is used; the last closure settles what is accepted.
+macro_rules! verdict_on {
+    ($kind:ident, $objects:expr, $name:ident, $readiness:ident, $now:ident) => {
+        verdict_on!($kind, $objects, $name, $readiness, $now, |_spec| {})
+    };
+    ($kind:ident, $objects:expr, $name:ident, $readiness:ident, $now:ident, |$spec:ident| $settle:expr) => {
+        $objects.get($name).map(|object| {
+            let mut object = $kind::clone(object);
+            let status = object.status.get_or_insert_default();
+            status.observed_generation = object.metadata.generation;
+            condition::set(&mut status.conditions, ready($readiness, object.metadata.generation, $now));
+            if !matches!($readiness, Readiness::Refused { .. }) {
+                let $spec = status.accepted.insert(object.spec.clone());
+                $settle;
+            }
+            Verdict::$kind(Box::new(object))
+        })
+    };
+}
 
 /// The statuses to write.
 #[derive(Default)]
@@ -46,25 +68,32 @@ pub(in crate::apply) fn configuration(
             })));
         }
     }
-    for (name, readiness) in &plan.l2_advertisements {
-        let Some(object) = objects.l2_advertisements.get(name) else { continue };
-        let status = l2_advertisement_status(object, readiness, now);
-        if object.status.as_ref() != Some(&status) {
-            writes.verdicts.push(Write::PutL2AdvertisementStatus(Box::new(L2Advertisement {
-                metadata: object.metadata.clone(),
-                spec: object.spec.clone(),
-                status: Some(status),
-            })));
-        }
+    for ((judged, name), readiness) in &plan.verdicts {
+        let verdict = match judged {
+            Judged::L2Advertisement => {
+                verdict_on!(L2Advertisement, objects.l2_advertisements, name, readiness, now)
+            }
+            Judged::BGPPeer => verdict_on!(BGPPeer, objects.bgp_peers, name, readiness, now),
+            Judged::BGPAdvertisement => {
+                verdict_on!(BGPAdvertisement, objects.bgp_advertisements, name, readiness, now, |spec| {
+                    plan.communities.get(name).cloned().into_iter().for_each(|it| spec.communities = it)
+                })
+            }
+            Judged::BFDProfile => verdict_on!(BFDProfile, objects.bfd_profiles, name, readiness, now),
+            Judged::Community => verdict_on!(Community, objects.communities, name, readiness, now),
+        };
+        writes
+            .verdicts
+            .extend(verdict.filter(|verdict| !verdict.is_visible_in(objects)).map(Write::PutVerdict));
     }
     if let Target::Directory(written) = target {
         let gone = |name: &&String| !objects.pools.contains_key(*name) && !unread.may_hide_pool(name);
         writes.verdicts.extend(written.pools.iter().filter(gone).cloned().map(Write::DeletePoolStatus));
-        let gone = |name: &&String| {
-            !objects.l2_advertisements.contains_key(*name) && !unread.may_hide_l2_advertisement(name)
+        let gone = |(judged, name): &&(Judged, String)| {
+            !judged.is_in(objects, name) && !unread.may_hide_cluster_scoped(judged.kind(), name)
         };
-        let gone = written.l2_advertisements.iter().filter(gone).cloned();
-        writes.verdicts.extend(gone.map(Write::DeleteL2AdvertisementStatus));
+        let gone = written.verdicts.iter().filter(gone).cloned();
+        writes.verdicts.extend(gone.map(|(judged, name)| Write::DeleteVerdict(judged, name)));
     }
     writes
 }
@@ -84,21 +113,6 @@ fn pool_status(object: &AddressPool, pool: &PoolPlan, now: &Time) -> AddressPool
         ipv4: pool.ipv4.clone(),
         ipv6: pool.ipv6.clone(),
     }
-}
-
-fn l2_advertisement_status(
-    object: &L2Advertisement,
-    readiness: &Readiness,
-    now: &Time,
-) -> L2AdvertisementStatus {
-    let old = object.status.clone().unwrap_or_default();
-    let mut conditions = old.conditions;
-    condition::set(&mut conditions, ready(readiness, object.metadata.generation, now));
-    let accepted = match readiness {
-        Readiness::Refused { .. } => old.accepted,
-        Readiness::Ready | Readiness::Doubtful { .. } => Some(object.spec.clone()),
-    };
-    L2AdvertisementStatus { observed_generation: object.metadata.generation, conditions, accepted }
 }
 
 fn ready(readiness: &Readiness, generation: Option<i64>, now: &Time) -> Condition {

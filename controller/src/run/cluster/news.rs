@@ -39,11 +39,9 @@ pub(super) fn of(write: &Write, view: &Objects) -> Vec<Event> {
             let new = object.status.as_ref().and_then(|status| condition::find(&status.conditions, READY));
             verdict(write, view, OURS, old, new)
         }
-        Write::PutL2AdvertisementStatus(object) => {
-            let old = view.l2_advertisements.get(&write.object().name).and_then(|old| old.status.as_ref());
-            let old = old.and_then(|status| condition::find(&status.conditions, READY));
-            let new = object.status.as_ref().and_then(|status| condition::find(&status.conditions, READY));
-            verdict(write, view, OURS, old, new)
+        Write::PutVerdict(judged) => {
+            let old = condition::find(judged.conditions_in(view), READY);
+            verdict(write, view, OURS, old, condition::find(judged.conditions(), READY))
         }
         _ => Vec::new(),
     }

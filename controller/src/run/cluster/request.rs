@@ -7,7 +7,7 @@ use ferrolb_config::api::{IN_USE, VirtualIP};
 use ferrolb_source::kube::{ClusterWriter, WriteError};
 
 use super::restraint::Setback;
-use crate::apply::Write;
+use crate::apply::{Verdict, Write};
 
 /// Makes one write.
 pub(super) async fn send(writer: &ClusterWriter, write: &Write) -> Result<(), WriteError> {
@@ -28,12 +28,16 @@ pub(super) async fn send(writer: &ClusterWriter, write: &Write) -> Result<(), Wr
         Write::PutVirtualIPStatus(object) => writer.patch_status(object.as_ref()).await,
         Write::PutSpeakerStatus(object) => writer.patch_status(object.as_ref()).await,
         Write::PutPoolStatus(object) => writer.patch_status(object.as_ref()).await,
-        Write::PutL2AdvertisementStatus(object) => writer.patch_status(object.as_ref()).await,
+        Write::PutVerdict(Verdict::L2Advertisement(object)) => writer.patch_status(object.as_ref()).await,
+        Write::PutVerdict(Verdict::BGPPeer(object)) => writer.patch_status(object.as_ref()).await,
+        Write::PutVerdict(Verdict::BGPAdvertisement(object)) => writer.patch_status(object.as_ref()).await,
+        Write::PutVerdict(Verdict::BFDProfile(object)) => writer.patch_status(object.as_ref()).await,
+        Write::PutVerdict(Verdict::Community(object)) => writer.patch_status(object.as_ref()).await,
         // In a cluster a status goes with its object.
         Write::DeleteServiceStatus(_)
         | Write::DeleteFloatingIPStatus(_)
         | Write::DeletePoolStatus(_)
-        | Write::DeleteL2AdvertisementStatus(_) => Ok(()),
+        | Write::DeleteVerdict(..) => Ok(()),
     }
 }
 

@@ -3,7 +3,9 @@
 
 //! One pass: snapshot, plan, writes.
 
-use ferrolb_config::api::{AddressPool, FloatingIP, L2Advertisement, VirtualIP};
+use ferrolb_config::api::{
+    AddressPool, BFDProfile, BGPAdvertisement, BGPPeer, Community, FloatingIP, L2Advertisement, VirtualIP,
+};
 use ferrolb_config::{Objects, ServiceName, Snapshot};
 use ferrolb_source::{StateError, StateFile, StateWriter};
 use jiff::Timestamp;
@@ -12,14 +14,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use tracing::{debug, error};
 
 use super::told::Told;
-use crate::apply::{Target, Write, Written, carry_out, steps};
+use crate::apply::{Judged, Target, Verdict, Write, Written, carry_out, steps};
 use crate::plan::plan;
 use crate::run::now;
 
 const SERVICES: &str = "services";
 const FLOATING_IPS: &str = "floatingips";
 const POOLS: &str = "addresspools";
-const L2_ADVERTISEMENTS: &str = "l2advertisements";
 /// How many failed writes of one pass are told one by one; a full disk fails them all.
 const MOST_TOLD: usize = 5;
 
@@ -60,8 +61,9 @@ impl Worker {
                 (POOLS, None) => {
                     written.pools.insert(name);
                 }
-                (L2_ADVERTISEMENTS, None) => {
-                    written.l2_advertisements.insert(name);
+                (resource, None) => {
+                    let judged = Judged::ALL.iter().find(|judged| judged.resource() == resource);
+                    written.verdicts.extend(judged.map(|judged| (*judged, name)));
                 }
                 _ => {}
             }
@@ -148,12 +150,22 @@ fn put(writer: &StateWriter, write: &Write) -> Result<(), StateError> {
             )
         }
         Write::DeletePoolStatus(name) => writer.delete(&cluster_status(POOLS, name)),
-        Write::PutL2AdvertisementStatus(object) => {
-            let file = status(L2_ADVERTISEMENTS, &object.metadata);
-            let metadata = identity(&object.metadata);
-            writer.put(&file, &[L2Advertisement { metadata, ..object.as_ref().clone() }])
+        Write::PutVerdict(verdict) => {
+            let file = status(verdict.judged().resource(), verdict.metadata());
+            let metadata = identity(verdict.metadata());
+            match verdict {
+                Verdict::L2Advertisement(it) => {
+                    writer.put(&file, &[L2Advertisement { metadata, ..*it.clone() }])
+                }
+                Verdict::BGPPeer(it) => writer.put(&file, &[BGPPeer { metadata, ..*it.clone() }]),
+                Verdict::BGPAdvertisement(it) => {
+                    writer.put(&file, &[BGPAdvertisement { metadata, ..*it.clone() }])
+                }
+                Verdict::BFDProfile(it) => writer.put(&file, &[BFDProfile { metadata, ..*it.clone() }]),
+                Verdict::Community(it) => writer.put(&file, &[Community { metadata, ..*it.clone() }]),
+            }
         }
-        Write::DeleteL2AdvertisementStatus(name) => writer.delete(&cluster_status(L2_ADVERTISEMENTS, name)),
+        Write::DeleteVerdict(judged, name) => writer.delete(&cluster_status(judged.resource(), name)),
     };
     written.map(drop)
 }
