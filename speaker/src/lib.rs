@@ -25,6 +25,7 @@ mod options;
 mod profile;
 mod rebalance;
 mod report;
+pub mod routers;
 mod run;
 mod status;
 mod turn;

@@ -44,6 +44,12 @@ impl From<NonZeroU16> for Asn {
     }
 }
 
+impl From<NonZeroU32> for Asn {
+    fn from(number: NonZeroU32) -> Self {
+        Self(number)
+    }
+}
+
 impl fmt::Display for Asn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -64,6 +70,12 @@ impl RouterId {
     /// The identifier in the form that people write.
     pub fn get(self) -> Ipv4Addr {
         Ipv4Addr::from_bits(self.0.get())
+    }
+}
+
+impl From<NonZeroU32> for RouterId {
+    fn from(number: NonZeroU32) -> Self {
+        Self(number)
     }
 }
 
