@@ -62,7 +62,7 @@ impl Migration {
         let view = timeout(ANSWER, cluster.watch(Interest::Controller)).await;
         let view = view.context("the API server does not answer")?.context("cannot follow the cluster")?;
         let objects = Arc::clone(&view.borrow());
-        let unknown = &objects.freshness.unknown;
+        let unknown: Vec<&str> = objects.freshness.unknown_of_addresses().collect();
         ensure!(unknown.is_empty(), "not installed, or not readable with your rights: {unknown:?}");
         let what = decide(&objects, name, scope, Timestamp::now()).map_err(|no| anyhow!("{no}"))?;
         Ok(Self { what, view, writer: cluster.writer() })

@@ -15,6 +15,7 @@ mod metallb;
 mod migrate;
 mod outage;
 mod proxy;
+mod routers;
 mod stage;
 mod told;
 mod trouble;
