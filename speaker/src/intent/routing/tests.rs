@@ -317,3 +317,58 @@ fn an_address_on_no_segment_is_carried_where_routers_hear_of_it_and_says_why_whe
     assert_eq!(obstacle("n1", &documents), (Some(Reason::NoLocalEndpoints), Role::Elsewhere));
     assert_eq!(obstacle("n2", &documents[1..]), (Some(Reason::NotAdvertised), Role::Elsewhere));
 }
+
+#[test]
+fn bgp_029_pools_are_selected_by_their_labels_too() {
+    let labelled = "{apiVersion: ferrolb.io/v1beta1, kind: AddressPool, metadata: {name: lan, labels: {zone: a}}, spec: {addresses: [192.0.2.0/24]}}";
+    let zone = |zone: &str| {
+        advertisement("a", &format!("addressPoolSelectors: [{{matchLabels: {{zone: {zone}}}}}]"))
+    };
+    let count = |zone: String| told(&intent("n1", &[labelled.to_owned(), zone, web("", WEB)]), "p1").len();
+    assert_eq!((count(zone("a")), count(zone("b"))), (1, 0));
+}
+
+#[test]
+fn bgp_008_bgp_045_bgp_049_a_service_that_goes_or_is_no_longer_selected_is_withdrawn_and_no_other() {
+    let front = |services: &str, nodes: &str| {
+        let services = format!("serviceSelectors: [{{matchLabels: {{app: {services}}}}}]");
+        advertisement("front", &format!("{services}, nodeSelectors: [{{matchLabels: {{rack: {nodes}}}}}]"))
+    };
+    let back = advertisement("back", "serviceSelectors: [{matchLabels: {app: db}}]");
+    let db = service("db", "192.0.2.11", "", WEB);
+    let mut follower = Follower::new("n1", Mode::KubeProxy);
+    let mut after = |documents: &[String]| {
+        follower.follow(&objects(documents));
+        told(follower.intent(), "p1")
+    };
+    let both = ["192.0.2.10/32", "192.0.2.11/32"];
+    assert_eq!(after(&[front("web", "a"), back.clone(), web("", WEB), db.clone()]), both);
+    assert_eq!(after(&[front("web", "none"), back.clone(), web("", WEB), db.clone()]), both[1..]);
+    assert_eq!(after(&[front("web", "a"), back.clone(), web("", WEB), db.clone()]), both);
+    let relabelled = web("", WEB).replace("{app: web}", "{app: other}");
+    assert_eq!(after(&[front("web", "a"), back.clone(), relabelled.clone(), db.clone()]), both[1..]);
+    assert_eq!(after(&[front("other", "a"), back.clone(), relabelled, db.clone()]), both);
+    assert_eq!(after(&[front("web", "a"), back, db]), both[1..], "it is deleted");
+}
+
+#[test]
+fn bgp_079_the_order_of_the_objects_makes_no_difference() {
+    let mut documents = vec![
+        advertisement("a", "communities: ['1:1'], localPref: 5"),
+        advertisement("b", "communities: ['2:2']"),
+        advertisement("c", "aggregationLength: 24"),
+        own("BGPPeer", "twin", "myASN: 1, peerASN: 2, peerAddress: 10.0.0.1"),
+        web("", WEB),
+        service("db", "192.0.2.11", "", WEB),
+    ];
+    let first = intent("n1", &documents);
+    for turn in 0..documents.len() {
+        documents.rotate_left(1);
+        if turn % 2 == 0 {
+            documents.reverse();
+        }
+        let again = intent("n1", &documents);
+        assert_eq!((&again.routes, &again.routers), (&first.routes, &first.routers));
+        assert_eq!(told(&again, "p1"), told(&first, "p1"));
+    }
+}
