@@ -25,7 +25,7 @@ pub(crate) struct Peer {
     life: Option<Life>,
     /// A process that speaks for it and has not proved to be live.
     stranger: Option<Stranger>,
-    /// When it was last mentioned in an echo of ours.
+    /// When the believed process was last mentioned in an echo of ours.
     pub(crate) echoed: Option<Instant>,
     /// When its kernel last answered a probe of its address.
     pub(crate) host_answered: Option<Instant>,
@@ -80,6 +80,8 @@ struct Stranger {
     seq: u64,
     first: Instant,
     heard: Instant,
+    /// When it was last mentioned in an echo of ours.
+    echoed: Option<Instant>,
 }
 
 /// What a hello meant.
@@ -153,6 +155,18 @@ impl Peer {
     /// The process that waits to be believed, and what was heard of it last.
     pub(crate) fn stranger_to_echo(&self) -> Option<(Incarnation, u64, Instant)> {
         self.stranger.as_ref().map(|stranger| (stranger.incarnation, stranger.seq, stranger.heard))
+    }
+
+    /// When the process that waits to be believed was last mentioned in an echo of ours.
+    pub(crate) fn stranger_echoed(&self) -> Option<Instant> {
+        self.stranger.as_ref()?.echoed
+    }
+
+    /// It is mentioned now.
+    pub(crate) fn echo_stranger(&mut self, now: Instant) {
+        if let Some(stranger) = &mut self.stranger {
+            stranger.echoed = Some(now);
+        }
     }
 
     /// The process that is believed, and the one that waits for it.
@@ -241,15 +255,15 @@ impl Peer {
         echoes_us: bool,
         timing: &Timing,
     ) -> Reception {
-        let first = match &self.stranger {
+        let (first, echoed) = match &self.stranger {
             Some(s) if s.incarnation == hello.incarnation && hello.seq <= s.seq => {
                 return Reception::Replayed;
             }
-            Some(s) if s.incarnation == hello.incarnation => s.first,
-            _ => received,
+            Some(s) if s.incarnation == hello.incarnation => (s.first, s.echoed),
+            _ => (received, None),
         };
         self.stranger =
-            Some(Stranger { incarnation: hello.incarnation, seq: hello.seq, first, heard: received });
+            Some(Stranger { incarnation: hello.incarnation, seq: hello.seq, first, heard: received, echoed });
         if !echoes_us && rule::holds(Rule::Liveness) {
             return Reception::Unbelieved;
         }
@@ -269,6 +283,8 @@ impl Peer {
             Some(Pulse::Down { absence: Absence::Silent | Absence::Deaf, .. }) => Return::Reborn,
         };
         self.life = Some(Life::begin(hello, source, received, timing));
+        // Who was not echoed yet waits for that to believe us.
+        self.echoed = echoed;
         self.stranger = None;
         Reception::Up(before)
     }

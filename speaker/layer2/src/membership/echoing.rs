@@ -35,28 +35,42 @@ struct Entry<'a> {
 }
 
 impl Membership {
-    /// Our echoes: some of the strangers, then whoever returns after an absence, then whoever was not echoed for longest. A
-    /// stranger, perhaps a recording, never keeps us from echoing the process that is believed.
+    /// Our echoes: some of the strangers, then whoever returns after an absence, then the others, of each those first that were
+    /// not echoed for longest. A stranger, perhaps a recording, never keeps us from echoing the process that is believed.
+    ///
+    /// Where many start at once, each believes half of the others before it has echoed them, and they wait for that: among many,
+    /// too, whoever was never echoed gets what room there is.
     pub(crate) fn echoes(&mut self, now: Instant) -> UpTo<MAX_ECHOES, Echo> {
-        let window = self.timing.dead;
+        let (me, window) = (self.me, self.timing.dead);
+        let most = usize::from(MAX_ECHOES);
         let echo = |(incarnation, seq, heard): (Incarnation, u64, Instant)| {
             let age = now.saturating_duration_since(heard);
             (age <= window).then_some(Echo { incarnation, seq, age })
         };
-        let waiting =
-            self.peers.iter().filter_map(|(node, peer)| Some((*node, echo(peer.stranger_to_echo()?)?)));
-        let mut waiting: Vec<(NodeId, Echo)> = waiting.collect();
-        waiting.sort_unstable_by_key(|(node, _)| *node);
-        waiting.truncate(usize::from(MAX_ECHOES) / 2);
-        let mut echoes: Vec<Echo> = waiting.into_iter().map(|(_, echo)| echo).collect();
+        let waiting = self.peers.iter_mut().filter_map(|(node, peer)| {
+            let echo = peer.stranger_to_echo().and_then(echo)?;
+            Some(Entry { node: *node, echo, peer })
+        });
+        let mut waiting: Vec<Entry<'_>> = waiting.collect();
+        partition(&mut waiting, most / 2, |entry| (entry.peer.stranger_echoed(), distance(me, entry.node)));
+        waiting.truncate(most / 2);
+        let mut echoes = Vec::with_capacity(most);
+        for entry in waiting {
+            entry.peer.echo_stranger(now);
+            echoes.push(entry.echo);
+        }
         let believed = self.peers.iter_mut().filter_map(|(node, peer)| {
             let echo = peer.to_echo().and_then(echo)?;
             Some(Entry { node: *node, echo, peer })
         });
         let mut believed: Vec<Entry<'_>> = believed.collect();
-        let me = self.me;
-        let room = usize::from(MAX_ECHOES).saturating_sub(echoes.len());
-        let (always, in_turn) = if believed.len() > FEW { (SUCCESSORS, IN_TURN) } else { (0, room) };
+        let room = most.saturating_sub(echoes.len());
+        let (always, in_turn) = if believed.len() > FEW {
+            let never = believed.iter().filter(|entry| entry.peer.echoed.is_none()).count();
+            (SUCCESSORS, never.min(room.saturating_sub(SUCCESSORS)).max(IN_TURN))
+        } else {
+            (0, room)
+        };
         // Who was absent is believed again once it hears its echo.
         let is_absent = |entry: &Entry<'_>| entry.peer.alive().is_none();
         let rest = partition(&mut believed, always, |entry| (is_absent(entry), distance(me, entry.node)));

@@ -15,6 +15,7 @@ mod hand_over;
 mod identity;
 mod in_parts;
 mod load;
+mod many;
 mod proof;
 mod relay;
 mod restart;

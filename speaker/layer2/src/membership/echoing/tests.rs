@@ -37,26 +37,35 @@ fn id(number: u32) -> NodeId {
 }
 
 fn hear(members: &mut Membership, nodes: impl Iterator<Item = u32>, seq: u64, now: Instant) {
-    for number in nodes {
-        let hello = Hello {
-            cluster: ClusterId(1),
-            node: id(number),
-            incarnation: process(number),
-            seq,
-            interval: INTERVAL,
-            dead: Timing::DEFAULT.dead,
-            flags: Flags::default(),
-            owned: 0,
-            digest: Digest::EMPTY,
-            slice: Slice::WHOLE,
-            claims: UpTo::new(),
-            deltas: UpTo::new(),
-            echoes: UpTo::new(),
-        };
-        let source = IpAddr::V4(Ipv4Addr::from(0x0a00_0000 + number));
-        let reception = members.hear(&hello, source, now, true);
+    for reception in say(members, nodes, seq, now, true) {
         assert!(matches!(reception, Reception::Up(_) | Reception::Known), "{reception:?}");
     }
+}
+
+fn say(
+    members: &mut Membership,
+    nodes: impl Iterator<Item = u32>,
+    seq: u64,
+    now: Instant,
+    echoes_us: bool,
+) -> Vec<Reception> {
+    let hello = |number| Hello {
+        cluster: ClusterId(1),
+        node: id(number),
+        incarnation: process(number),
+        seq,
+        interval: INTERVAL,
+        dead: Timing::DEFAULT.dead,
+        flags: Flags::default(),
+        owned: 0,
+        digest: Digest::EMPTY,
+        slice: Slice::WHOLE,
+        claims: UpTo::new(),
+        deltas: UpTo::new(),
+        echoes: UpTo::new(),
+    };
+    let source = |number| IpAddr::V4(Ipv4Addr::from(0x0a00_0000 + number));
+    nodes.map(|number| members.hear(&hello(number), source(number), now, echoes_us)).collect()
 }
 
 fn echoed(members: &mut Membership, now: Instant) -> Vec<Incarnation> {
@@ -86,6 +95,8 @@ fn among_many_each_is_echoed_by_three_in_every_interval_and_in_time_by_all() {
     const MANY: u32 = 100;
     let start = Instant::now();
     let mut nodes: Vec<Membership> = (0..MANY).map(|number| among(MANY, number, start)).collect();
+    // Nobody waits for its first echo any more.
+    nodes.iter_mut().for_each(|members| (0..MANY).for_each(|_| drop(members.echoes(start))));
     let mut by = BTreeMap::<Incarnation, BTreeSet<usize>>::new();
     for round in 0..MANY {
         let now = start + INTERVAL * round;
@@ -102,6 +113,29 @@ fn among_many_each_is_echoed_by_three_in_every_interval_and_in_time_by_all() {
         assert!((0..MANY).all(|node| times[&process(node)] >= SUCCESSORS), "round {round}: {times:?}");
     }
     assert!(by.values().all(|nodes| nodes.len() == MANY as usize - 1));
+}
+
+#[test]
+fn among_many_whoever_was_never_echoed_is_told_with_few_hellos() {
+    let now = Instant::now();
+    let mut members = among(100, 0, now);
+    let hellos = 99usize.div_ceil(usize::from(MAX_ECHOES) - SUCCESSORS);
+    let all: Vec<Incarnation> = (0..hellos).flat_map(|_| echoed(&mut members, now)).collect();
+    assert_eq!(BTreeSet::from_iter(all), (1..100).map(process).collect());
+    assert_eq!(echoed(&mut members, now).len(), SUCCESSORS + IN_TURN, "and then they are many like any");
+}
+
+#[test]
+fn strangers_take_turns_whatever_their_ids_and_leave_half_of_the_room() {
+    let now = Instant::now();
+    let half = usize::from(MAX_ECHOES) / 2;
+    let mut members = among(10, 0, now);
+    say(&mut members, 10..90, 1, now, false);
+    let hellos = 80usize.div_ceil(half);
+    let all: Vec<Incarnation> = (0..hellos).flat_map(|_| echoed(&mut members, now)).collect();
+    let strangers = all.iter().filter(|who| !(1..10).map(process).any(|known| known == **who));
+    assert_eq!(strangers.clone().count(), 80, "each once");
+    assert_eq!(BTreeSet::from_iter(all), (1..90).map(process).collect());
 }
 
 #[test]
