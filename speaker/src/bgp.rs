@@ -19,11 +19,13 @@ mod link;
 mod listener;
 mod next_hop;
 mod session;
+mod speaking;
 mod view;
 mod wish;
 mod writer;
 
 pub use listener::{Arrivals, Listener};
 pub use session::{PeerSettings, Session};
+pub(crate) use speaking::{Speaking, Spoken};
 pub use view::{RoutesView, View};
 pub use wish::{Announcement, Wish};

@@ -6,6 +6,7 @@
 //! ```text
 //! Directory ─────────────> intent ─┬─> data path, health checks ─> gates ─┐
 //!                                  └───────────────> wanted <─────────────┴─> placement (with the interfaces) ─> layer-2 thread
+//!                                                       └─> spoken ─> sessions with routers
 //! what operators ask (annotations) ─> moves ─> layer-2 thread
 //! layer-2 thread ─> bound addresses; events ─> log;   observed (and all of the above) ─> status, written aside
 //! ```
@@ -33,6 +34,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{error, info, warn};
 
 use self::decision::{Decision, away};
+use crate::bgp::{Speaking, Spoken};
 use crate::bound::{BinderThread, LIFETIME};
 use crate::datapath::{self, DataPath, Setup};
 use crate::election::wanted;
@@ -98,6 +100,7 @@ struct Speaker {
     bound: BinderThread,
     objects: watch::Receiver<Arc<Objects>>,
     decisions: Decisions,
+    speaking: Speaking,
     want: watch::Receiver<Option<Arc<Wanted>>>,
     refusals: watch::Sender<Refusals>,
     happened: watch::Sender<Happened>,
@@ -116,6 +119,7 @@ struct Decisions {
     data_path: watch::Sender<Option<Arc<DataPath>>>,
     checks: watch::Sender<Arc<Checks>>,
     wanted: watch::Sender<Option<Arc<Wanted>>>,
+    spoken: watch::Sender<Option<Arc<Spoken>>>,
     known: watch::Sender<Arc<Known>>,
 }
 
@@ -208,6 +212,7 @@ impl Speaker {
         let (data_path_sender, desired) = watch::channel(None);
         let data_path = datapath::start(setup, desired);
         let (wanted_sender, want) = watch::channel(None);
+        let (spoken_sender, spoken) = watch::channel(None);
         let (known_sender, known) = watch::channel(Arc::default());
         let (refusals, refused) = watch::channel(Refusals::new());
         let (happened, happens) = watch::channel(Happened::new());
@@ -252,8 +257,10 @@ impl Speaker {
             data_path: data_path_sender,
             checks: check_sender,
             wanted: wanted_sender,
+            spoken: spoken_sender,
             known: known_sender,
         };
+        let speaking = Speaking::new(&options.node_name, spoken);
         Ok(Self {
             options,
             layer2,
@@ -264,6 +271,7 @@ impl Speaker {
             bound,
             objects,
             decisions,
+            speaking,
             want,
             refusals,
             happened,
@@ -303,6 +311,7 @@ impl Speaker {
         tokio::select! {
             ended = decide(&self.options, &self.decisions, &self.readiness, self.objects, self.gates) => match ended? {},
             ended = keep_placed(&self.layer2, self.want, self.monitor.links(), self.refusals) => match ended? {},
+            ended = self.speaking.run() => match ended? {},
             ended = mover.run() => match ended? {},
             ended = neighbours::follow(&self.layer2, nodes, &self.options.cluster) => match ended? {},
             ended = self.hello_keys.follow(&self.layer2, &self.shown_keys) => match ended? {},
@@ -311,6 +320,7 @@ impl Speaker {
             ended = self.status.run() => match ended? {},
             () = stop => {}
         }
+        self.speaking.finish().await;
         if let Err(condition) = self.data_path.linger(self.options.linger).await {
             warn!(%condition, "the rules in the kernel stay without limit; ferrolb cleanup removes them");
         }
@@ -382,8 +392,13 @@ async fn decide(
         let mut busy = begun.elapsed();
         while decision.is_made() {
             let looked = Instant::now();
-            let want = wanted(decision.intent(), &gates.look(), &options.cluster);
+            let open = gates.look();
+            let want = wanted(decision.intent(), &open, &options.cluster);
             set(&decisions.wanted, Some(Arc::new(want)));
+            // A session that began without what routers are told would make them forget routes that are wanted.
+            if decisions.spoken.borrow().is_some() || objects.borrow().freshness.knows_routers() {
+                set(&decisions.spoken, Some(Arc::new(Spoken::of(decision.intent(), &open))));
+            }
             busy += looked.elapsed();
             tokio::select! {
                 changed = objects.changed() => {

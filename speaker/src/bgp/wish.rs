@@ -32,6 +32,20 @@ pub struct Announcement {
 }
 
 impl Wish {
+    /// The same routes, with the wish that others be preferred (RFC 8326).
+    pub(super) fn that_asks_for_others(&self) -> Self {
+        let mut made: BTreeMap<*const Announcement, Arc<Announcement>> = BTreeMap::new();
+        let route = |(prefix, said): (&IpNet, &Arc<Announcement>)| {
+            let asks = made.entry(Arc::as_ptr(said)).or_insert_with(|| {
+                let mut asks = Announcement::clone(said);
+                asks.communities.insert(Community::GRACEFUL_SHUTDOWN);
+                Arc::new(asks)
+            });
+            (*prefix, Arc::clone(asks))
+        };
+        Self { routes: self.routes.iter().map(route).collect() }
+    }
+
     /// The routes as this session says them.
     pub(super) fn resolve(&self, session: &Negotiated, next_hops: NextHops) -> Routes {
         let mut made: BTreeMap<(*const Announcement, Family), Arc<Attributes>> = BTreeMap::new();
@@ -49,5 +63,23 @@ impl Wish {
             (*prefix, Arc::clone(attributes))
         };
         self.routes.iter().map(route).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn asking_for_others_adds_to_every_route_and_keeps_them_grouped() {
+        let said =
+            Announcement { communities: [Community::new(65_001, 7)].into(), ..Announcement::default() };
+        let said = Arc::new(said);
+        let routes =
+            ["198.51.100.1/32", "198.51.100.2/32"].map(|prefix| (prefix.parse().unwrap(), Arc::clone(&said)));
+        let asks = Wish { routes: routes.into() }.that_asks_for_others();
+        let said: Vec<_> = asks.routes.values().collect();
+        assert_eq!(said[0].communities, [Community::new(65_001, 7), Community::GRACEFUL_SHUTDOWN].into());
+        assert!(Arc::ptr_eq(said[0], said[1]));
     }
 }

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! What a BGPPeer comes to on this node.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ferrolb_bfd::Path;
+use ferrolb_bgp::Beginning;
+use ferrolb_config::snapshot::{BfdProfile, Hops, PeerTarget};
+
+use super::super::PeerSettings;
+use crate::bfd::PathSettings;
+use crate::intent::Router;
+use crate::routers::{self, Teller};
+
+/// A node that has run for so long forwarded traffic before this process began.
+const SETTLED: Duration = Duration::from_secs(300);
+
+/// How to speak to a router, and how to watch the path.
+///
+/// # Errors
+/// Why this node cannot, in words.
+pub(super) fn of(
+    name: &str,
+    node: &str,
+    router: &Router,
+) -> Result<(PeerSettings, Option<PathSettings>), String> {
+    let settings = &router.settings;
+    let peer = match &settings.target {
+        PeerTarget::Address(address) => SocketAddr::new(address.to_canonical(), settings.port.get()),
+        PeerTarget::Interface(link) => {
+            return Err(format!(
+                "this version does not find the router on {link} by itself: give its address in spec.peerAddress"
+            ));
+        }
+    };
+    let teller = Teller { node, beginning: beginning() };
+    let held = routers::settings(name, router, peer, teller);
+    let held = held.map_err(|obstacle| obstacle.message.to_string())?;
+    let path = settings.bfd.as_ref().map(|profile| path(router, peer, profile)).transpose()?;
+    Ok((held, path))
+}
+
+/// Beyond one hop a session is told from others by our address too. An iBGP router without a word about hops is taken to be near.
+fn path(router: &Router, peer: SocketAddr, profile: &BfdProfile) -> Result<PathSettings, String> {
+    let settings = &router.settings;
+    let far = match settings.hops {
+        Hops::One | Hops::AtMost(1) => false,
+        Hops::AtMost(_) => true,
+        Hops::Any => settings.is_internal() != Some(true),
+    };
+    let ends = match (far, settings.source) {
+        (false, _) => Path::SingleHop { peer: peer.ip(), interface: None },
+        (true, Some(local)) => Path::MultiHop { peer: peer.ip(), local, minimum_ttl: profile.minimum_ttl },
+        (true, None) => return Err("BFD over several hops needs spec.sourceAddress".to_owned()),
+    };
+    let session = routers::watching(profile, ends);
+    Ok(PathSettings { session, source: settings.source, interface: None })
+}
+
+/// A node that has just come up forwarded nothing before.
+fn beginning() -> Beginning {
+    let uptime = fs::read_to_string("/proc/uptime").ok();
+    let seconds: Option<f64> = uptime.and_then(|text| text.split(' ').next()?.parse().ok());
+    match seconds {
+        Some(seconds) if seconds >= SETTLED.as_secs_f64() => Beginning::Restarted,
+        _ => Beginning::Fresh,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::{NonZeroU16, NonZeroU32};
+
+    use ferrolb_config::{address, snapshot};
+
+    use super::*;
+
+    fn router(target: PeerTarget, hops: Hops) -> Router {
+        let asn = |number| NonZeroU32::new(number).unwrap();
+        let settings = snapshot::PeerSettings {
+            target,
+            port: NonZeroU16::new(179).unwrap(),
+            local_as: asn(65_001),
+            peer_as: snapshot::PeerAs::Number(asn(65_002)),
+            source: None,
+            hops,
+            hold_time: Duration::from_secs(9),
+            keepalive: None,
+            retry: Duration::from_secs(10),
+            router_id: None,
+            bfd: None,
+            graceful_restart: false,
+            families: [address::Family::V6].into(),
+        };
+        Router { settings, password: None, router_id: None }
+    }
+
+    #[test]
+    fn what_this_version_cannot_do_is_said() {
+        let unnumbered = router(PeerTarget::Interface("eth0".to_owned()), Hops::One);
+        let why = of("p", "n1", &unnumbered).unwrap_err();
+        assert!(why.contains("router on eth0") && why.contains("spec.peerAddress"), "{why}");
+        let mut far = router(PeerTarget::Address("192.0.2.1".parse().unwrap()), Hops::Any);
+        let ms = Duration::from_millis;
+        let profile = BfdProfile {
+            receive: ms(300),
+            transmit: ms(300),
+            multiplier: 3,
+            passive: false,
+            minimum_ttl: 254,
+        };
+        far.settings.bfd = Some(profile);
+        assert_eq!(of("p", "n1", &far).unwrap_err(), "BFD over several hops needs spec.sourceAddress");
+    }
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! What the intent comes to for each router, with the gates as they are.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::super::Wish;
+use crate::gates::Gates;
+use crate::intent::{Intent, Router};
+use crate::routers;
+
+/// The routers that this node speaks to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Spoken {
+    /// By the name of their BGPPeer.
+    pub(crate) routers: BTreeMap<String, Told>,
+    /// This node is about to carry nothing any more.
+    pub(crate) leaving: bool,
+}
+
+/// A router, and what it shall know.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Told {
+    pub(crate) router: Arc<Router>,
+    pub(crate) wish: Arc<Wish>,
+}
+
+impl Spoken {
+    /// Routes are told of addresses whose gates are open alone.
+    pub(crate) fn of(intent: &Intent, gates: &Gates) -> Self {
+        let may_carry =
+            |address| intent.vips.get(&address).is_some_and(|vip| gates.obstacle(address, vip).is_none());
+        let leaving = intent.leaving.is_some();
+        let told = |(name, router): (&String, &Result<Arc<Router>, _>)| {
+            let router = Arc::clone(router.as_ref().ok()?);
+            let wish = Arc::new(routers::wish(&intent.routes_to(name, may_carry), leaving));
+            Some((name.clone(), Told { router, wish }))
+        };
+        Self { routers: intent.routers.iter().filter_map(told).collect(), leaving }
+    }
+}
