@@ -76,23 +76,6 @@ fn a_short_stall_is_noticed_by_nobody() {
 }
 
 #[test]
-fn what_became_free_while_a_node_stood_still_is_left_to_who_took_it_meanwhile() {
-    for seed in 640..660 {
-        let mut world = settled(Setup { seed, nodes: 4, groups: 24, ..Setup::default() });
-        inflict(&mut world, Fault::Kill(1));
-        run(&mut world, MS * 100);
-        // Not for so long that it would listen before it acts.
-        inflict(&mut world, Fault::Freeze(0));
-        inflict(&mut world, Fault::Start(1));
-        run(&mut world, MS * 185);
-        let thaw = world.elapsed();
-        inflict(&mut world, Fault::Thaw(0));
-        run(&mut world, MS * 500);
-        assert!(claims(&world, thaw).iter().all(|(_, node, ..)| *node != 0), "seed {seed}");
-    }
-}
-
-#[test]
 fn an_owner_whom_nobody_replaced_answers_again_after_listening() {
     let mut world =
         settled(Setup { seed: 99, nodes: 1, groups: 1, question_every: MS * 10, ..Setup::default() });
