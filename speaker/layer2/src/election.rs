@@ -14,6 +14,7 @@ mod relay;
 pub(crate) mod search;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod voice;
 
 use std::{
@@ -23,6 +24,7 @@ use std::{
 };
 
 use relay::Doubts;
+use turns::Turns;
 
 use crate::{
     agenda::Agenda,
@@ -69,6 +71,7 @@ pub(crate) struct Election {
     /// Groups taken quietly, by the node whose kernel still serves them.
     quiet: BTreeMap<NodeId, BTreeSet<GroupId>>,
     doubts: Doubts,
+    turns: Turns,
     effects: Vec<Effect>,
     random: fastrand::Rng,
 }
@@ -136,6 +139,7 @@ impl Election {
             joined: BTreeSet::new(),
             quiet: BTreeMap::new(),
             doubts: Doubts::default(),
+            turns: Turns::default(),
             effects: Vec::new(),
             random: fastrand::Rng::with_seed(seed),
         }
@@ -152,7 +156,7 @@ impl Election {
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.deadlines.next().into_iter().chain(self.doubts.next()).min()
+        self.deadlines.next().into_iter().chain(self.doubts.next()).chain(self.turns.next()).min()
     }
 
     pub(crate) fn groups(&self) -> impl Iterator<Item = (GroupId, &Group)> {
@@ -251,7 +255,7 @@ impl Election {
             self.doubt_claims(group, s);
         }
         if s.draining {
-            self.retry_stuck(s);
+            self.retry_stuck();
         }
     }
 

@@ -190,7 +190,7 @@ impl Segment {
             Input::Change { set, gone } => self.decide(now, |e, s| e.change_groups(set, gone, s)),
             Input::Complete => self.election.forget_unlisted(now),
             Input::Keys(keys) => self.keys = *keys,
-            Input::HandOver { group, to } => self.decide(now, |e, s| e.move_on_request(group, to, s)),
+            Input::HandOver { group, to } => self.decide(now, |e, _| e.move_on_request(group, to)),
             Input::Drain => self.drain(now),
             Input::Leave => {
                 self.leave(now);
@@ -314,13 +314,14 @@ impl Segment {
             members: &self.members,
         };
         decision(&mut self.election, situation);
+        self.election.offer_in_turn(situation);
         self.carry_out(now);
     }
 
     fn drain(&mut self, now: Instant) {
         self.draining = true;
         self.news.show(now);
-        self.decide(now, |e, s| e.drain(s));
+        self.decide(now, |e, _| e.drain());
     }
 
     fn leave(&mut self, now: Instant) {

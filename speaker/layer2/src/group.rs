@@ -101,6 +101,8 @@ pub(crate) enum Voice {
 pub(crate) enum MoveOut {
     /// It stays.
     No,
+    /// It should go for this reason, to this node if one is named, and is offered when its turn comes.
+    Waiting { cause: Cause, only: Option<NodeId> },
     /// It was offered to a successor.
     Offered(Offer),
     /// It should go for this reason, but nobody took it.
@@ -136,6 +138,11 @@ impl Group {
         }
     }
 
+    /// Whether an offer of it is open.
+    pub(crate) fn is_offered(&self) -> bool {
+        self.tenure().is_some_and(|tenure| matches!(tenure.move_out, MoveOut::Offered(_)))
+    }
+
     /// The addresses that the owner answers for: all but those that are still searched for.
     pub(crate) fn answered(&self) -> Vec<IpAddr> {
         let joins = |address: &IpAddr| self.tenure().is_some_and(|tenure| tenure.awaits(*address));
@@ -168,7 +175,7 @@ impl Group {
             Role::Owner(tenure) => {
                 let offer = match &tenure.move_out {
                     MoveOut::Offered(offer) => Some(offer.until),
-                    MoveOut::No | MoveOut::Stuck(_) => None,
+                    MoveOut::No | MoveOut::Waiting { .. } | MoveOut::Stuck(_) => None,
                 };
                 let quiet = match tenure.voice {
                     Voice::Quiet { until, .. } => Some(until),
@@ -191,7 +198,7 @@ impl Tenure {
     pub(crate) fn farewell(&self, to: NodeId) -> Cause {
         match &self.move_out {
             MoveOut::Offered(offer) => offer.cause,
-            MoveOut::Stuck(cause) => *cause,
+            MoveOut::Waiting { cause, .. } | MoveOut::Stuck(cause) => *cause,
             MoveOut::No => Cause::HigherClaim(to),
         }
     }

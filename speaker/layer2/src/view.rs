@@ -201,8 +201,8 @@ fn state(group: &Group, me: NodeId, active: bool) -> GroupState {
         Role::Owner(tenure) => match (&tenure.move_out, tenure.voice) {
             (MoveOut::Offered(offer), _) => GroupState::Offering(offer.to),
             (MoveOut::Stuck(cause), _) => GroupState::Stuck(*cause),
-            (MoveOut::No, Voice::Quiet { of, .. }) => GroupState::Quiet(of),
-            (MoveOut::No, Voice::Loud) => GroupState::Owner,
+            (MoveOut::No | MoveOut::Waiting { .. }, Voice::Quiet { of, .. }) => GroupState::Quiet(of),
+            (MoveOut::No | MoveOut::Waiting { .. }, Voice::Loud) => GroupState::Owner,
         },
         Role::Contending { .. } => GroupState::Contending,
         Role::Unproven => GroupState::NoProof,

@@ -74,7 +74,7 @@ impl Election {
                 self.unlist(&before);
                 self.list(id);
                 self.readdress(id, &before.addresses, &carried, s);
-                self.recheck_eligibility(id, s);
+                self.recheck_eligibility(id);
             } else {
                 self.groups.insert(id, Group::new(intent, s.now));
                 self.list(id);

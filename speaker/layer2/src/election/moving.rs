@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
 
-//! Planned moves: make before break. The old owner goes on answering until it hears the successor's claim.
+//! Planned moves: make before break. The old owner goes on answering until it hears the successor's claim. Thousands are
+//! offered in turns (`turns.rs`).
 
 use std::{collections::BTreeSet, time::Instant};
 
-use super::{Doubts, Effect, Election, Situation};
+use super::{Doubts, Effect, Election, Situation, Turns};
 use crate::{
     group::{MoveOut, Offer, Role},
     hello::{Claim, Delta, Hello},
@@ -18,22 +19,22 @@ use crate::{
 
 impl Election {
     /// Somebody wishes the group to move.
-    pub(crate) fn move_on_request(&mut self, id: GroupId, to: Option<NodeId>, s: Situation<'_>) {
-        self.begin_move(id, Cause::Requested, to, s);
+    pub(crate) fn move_on_request(&mut self, id: GroupId, to: Option<NodeId>) {
+        self.begin_move(id, Cause::Requested, to);
     }
 
     /// Everything that we own should go to others.
-    pub(crate) fn drain(&mut self, s: Situation<'_>) {
+    pub(crate) fn drain(&mut self) {
         for id in self.holdings.groups().collect::<Vec<_>>() {
-            self.begin_move(id, Cause::Drain, None, s);
+            self.begin_move(id, Cause::Drain, None);
         }
     }
 
-    /// Whether no offer is open: what is owned still, nobody can take.
+    /// Whether no offer is open or to be made: what is owned still, nobody can take.
     pub(crate) fn settled(&self) -> bool {
         let open = |id: GroupId| {
             let tenure = self.groups.get(&id).and_then(|group| group.tenure());
-            tenure.is_some_and(|tenure| matches!(tenure.move_out, MoveOut::Offered(_)))
+            tenure.is_some_and(|t| matches!(t.move_out, MoveOut::Waiting { .. } | MoveOut::Offered(_)))
         };
         !self.holdings.groups().any(open)
     }
@@ -41,6 +42,7 @@ impl Election {
     /// Gives up everything at once, and whatever it meant to tell of others. `told` if others can hear that.
     pub(crate) fn drop_all(&mut self, cause: Cause, told: bool, now: Instant) {
         self.doubts = Doubts::default();
+        self.turns = Turns::default();
         for id in self.holdings.groups().collect::<Vec<_>>() {
             self.yield_group(id, None, cause, told, now);
         }
@@ -53,36 +55,41 @@ impl Election {
     }
 
     /// After a change of intent: an owner that may no longer own moves out; one that may again stays.
-    pub(super) fn recheck_eligibility(&mut self, id: GroupId, s: Situation<'_>) {
+    pub(super) fn recheck_eligibility(&mut self, id: GroupId) {
         let me = self.me;
         let Some(group) = self.groups.get_mut(&id) else { return };
         let may = group.may_be_mine(me);
         let Some(tenure) = group.tenure_mut() else { return };
         match &tenure.move_out {
-            MoveOut::Offered(offer) if may && offer.cause == Cause::NotEligible => {
+            MoveOut::Waiting { cause, .. } | MoveOut::Offered(Offer { cause, .. })
+                if may && *cause == Cause::NotEligible =>
+            {
                 tenure.move_out = MoveOut::No;
                 self.schedule(id);
             }
-            MoveOut::No | MoveOut::Stuck(_) if !may => self.begin_move(id, Cause::NotEligible, None, s),
-            MoveOut::No | MoveOut::Stuck(_) | MoveOut::Offered(_) => {}
+            MoveOut::No | MoveOut::Stuck(_) if !may => self.begin_move(id, Cause::NotEligible, None),
+            MoveOut::No | MoveOut::Stuck(_) | MoveOut::Waiting { .. } | MoveOut::Offered(_) => {}
         }
     }
 
     /// Somebody new is there: perhaps it takes what nobody took.
-    pub(super) fn retry_stuck(&mut self, s: Situation<'_>) {
+    pub(super) fn retry_stuck(&mut self) {
         for id in self.holdings.groups().collect::<Vec<_>>() {
             let stuck = match self.groups.get(&id).and_then(|group| group.tenure()).map(|t| &t.move_out) {
                 Some(MoveOut::Stuck(cause)) => Some(*cause),
                 _ => None,
             };
             if let Some(cause) = stuck {
-                self.begin_move(id, cause, None, s);
+                self.begin_move(id, cause, None);
             }
         }
     }
 
-    fn begin_move(&mut self, id: GroupId, cause: Cause, only: Option<NodeId>, s: Situation<'_>) {
-        self.offer_next(id, cause, only, BTreeSet::new(), s);
+    fn begin_move(&mut self, id: GroupId, cause: Cause, only: Option<NodeId>) {
+        let Some(tenure) = self.groups.get_mut(&id).and_then(|group| group.tenure_mut()) else { return };
+        tenure.move_out = MoveOut::Waiting { cause, only };
+        self.turns.wait(id);
+        self.schedule(id);
     }
 
     /// The successor did not claim in time: on to the next.
@@ -96,7 +103,8 @@ impl Election {
         }
     }
 
-    fn offer_next(
+    /// Offers it to the best node that was not asked yet; its turn has come.
+    pub(super) fn offer_next(
         &mut self,
         id: GroupId,
         cause: Cause,

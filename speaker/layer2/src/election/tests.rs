@@ -5,6 +5,7 @@
 
 mod belated;
 mod relay;
+mod turns;
 
 use super::*;
 use crate::{
@@ -72,6 +73,7 @@ impl Hall {
             members: &self.members,
         };
         decision(&mut self.election, s);
+        self.election.offer_in_turn(s);
         self.election.take_effects()
     }
 
@@ -256,7 +258,7 @@ fn what_nobody_can_take_is_kept_while_the_data_path_is_there_and_given_up_when_i
     hall.hello(2, draining, &[], &[]);
     hall.hello(3, draining, &[], &[]);
     hall.draining = true;
-    let effects = hall.decide(|e, s| e.drain(s));
+    let effects = hall.decide(|e, _| e.drain());
     assert_eq!(effects, [Effect::NobodyTook { group: GROUP, cause: Cause::Drain }]);
     assert!(hall.owner() && hall.election.settled());
     let effects = hall.intend(false);
@@ -279,7 +281,7 @@ fn an_offer_goes_from_rank_to_rank_and_the_owner_answers_all_the_while() {
         [Effect::Offer { to, .. }] => Some(*to),
         _ => None,
     };
-    let first = offered(&hall.decide(|e, s| e.move_on_request(GROUP, None, s))).unwrap();
+    let first = offered(&hall.decide(|e, _| e.move_on_request(GROUP, None))).unwrap();
     assert_eq!(hall.pass(Timing::DEFAULT.hand_over_timeout - MS), []);
     let second = offered(&hall.pass(MS)).unwrap();
     assert_eq!([first, second].into_iter().collect::<BTreeSet<_>>(), [node(2), node(3)].into());
@@ -335,7 +337,7 @@ fn who_listens_is_asked_to_take_a_group_after_all_who_act() {
             [Effect::Offer { to, .. }] => Some(*to),
             _ => None,
         };
-        let first = asked(&hall.decide(|e, s| e.move_on_request(GROUP, None, s)));
+        let first = asked(&hall.decide(|e, _| e.move_on_request(GROUP, None)));
         let second = asked(&hall.pass(Timing::DEFAULT.hand_over_timeout));
         assert_eq!([first, second], [Some(node(5 - listens)), Some(node(listens))]);
     }
