@@ -54,6 +54,8 @@ use crate::rebalance::Balancer;
 use crate::status::{self, About, Desk, Happened, Known, Sources};
 use crate::turn::Turn;
 
+/// A log line that is written so much later than what it tells says so.
+const LATE: Duration = Duration::from_millis(5);
 /// How long the other nodes have to take over before this one ends regardless.
 const DRAIN_AT_MOST: Duration = Duration::from_secs(3);
 /// How long the last words may take.
@@ -441,8 +443,11 @@ async fn tell(
     }
 }
 
-fn log(SegmentEvent { segment, event }: &SegmentEvent, names: &Names) {
+/// A line whose time is not that of the event says by how much.
+fn log(SegmentEvent { segment, event, at }: &SegmentEvent, names: &Names) {
     let text = names.event(event);
+    let late = at.elapsed();
+    let late_ms = (late >= LATE).then_some(late.as_secs_f64() * 1000.0);
     match event {
         Event::NobodyTook { .. }
         | Event::ForeignAnswer { .. }
@@ -450,8 +455,8 @@ fn log(SegmentEvent { segment, event }: &SegmentEvent, names: &Names) {
         | Event::DuplicateIdentity { .. }
         | Event::SteppedAside { .. }
         | Event::Shaky(_)
-        | Event::Stalled(_) => warn!(segment, "{text}"),
-        _ => info!(segment, "{text}"),
+        | Event::Stalled(_) => warn!(segment, late_ms, "{text}"),
+        _ => info!(segment, late_ms, "{text}"),
     }
 }
 

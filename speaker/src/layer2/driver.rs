@@ -353,7 +353,8 @@ impl Driver {
             let events = segment.take_events();
             (!events.is_empty()).then(|| (segment.name().to_owned(), events))
         };
-        let happened: Vec<(String, Vec<Event>)> = self.segments.values_mut().filter_map(happened).collect();
+        let happened: Vec<(String, Vec<(Instant, Event)>)> =
+            self.segments.values_mut().filter_map(happened).collect();
         for (name, events) in happened {
             self.tell_events(&name, events);
             self.publish_soon();
@@ -369,9 +370,9 @@ impl Driver {
         }
     }
 
-    fn tell_events(&mut self, segment: &str, events: Vec<Event>) {
-        for event in events {
-            let event = SegmentEvent { segment: segment.to_owned(), event };
+    fn tell_events(&mut self, segment: &str, events: Vec<(Instant, Event)>) {
+        for (at, event) in events {
+            let event = SegmentEvent { segment: segment.to_owned(), event, at };
             if self.channels.events.try_send(event).is_err() {
                 self.events_dropped = self.events_dropped.saturating_add(1);
             }

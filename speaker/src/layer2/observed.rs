@@ -4,7 +4,7 @@
 //! What the layer-2 thread tells the rest of the speaker.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ferrolb_layer2::{Event, NodeId, SegmentView, Testimony};
 
@@ -73,4 +73,6 @@ pub struct SegmentEvent {
     pub segment: String,
     /// What happened.
     pub event: Event,
+    /// When: from then on a claim is answered for. Thousands that come at once are read and logged later than that.
+    pub at: Instant,
 }

@@ -71,7 +71,7 @@ pub(super) struct SegmentDriver {
     paths: Paths,
     /// Who was heard by a detour when that was last told.
     detours_told: BTreeMap<NodeId, Way>,
-    events: Vec<Event>,
+    events: Vec<(Instant, Event)>,
     drained: bool,
 }
 
@@ -176,7 +176,7 @@ impl SegmentDriver {
             match output {
                 Output::Hello { to, payload } => self.send_hello(to, &payload),
                 Output::Frame(frame) => self.sockets.send_frame(&frame),
-                Output::Event(event) => self.events.push(event),
+                Output::Event(event) => self.events.push((Instant::now(), event)),
                 Output::Drained => self.drained = true,
             }
         }
@@ -380,8 +380,8 @@ impl SegmentDriver {
         self.sockets.frame_fds()
     }
 
-    /// What has happened since the last call.
-    pub(super) fn take_events(&mut self) -> Vec<Event> {
+    /// What has happened since the last call, and when.
+    pub(super) fn take_events(&mut self) -> Vec<(Instant, Event)> {
         std::mem::take(&mut self.events)
     }
 

@@ -112,8 +112,7 @@ struct Scene {
     started: Duration,
 }
 
-/// The speakers' own record since a moment on the wall clock: how long after it each address was claimed. The time is that
-/// of the log line, which is written after the claim.
+/// The speakers' own record since a moment on the wall clock: how long after it each address was claimed.
 fn claims_since(
     installation: &mut Installation,
     since: k8s_openapi::jiff::Timestamp,
@@ -134,12 +133,16 @@ fn claims_since(
     Ok(claims)
 }
 
-/// `2026-01-02T03:04:05.678901Z  INFO …: took 198.18.0.1 (term 2): …`
+/// `2026-01-02T03:04:05.678901Z  INFO …: took 198.18.0.1 (term 2): … late_ms=12.5`: a line that was written later than the address
+/// was answered for says by how much.
 fn claim(line: &str) -> Option<(std::net::Ipv4Addr, k8s_openapi::jiff::Timestamp)> {
     let (time, rest) = line.split_once(' ')?;
     let (_, taken) = rest.split_once(": took ")?;
     let address = taken.split([' ', '(']).next()?.parse().ok()?;
-    Some((address, time.parse().ok()?))
+    let written: k8s_openapi::jiff::Timestamp = time.parse().ok()?;
+    let late = rest.split_once(" late_ms=").and_then(|(_, late)| late.split(' ').next()?.parse::<f64>().ok());
+    let late = Duration::try_from_secs_f64(late.unwrap_or(0.0) / 1000.0).ok()?;
+    Some((address, written.checked_sub(late).ok()?))
 }
 
 #[cfg(test)]
@@ -152,6 +155,8 @@ mod tests {
         let (address, at) = claim(line).expect("a claim");
         assert_eq!(address.to_string(), "198.18.18.127");
         assert_eq!(at.as_millisecond() % 60_000, 20_769);
+        let (_, earlier) = claim(&format!("{line} late_ms=20.5")).expect("a claim");
+        assert_eq!(at.duration_since(earlier).as_micros(), 20_500);
         assert_eq!(claim(&line.replace("took", "gave up")), None);
     }
 }
