@@ -49,7 +49,7 @@ fn offers(effects: &[Effect]) -> Vec<(u64, NodeId)> {
 }
 
 #[test]
-fn as_many_are_offered_as_were_taken_and_each_is_answered_for_until_it_is_taken() {
+fn the_next_are_offered_when_half_were_taken_and_each_is_answered_for_until_it_is_taken() {
     let mut hall = owner_of_many();
     hall.draining = true;
     let mut open = offers(&hall.decide(|e, _| e.drain()));
@@ -62,6 +62,8 @@ fn as_many_are_offered_as_were_taken_and_each_is_answered_for_until_it_is_taken(
         let effects = hall.hello(number, Flags::default(), &[], &[Delta::Claim(claim)]);
         assert!(!hall.election.holds(GroupId(group)));
         let more = offers(&effects);
+        let left = usize::try_from(MANY).unwrap() - offered;
+        assert!(more.is_empty() || more.len() == left.min(AT_ONCE / 2), "{} at a time", more.len());
         offered += more.len();
         open.extend(more);
         assert!(open.len() <= AT_ONCE, "{} offers are open", open.len());
