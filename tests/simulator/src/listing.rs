@@ -9,6 +9,9 @@ use ferrolb_layer2::{GroupId, GroupIntent, Input};
 
 use crate::node::{GroupPlan, Node, Step};
 
+/// When to look again whether a process goes on that stands still: later, also where no time passes between two parts.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
+
 /// The size of the parts, and the time between two.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Parts {
@@ -50,7 +53,7 @@ impl Node {
         let Some(untold) = &mut self.untold else { return (Vec::new(), None) };
         let pause = untold.parts.pause;
         if !runs {
-            return (Vec::new(), Some(pause));
+            return (Vec::new(), Some(pause.max(LOOK_AGAIN)));
         }
         let size = untold.parts.size.clamp(1, untold.groups.len().max(1));
         let part: Vec<GroupId> = untold.groups.drain(..size.min(untold.groups.len())).collect();
