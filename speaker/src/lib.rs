@@ -7,6 +7,7 @@ pub mod bfd;
 pub mod bgp;
 pub mod bound;
 pub mod datapath;
+mod deadline;
 pub mod election;
 mod gates;
 mod group;

@@ -4,7 +4,6 @@
 //! The task of all sessions: what arrives goes into the engine, with the time at which it arrived, and what it asks for is done.
 
 use std::collections::BTreeMap;
-use std::future;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -12,9 +11,10 @@ use ferrolb_bfd::{AddError, Arrival, Discriminator, Engine, Event, Hops, Input, 
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{MissedTickBehavior, interval, sleep_until};
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Order, PathSettings, Standing};
+use crate::deadline::until;
 use crate::kernel::bfd_socket::{BfdDatagram, BfdReceiver, BfdSender, MULTI_HOP_PORT, SINGLE_HOP_PORT};
 use crate::kernel::{Batch, Family};
 
@@ -68,16 +68,10 @@ impl Driver {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let deadline = self.engine.next_deadline();
-            let timer = async {
-                match deadline {
-                    Some(at) => sleep_until(at.into()).await,
-                    None => future::pending().await,
-                }
-            };
+            let deadline = self.engine.next_deadline().map(Into::into);
             tokio::select! {
                 () = readable(&self.receivers) => {}
-                () = timer => {}
+                () = until(deadline) => {}
                 _ = tick.tick() => self.tick(),
                 order = self.orders.recv() => match order {
                     Some(Order::Watch(settings, give)) => {

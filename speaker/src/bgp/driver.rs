@@ -15,7 +15,6 @@ use ferrolb_bgp::{ConnectionId, Ending, Message, Peer, Stop};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::sleep_until;
 
 use self::attempt::{Attempt, Failure};
 use self::telling::Telling;
@@ -23,6 +22,7 @@ use super::link::{self, Link, Stir};
 use super::session::Command;
 use super::writer::Progress;
 use super::{Arrivals, PeerSettings, View, Wish};
+use crate::deadline::until;
 
 /// How often one connection is read before the others have their turn.
 const READS: usize = 64;
@@ -99,7 +99,7 @@ impl Driver {
 
     async fn wait(&mut self) -> Woken {
         let goes_on = self.stopping.is_none();
-        let deadline = self.peer.next_deadline();
+        let deadline = self.peer.next_deadline().map(Into::into);
         let telling = &self.telling;
         let links = self.links.iter_mut().map(|link| {
             let wants_room = !link.pending.is_empty() || telling.wants_room(link.id);
@@ -125,12 +125,6 @@ impl Driver {
                 None => future::pending().await,
             }
         };
-        let timer = async {
-            match deadline {
-                Some(at) => sleep_until(at.into()).await,
-                None => future::pending().await,
-            }
-        };
         tokio::select! {
             // A stop is the last thing that anybody wants.
             changed = self.wishes.changed(), if goes_on => Woken::Wish(changed),
@@ -138,7 +132,7 @@ impl Driver {
             stream = arrival => Woken::Arrival(stream),
             (id, outcome) = attempt => Woken::Attempt(id, outcome),
             (id, stir) = stir => Woken::Link(id, stir),
-            () = timer => Woken::Deadline,
+            () = until(deadline) => Woken::Deadline,
         }
     }
 

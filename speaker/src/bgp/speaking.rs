@@ -8,19 +8,19 @@ mod wanted;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ferrolb_bgp::Stop;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
 pub(crate) use self::wanted::{Spoken, Told};
 use super::{Session, Wish};
 use crate::bfd::{Bfd, PathSettings};
+use crate::deadline::until;
 use crate::intent::Router;
 use crate::layer2::Ended;
 
@@ -81,15 +81,9 @@ impl Speaking {
                 self.follow(&wanted).await;
             }
             let withdrawal = self.leaving.map(|since| since + GRACE).filter(|at| *at > Instant::now());
-            let withdraw = async {
-                match withdrawal {
-                    Some(at) => sleep_until(at).await,
-                    None => future::pending().await,
-                }
-            };
             tokio::select! {
                 changed = self.wanted.changed() => changed.map_err(|_| Ended)?,
-                () = withdraw => {}
+                () = until(withdrawal) => {}
                 Some(_) = self.ending.join_next() => {}
             }
         }

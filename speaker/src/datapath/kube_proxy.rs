@@ -18,7 +18,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use tokio::sync::{oneshot, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 pub use health::{Healthz, HealthzError};
 
@@ -29,6 +29,7 @@ use super::condition::Condition;
 use super::driver::{Exit, Handle, Observed, start_table};
 use super::mode::Mode;
 use super::model::{Backends, DataPath, Frontend};
+use crate::deadline::until;
 
 /// Starts to follow kube-proxy's health, and to keep the guard if that is allowed.
 pub(super) fn start(
@@ -150,13 +151,6 @@ fn served(desired: Arc<DataPath>, well: bool, table: Option<&DataPath>) -> Arc<D
         vips: vips.map(|(address, role)| (*address, *role)).collect(),
         ..DataPath::clone(&desired)
     })
-}
-
-async fn until(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => sleep_until(moment).await,
-        None => std::future::pending().await,
-    }
 }
 
 async fn changed<T>(receiver: Option<&mut watch::Receiver<T>>) -> Result<(), watch::error::RecvError> {

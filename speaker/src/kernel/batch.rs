@@ -7,10 +7,12 @@ use std::io;
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::os::fd::AsRawFd;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
 use socket2::Socket;
+
+use super::receive_clock::{Now, ReceiveClock};
 
 /// Datagrams read at once.
 const SLOTS: usize = 64;
@@ -76,13 +78,24 @@ impl Batch {
         self.filled >= self.slots.len()
     }
 
-    /// What was read.
-    pub(super) fn datagrams(&self) -> impl Iterator<Item = Told<'_>> {
-        self.slots.iter().take(self.filled).map(Slot::told)
+    /// Reads what waits in the socket, as far as there is room: each with when it arrived, as `clock` of that socket has it.
+    pub(super) fn receive<'a>(
+        &'a mut self,
+        socket: &Socket,
+        clock: &mut ReceiveClock,
+    ) -> io::Result<impl Iterator<Item = (Told<'a>, Instant)> + use<'a>> {
+        let asked = Now::read();
+        self.fill(socket)?;
+        let (now, before) = (Now::read(), *clock);
+        if !self.is_full() {
+            clock.seen_empty(asked);
+        }
+        let told = self.slots.iter().take(self.filled).map(Slot::told);
+        Ok(told.map(move |told| (told, before.received(now, told.stamp))))
     }
 
     /// Reads what waits in the socket, as far as there is room, in place of what was read before.
-    pub(super) fn fill(&mut self, socket: &Socket) -> io::Result<()> {
+    fn fill(&mut self, socket: &Socket) -> io::Result<()> {
         self.filled = 0;
         let mut vectors: Vec<libc::iovec> = self.slots.iter_mut().map(Slot::vector).collect();
         let slots = self.slots.iter_mut().zip(&mut vectors);

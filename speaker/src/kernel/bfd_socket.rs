@@ -99,20 +99,15 @@ impl BfdReceiver {
         &mut self,
         batch: &'a mut Batch,
     ) -> io::Result<impl Iterator<Item = BfdDatagram<'a>> + use<'a>> {
-        let asked = Now::read();
-        batch.fill(&self.socket)?;
-        let (now, clock) = (Now::read(), self.clock);
-        if !batch.is_full() {
-            self.clock.seen_empty(asked);
-        }
-        Ok(batch.datagrams().filter_map(move |datagram| {
+        let datagrams = batch.receive(&self.socket, &mut self.clock)?;
+        Ok(datagrams.filter_map(|(datagram, received)| {
             Some(BfdDatagram {
                 payload: datagram.bytes,
                 ttl: datagram.hop_limit.unwrap_or(0),
                 source: datagram.source?,
                 destination: datagram.destination?,
                 interface: datagram.interface,
-                received: clock.received(now, datagram.stamp),
+                received,
             })
         }))
     }

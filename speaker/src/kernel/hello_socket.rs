@@ -119,19 +119,14 @@ impl HelloSocket {
         &mut self,
         batch: &'a mut Batch,
     ) -> io::Result<impl Iterator<Item = HelloDatagram<'a>> + use<'a>> {
-        let asked = Now::read();
-        batch.fill(&self.socket)?;
-        let (now, clock) = (Now::read(), self.clock);
-        if !batch.is_full() {
-            self.clock.seen_empty(asked);
-        }
-        Ok(batch.datagrams().filter_map(move |datagram| {
+        let datagrams = batch.receive(&self.socket, &mut self.clock)?;
+        Ok(datagrams.filter_map(|(datagram, received)| {
             Some(HelloDatagram {
                 payload: datagram.bytes,
                 hop_limit: datagram.hop_limit.unwrap_or(0),
                 source: datagram.source?,
                 is_unicast: datagram.destination.is_some_and(|address| !address.is_multicast()),
-                received: clock.received(now, datagram.stamp),
+                received,
             })
         }))
     }

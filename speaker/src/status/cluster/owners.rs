@@ -21,6 +21,7 @@ use tokio::time::{Instant, sleep_until};
 use self::ledger::{Entry, Ledger};
 use super::backoff::Backoff;
 use super::lives;
+use crate::deadline::until;
 use crate::layer2::Ended;
 use crate::report::Report;
 
@@ -115,12 +116,5 @@ impl Owners {
 
     async fn write_one(&self, Entry { virtual_ip, segment, owner }: &Entry) -> Result<(), WriteError> {
         self.writer.apply_layer2_owner(virtual_ip, segment, owner.as_ref()).await
-    }
-}
-
-async fn until(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => sleep_until(moment).await,
-        None => std::future::pending().await,
     }
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::answer::{at, fields, list, number, text};
 use super::wire::{Wire, ask};
-use super::{Neighbour, Over, Route, Router, Table};
+use super::{Neighbour, Route, Router, Table};
 use crate::{Namespace, Process};
 
 #[derive(Debug)]
@@ -73,14 +73,9 @@ impl Router for GoBgp {
     }
 }
 
-fn address(node: &Neighbour) -> String {
-    let scope = if node.over == Over::LinkLocal { "%eth0" } else { "" };
-    format!("{}{scope}", Wire::node_address(node.over))
-}
-
 fn configuration(node: &Neighbour) -> String {
     let Neighbour { router_as, node_as, hold, passive, graceful_restart, .. } = node;
-    let (address, keepalive) = (address(node), hold / 3);
+    let (address, keepalive) = (Wire::scoped_node_address(node.over), hold / 3);
     let password =
         node.password.as_ref().map(|text| format!("auth-password = \"{text}\"\n")).unwrap_or_default();
     let gtsm =

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::answer::{at, list, number, text};
 use super::wire::{Wire, ask};
-use super::{Neighbour, Over, Route, Router, Table};
+use super::{Neighbour, Route, Router, Table};
 use crate::{Namespace, Process};
 
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl OpenBgpd {
         let mut command = Command::new("/usr/sbin/bgpd");
         command.arg("-d").arg("-f").arg(config);
         let process = wire.start("openbgpd", command).context("OpenBGPD is in the package openbgpd")?;
-        let neighbour = address(node);
+        let neighbour = Wire::scoped_node_address(node.over);
         Ok(Self { processes: vec![process], namespace: wire.router.clone(), control, neighbour })
     }
 
@@ -70,14 +70,9 @@ impl Router for OpenBgpd {
     }
 }
 
-fn address(node: &Neighbour) -> String {
-    let scope = if node.over == Over::LinkLocal { "%eth0" } else { "" };
-    format!("{}{scope}", Wire::node_address(node.over))
-}
-
 fn configuration(node: &Neighbour, control: &str) -> String {
     let Neighbour { router_as, node_as, hold, .. } = node;
-    let address = address(node);
+    let address = Wire::scoped_node_address(node.over);
     let mut options = String::new();
     let mut say = |line: &str| options.push_str(&format!("  {line}\n"));
     if let Some(password) = &node.password {
@@ -90,10 +85,9 @@ fn configuration(node: &Neighbour, control: &str) -> String {
         say("passive");
     }
     say(&format!("announce restart {}", if node.graceful_restart { "yes" } else { "no" }));
-    let own = Wire::router_address(node.over);
-    let scope = if node.over == Over::LinkLocal { "%eth0" } else { "" };
+    let own = Wire::scoped_router_address(node.over);
     format!(
-        "AS {router_as}\nrouter-id 192.0.2.2\nfib-update no\nconnect-retry 1\nsocket \"{control}\"\nlisten on {own}{scope}\n\
+        "AS {router_as}\nrouter-id 192.0.2.2\nfib-update no\nconnect-retry 1\nsocket \"{control}\"\nlisten on {own}\n\
          neighbor {address} {{\n  remote-as {node_as}\n  holdtime {hold}\n  announce IPv4 unicast\n  announce IPv6 unicast\n\
          {options}}}\nallow from any\nallow to any\n"
     )

@@ -73,6 +73,11 @@ impl Wire {
         }
     }
 
+    /// The same with the router's interface, where it means nothing without.
+    pub(super) fn scoped_node_address(over: Over) -> String {
+        format!("{}{}", Self::node_address(over), scope(over))
+    }
+
     /// The router's address, as the node calls it.
     pub fn router_address(over: Over) -> &'static str {
         match over {
@@ -80,6 +85,11 @@ impl Wire {
             Over::V6 => ROUTER_V6,
             Over::LinkLocal => ROUTER_LINK_LOCAL,
         }
+    }
+
+    /// The same as the router itself calls it, with its interface where that is needed.
+    pub(super) fn scoped_router_address(over: Over) -> String {
+        format!("{}{}", Self::router_address(over), scope(over))
     }
 
     /// A folder for configuration and logs; removed with the wire.
@@ -114,4 +124,9 @@ pub(super) fn ask(namespace: &Namespace, program: &str, arguments: &[&str]) -> R
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     ensure!(output.status.success(), "{program} {} failed: {text}", arguments.join(" "));
     Ok(text)
+}
+
+/// What an address of the link needs beside it on the router.
+fn scope(over: Over) -> &'static str {
+    if over == Over::LinkLocal { "%eth0" } else { "" }
 }

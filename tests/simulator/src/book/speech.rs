@@ -76,19 +76,21 @@ impl Book {
             return Err(Violation(format!("S4: node {node} spoke for {address} {text}")));
         }
         // Who asked lately is told in person, after all were told.
-        let mut lately = self.announced.iter().rev().take_while(|(before, ..)| at - *before < IN_PERSON);
-        let told = lately.any(|(_, who, what)| (*who, *what) == (node, address));
+        let told = || {
+            let mut lately = self.announced.iter().rev().take_while(|(before, ..)| at - *before < IN_PERSON);
+            lately.any(|(_, who, what)| (*who, *what) == (node, address))
+        };
         match (is_answer(heard), prompted_at) {
             (true, Some(prompted)) => {
                 self.answered.push((at, node, address));
                 let age = scene.since(prompted);
                 // What is told in person may fall due during a standstill, and so come out with the first frame that is read after it.
-                if age > self.timing.request_max_age && !told {
+                if age > self.timing.request_max_age && !told() {
                     return Err(Violation(format!("S4: node {node} answered for {address} after {age:?}")));
                 }
                 return Ok(());
             }
-            (true, None) if !told => {
+            (true, None) if !told() => {
                 let text = "which it did not announce";
                 return Err(Violation(format!("S4: node {node} told a client of {address}, {text}")));
             }
