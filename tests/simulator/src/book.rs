@@ -116,6 +116,8 @@ pub struct Book {
     /// When a node last received a hello of another, by receiver and sender.
     heard: Vec<Option<Instant>>,
     nodes: usize,
+    /// Since when a node takes another for alive without a break.
+    met: BTreeMap<(usize, NodeId), Instant>,
     /// Since when a node hears nothing, or is heard by nobody.
     cut_off: BTreeMap<usize, Instant>,
     /// The state of the network that this was noted for.
@@ -186,6 +188,7 @@ impl Book {
             overlaps: BTreeMap::new(),
             heard: vec![None; nodes * nodes],
             nodes,
+            met: BTreeMap::new(),
             cut_off: BTreeMap::new(),
             noted: None,
             hellos: BTreeMap::new(),
@@ -302,6 +305,7 @@ impl Book {
         self.contested.retain(|group| owners.get(group).is_some_and(|nodes| nodes.len() > 1));
         self.terms.retain(|(n, _), _| *n != node);
         self.known.retain(|(n, _), _| *n != node);
+        self.met.retain(|(n, _), _| *n != node);
         self.spoke.remove(&node);
         self.pulled.remove(&node);
         self.must_listen.remove(&node);
@@ -354,8 +358,14 @@ impl Book {
             }
             Event::ForeignAnswer { address, .. } => self.check_defence(node, address, scene),
             Event::InUse { group, .. } => self.check_in_use(node, group, scene),
-            Event::PeerUp(other) => Self::check_revival(node, other, scene),
-            Event::PeerDown(silent, PeerDownCause::Silence) => self.check_silence(node, silent, scene),
+            Event::PeerUp(other) => {
+                self.met.insert((node, other), scene.now);
+                Self::check_revival(node, other, scene)
+            }
+            Event::PeerDown(gone, cause) => {
+                self.met.remove(&(node, gone));
+                if cause == PeerDownCause::Silence { self.check_silence(node, gone, scene) } else { Ok(()) }
+            }
             _ => Ok(()),
         }
     }

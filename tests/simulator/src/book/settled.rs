@@ -58,7 +58,7 @@ impl Book {
         Ok(())
     }
 
-    /// Rule 9: two nodes that know but do not hear each other do not both answer for long while a third hears both.
+    /// Rule 9: two nodes that have long known but do not hear each other do not both answer for long while a third hears both.
     fn check_mediated(&self, scene: Scene<'_>) -> Result<(), Violation> {
         if !scene.network.undisturbed_for(MEDIATED, scene.now)
             || scene.network.unchanged_for(scene.now) < MEDIATED
@@ -74,7 +74,7 @@ impl Book {
             let pair = (first, second);
             let third = match between {
                 Some((known, third)) if known == pair => third,
-                _ => Self::mediator(pair, scene),
+                _ => self.mediator(pair, scene),
             };
             between = Some((pair, third));
             let long = |n: usize| {
@@ -90,8 +90,8 @@ impl Book {
         Ok(())
     }
 
-    /// Who has long heard both, if they know each other and have long been as they are.
-    fn mediator((first, second): (usize, usize), scene: Scene<'_>) -> Option<usize> {
+    /// Who has long heard both, if they have long known each other and been as they are.
+    fn mediator(&self, (first, second): (usize, usize), scene: Scene<'_>) -> Option<usize> {
         let settled = |n: usize| {
             let moved = scene.nodes.get(n).is_none_or(|node| scene.since(node.changed) < MEDIATED);
             scene.is_well_for(n, MEDIATED) && !moved
@@ -101,13 +101,11 @@ impl Book {
             let part = [first, second];
             !part.contains(third) && settled(*third) && part.iter().all(|n| joined(*n, *third))
         };
+        // What is passed on of somebody means nothing to whoever does not know him yet.
         let know = |one: usize, other: usize| {
-            let speaker = scene.nodes.get(one).and_then(|node| node.speaker.as_ref());
             let other = scene.nodes.get(other).map(|node| node.id);
-            speaker.is_some_and(|speaker| {
-                let peers = speaker.segment.view(scene.now).peers;
-                peers.iter().any(|peer| Some(peer.node) == other)
-            })
+            let met = other.and_then(|other| self.met.get(&(one, other)));
+            met.is_some_and(|at| scene.since(*at) >= MEDIATED)
         };
         let third = (0..scene.nodes.len()).find(between)?;
         let steady = settled(first) && settled(second);
