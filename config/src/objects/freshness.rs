@@ -35,15 +35,20 @@ pub struct Freshness {
 }
 
 impl Freshness {
+    /// The kind of this name, if it speaks of routers alone: the others go on without it.
+    pub fn of_routers(kind: &str) -> Option<&'static str> {
+        OF_ROUTERS.into_iter().find(|it| *it == kind)
+    }
+
     /// Those of the unknown kinds that say who has an address or carries it; the others speak of routers alone.
     pub fn unknown_of_addresses(&self) -> impl Iterator<Item = &'static str> + '_ {
-        self.unknown.iter().copied().filter(|kind| !OF_ROUTERS.contains(kind))
+        self.unknown.iter().copied().filter(|kind| Self::of_routers(kind).is_none())
     }
 
     /// Whether the view holds every kind that says what routers are told. A session that begins without would make a router
     /// forget routes that are wanted.
     pub fn knows_routers(&self) -> bool {
-        !self.unknown.iter().any(|kind| OF_ROUTERS.contains(kind))
+        !self.unknown.iter().any(|kind| Self::of_routers(kind).is_some())
     }
 
     /// Whether the view is current and holds every kind.

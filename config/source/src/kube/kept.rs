@@ -6,7 +6,7 @@
 //! One file, readable by its owner only, replaced as a whole. What cannot be read, or is of another cluster or another
 //! version of this program's format, counts as not there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -18,7 +18,7 @@ use ferrolb_config::api::{
     VirtualIP,
 };
 use ferrolb_config::compat::metallb;
-use ferrolb_config::{Object, Objects};
+use ferrolb_config::{Freshness, Object, Objects};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, Node, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -58,6 +58,8 @@ struct Header {
 #[derive(Deserialize)]
 struct Stored {
     saved: Timestamp,
+    #[serde(default)]
+    unknown: Vec<String>,
     pools: Vec<AddressPool>,
     l2_advertisements: Vec<L2Advertisement>,
     #[serde(default)]
@@ -100,6 +102,8 @@ struct Storing<'a> {
     format: u32,
     server: &'a str,
     saved: Timestamp,
+    /// Kinds that could not be read.
+    unknown: &'a BTreeSet<&'static str>,
     pools: All<'a, String, AddressPool>,
     l2_advertisements: All<'a, String, L2Advertisement>,
     bgp_peers: All<'a, String, BGPPeer>,
@@ -203,6 +207,7 @@ impl Kept {
                 format: FORMAT,
                 server: &self.server,
                 saved,
+                unknown: &objects.freshness.unknown,
                 pools: All(&objects.pools),
                 l2_advertisements: All(&objects.l2_advertisements),
                 bgp_peers: All(&objects.bgp_peers),
@@ -237,6 +242,9 @@ impl From<Stored> for Objects {
             list.into_iter().for_each(|object| objects.insert(wrap(Arc::new(object))));
         }
         let mut objects = Self::default();
+        // No view is kept that lacks another kind.
+        objects.freshness.unknown =
+            stored.unknown.iter().filter_map(|kind| Freshness::of_routers(kind)).collect();
         all(&mut objects, stored.pools, Object::AddressPool);
         all(&mut objects, stored.l2_advertisements, Object::L2Advertisement);
         all(&mut objects, stored.bgp_peers, Object::BGPPeer);
@@ -328,6 +336,10 @@ mod tests {
         kept.save(&some(), Timestamp::UNIX_EPOCH).unwrap();
         let error = Kept::new(folder.path(), "https://192.0.2.2:6443/").load().unwrap_err();
         assert!(error.to_string().ends_with("it is of the cluster https://192.0.2.1:6443/"), "{error}");
+        let mut partial = some();
+        partial.freshness.unknown = ["BGPPeer"].into();
+        kept.save(&partial, Timestamp::UNIX_EPOCH).unwrap();
+        assert_eq!(kept.load().unwrap().0, partial, "what was unknown does not come back as empty");
         fs::write(&kept.path, format!(r#"{{"format":2,"server":"{SERVER}","objects":[]}}"#)).unwrap();
         assert!(matches!(kept.load(), Err(KeptError::Foreign { .. })));
     }

@@ -99,7 +99,7 @@ pub(crate) async fn publish(
             pace.published(now);
             keeper.changed(now);
         }
-        keeper.save(&sender.borrow(), now);
+        keeper.save(&sender.borrow(), store.is_worth_keeping(), now);
         for settled in settling.drain(..) {
             // Whoever asked may have lost interest.
             let _ = settled.send(());

@@ -58,6 +58,8 @@ enum Known {
     Nothing,
     /// What an earlier process kept on disk.
     Kept,
+    /// That process could not read the kind either: nothing is known, and nobody waits for it.
+    KeptAway,
     Listed,
 }
 
@@ -102,7 +104,8 @@ impl Store {
         for (kind, state) in &mut self.states {
             if state.known == Known::Nothing {
                 kind::swap(Arc::make_mut(&mut self.objects), &mut kept, *kind);
-                state.known = Known::Kept;
+                let was_unknown = kept.freshness.unknown.contains(kind.name());
+                state.known = if was_unknown { Known::KeptAway } else { Known::Kept };
                 state.lost = Some(Lost { at, since });
                 self.is_dirty = true;
             }
@@ -265,6 +268,15 @@ impl Store {
         self.states.values().all(|state| state.known == Known::Listed || state.refused.is_some())
     }
 
+    /// Whether the view is worth more on the disk than an older one: current, and whole but for kinds that speak of routers alone and
+    /// that the API server does not serve us. Layer 2 starts from it without them.
+    pub(crate) fn is_worth_keeping(&self) -> bool {
+        self.states.iter().all(|(kind, state)| {
+            let is_current = state.known == Known::Listed && state.lost.is_none();
+            is_current || (state.refused.is_some() && Freshness::of_routers(kind.name()).is_some())
+        })
+    }
+
     /// Brings the gauges up to date.
     pub(crate) fn measure(&self, gauges: &Gauges, now: Instant) {
         let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
@@ -322,19 +334,22 @@ impl Store {
             let lost = state.lost?;
             let is_stale = state.known == Known::Kept || now.duration_since(lost.at) >= GRACE;
             // A kind that was never read is unknown rather than stale.
-            (is_stale && state.known != Known::Nothing).then_some(lost.since)
+            (is_stale && state.is_known()).then_some(lost.since)
         });
-        let unknown: BTreeSet<&'static str> = self
-            .states
-            .iter()
-            .filter(|(_, state)| state.known == Known::Nothing)
-            .map(|(kind, _)| kind.name())
-            .collect();
+        let unknown: BTreeSet<&'static str> =
+            self.states.iter().filter(|(_, state)| !state.is_known()).map(|(kind, _)| kind.name()).collect();
         Freshness { stale_since: stale.min(), unknown }
     }
 }
 
 impl State {
+    fn is_known(&self) -> bool {
+        match self.known {
+            Known::Nothing | Known::KeptAway => false,
+            Known::Kept | Known::Listed => true,
+        }
+    }
+
     /// The watch has come to `version`; whether the kind had been lost.
     fn come_to(&mut self, version: Option<&String>, now: Instant) -> bool {
         self.reached = self.reached.max(number(version));

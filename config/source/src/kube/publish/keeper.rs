@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
 
-//! Keeps the view on the disk: seldom, on another thread, and only while it is whole.
+//! Keeps the view on the disk: seldom, on another thread, and only while it is worth more than what is there.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -76,8 +76,8 @@ impl Keeper {
         }
     }
 
-    /// Saves `view`, if it is time for it and the view is whole. What is partial or old must not replace what is not.
-    pub(super) fn save(&mut self, view: &Arc<Objects>, now: Instant) {
+    /// Saves `view`, if it is time for it and the view is worth it. What is partial or old must not replace what is not.
+    pub(super) fn save(&mut self, view: &Arc<Objects>, is_worth_it: bool, now: Instant) {
         if self.save_at.take_if(|save_at| *save_at <= now).is_none() {
             return;
         }
@@ -89,7 +89,7 @@ impl Keeper {
         if is_busy {
             return self.changed(now);
         }
-        let Some(kept) = self.kept.clone().filter(|_| view.freshness.is_whole()) else { return };
+        let Some(kept) = self.kept.clone().filter(|_| is_worth_it) else { return };
         let (done, saving) = oneshot::channel();
         self.saving = Some(saving);
         let (view, failures) = (Arc::clone(view), self.failures.clone());

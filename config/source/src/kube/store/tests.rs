@@ -222,6 +222,28 @@ fn the_view_on_the_disk_stands_in_until_the_cluster_answers() {
 }
 
 #[test]
+fn kinds_of_routers_that_are_not_served_hold_up_neither_the_kept_view_nor_a_start_from_it() {
+    let (now, clock) = (Instant::now(), Timestamp::UNIX_EPOCH);
+    let mut store = Store::new(&[KIND, Kind::BGPPeer]);
+    store.listed(KIND, listing(10, [virtual_ip("192.0.2.1", "u", 5)]), now);
+    assert!(!store.is_worth_keeping(), "not read yet");
+    store.troubled(Kind::BGPPeer, &Trouble::NotInstalled, now, clock);
+    assert!(store.is_worth_keeping());
+    let kept = Objects::clone(&store.view(now));
+    store.troubled(KIND, &Trouble::NotInstalled, now, clock);
+    assert!(!store.is_worth_keeping(), "another kind");
+
+    let mut store = Store::new(&[KIND, Kind::BGPPeer]);
+    store.take_kept(kept, now, clock);
+    assert!(store.is_ready() && !store.is_listed());
+    let view = store.view(now);
+    assert_eq!((view.virtual_ips.len(), view.freshness.stale_since), (1, Some(clock)));
+    assert!(!view.freshness.knows_routers(), "no session is begun without their routes");
+    store.listed(Kind::BGPPeer, listing(20, []), now);
+    assert!(store.view(now).freshness.knows_routers());
+}
+
+#[test]
 fn a_change_of_what_was_pruned_away_is_no_change() {
     let node = |version: u64, label: &str| {
         let raw = json!({"metadata": {"name": "n1", "resourceVersion": version.to_string(), "labels": {"a": label}}});
