@@ -69,11 +69,13 @@ pub enum Rule {
     Balance,
     /// What was bound on an old node's interface is taken over aloud, whether or not that node's kernel lives.
     BoundAloud,
+    /// Who stood still reads all that waits before it claims what became free meanwhile.
+    CatchingUp,
 }
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::TwoWayProof,
         Self::Audibility,
         Self::Terms,
@@ -104,6 +106,7 @@ impl Rule {
         Self::Pace,
         Self::Balance,
         Self::BoundAloud,
+        Self::CatchingUp,
     ];
 }
 

@@ -32,8 +32,9 @@
 //!
 //! By construction: S12 (an engine sees no wall clock), S13 (nothing of Kubernetes changes in a play but readiness).
 //! Tested elsewhere: S16 (the announcer's own tests). In plays of their own: S18 ([`clash()`]), the pace among many nodes
-//! ([`crowd()`]), S20, where kernels outlive their speakers ([`bound()`]), and paced moves to where the load bound wants them ([`rebalance()`]). Not the
-//! engine's: S15 (gates come in as readiness), S22 (surge).
+//! ([`crowd()`]), S20, where kernels outlive their speakers ([`bound()`]), paced moves to where the load bound wants them
+//! ([`rebalance()`]), and what a node reads that stood still for a moment ([`catch_up()`]). Not the engine's: S15 (gates come in as
+//! readiness), S22 (surge).
 //!
 //! Hellos of most plays are signed by a checksum instead of HMAC-SHA-256, which would take half of the time: as good against
 //! damage by chance, and forgery proper is what the key ring's own tests are for. One play in 64 uses the real thing.
@@ -43,6 +44,7 @@
 
 mod book;
 mod bound;
+mod catch_up;
 mod clash;
 mod crowd;
 mod faults;
@@ -61,6 +63,7 @@ mod world;
 
 pub use book::{Book, Happening, Violation};
 pub use bound::bound;
+pub use catch_up::catch_up;
 pub use clash::clash;
 pub use crowd::crowd;
 pub use faults::Fault;

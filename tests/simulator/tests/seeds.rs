@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use ferrolb_simulator::{Failure, Played, bound, clash, crowd, play, rebalance};
+use ferrolb_simulator::{Failure, Played, bound, catch_up, clash, crowd, play, rebalance};
 
 /// A seed takes about a tenth of a second of a slow core. Thousands are for a machine that has the time: `.ci/run` plays
 /// them while the tests on real frames wait.
@@ -77,6 +77,13 @@ fn a_crowd_comes_and_goes_and_nobody_takes_another_for_dead() {
 fn what_has_to_move_is_shared_out_at_a_pace_and_answered_for_at_every_moment() {
     for seed in 0..4 {
         rebalance(seed).unwrap_or_else(|failure| panic!("{failure}"));
+    }
+}
+
+#[test]
+fn what_became_free_while_a_node_stood_still_is_left_to_who_took_it_meanwhile() {
+    for seed in 0..40 {
+        catch_up(seed).unwrap_or_else(|failure| panic!("{failure}"));
     }
 }
 

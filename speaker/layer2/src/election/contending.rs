@@ -59,7 +59,7 @@ impl Election {
         if let Some(group) = self.groups.get_mut(&id) {
             group.role = Role::Contending { at, deferred };
         }
-        if at <= s.now && !s.behind {
+        if at <= s.now && !(s.behind && rule::holds(Rule::CatchingUp)) {
             self.claim_if_proven(id, s);
         }
         self.schedule(id);
