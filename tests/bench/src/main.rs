@@ -7,6 +7,7 @@
 mod arp;
 mod burst;
 mod crowd;
+mod cut;
 mod darkness;
 mod failover;
 mod idle;
@@ -15,6 +16,7 @@ mod partition;
 mod population;
 mod quantiles;
 mod quiet;
+mod rack;
 mod ratio;
 mod report;
 mod scale;
@@ -77,6 +79,8 @@ enum Measurement {
     Quiet(quiet::Arguments),
     /// Memory and processor time of speakers with nothing to do
     Idle(idle::Arguments),
+    /// A node goes dark that a router watches by BFD, FerroLB and FRR in turns
+    Cut(cut::Arguments),
     /// Bursts of Services beside a real API server
     Burst(burst::BurstArguments),
     /// Print the figures of a report as Markdown
@@ -134,13 +138,14 @@ fn measure(measurement: &Measurement, binary: &Path, budget: Budget, book: &mut 
         Measurement::Crowd(arguments) => crowd::run(binary, arguments, book),
         Measurement::Quiet(arguments) => quiet::run(binary, arguments, book),
         Measurement::Idle(arguments) => idle::run(binary, arguments, book),
+        Measurement::Cut(arguments) => cut::run(binary, arguments, budget, book),
         Measurement::Burst(arguments) => burst::run(binary, arguments, book),
         Measurement::Table { .. } => Ok(()),
     }
 }
 
 /// Every measurement with its defaults, the quick ones first.
-fn all() -> Result<[Measurement; 9]> {
+fn all() -> Result<[Measurement; 10]> {
     Ok([
         Measurement::Arp(usual()?),
         Measurement::Crowd(usual()?),
@@ -150,6 +155,7 @@ fn all() -> Result<[Measurement; 9]> {
         Measurement::Scale(usual()?),
         Measurement::Failover(usual()?),
         Measurement::Quiet(usual()?),
+        Measurement::Cut(usual()?),
         Measurement::Burst(usual()?),
     ])
 }

@@ -39,6 +39,7 @@ impl fmt::Display for Report {
         write!(f, "{}", crate::crowd::Table(&self.crowd))?;
         write!(f, "{}", crate::quiet::Table(&self.quiet))?;
         write!(f, "{}", crate::idle::Table(&self.idle))?;
+        write!(f, "{}", crate::cut::Table(&self.cut))?;
         write!(f, "{}", crate::burst::Table(&self.burst))
     }
 }

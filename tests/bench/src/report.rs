@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::{arp, burst, crowd, darkness, failover, idle, partition, quiet, scale};
+use crate::{arp, burst, crowd, cut, darkness, failover, idle, partition, quiet, scale};
 
 /// The figures. What is not there was not measured.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -25,6 +25,7 @@ pub(crate) struct Report {
     pub(crate) crowd: Vec<crowd::Figures>,
     pub(crate) quiet: Vec<quiet::Figures>,
     pub(crate) idle: Vec<idle::Figures>,
+    pub(crate) cut: Vec<cut::Record>,
     pub(crate) burst: Vec<burst::Row>,
 }
 

@@ -38,6 +38,7 @@ mod partition;
 pub mod probe;
 pub mod process;
 pub mod quickstart;
+pub mod rack;
 pub mod rights;
 pub mod router;
 mod shell;

@@ -35,44 +35,10 @@ pub(super) struct Frr {
 impl Frr {
     pub(super) fn start(wire: &Wire, node: &Neighbour) -> Result<Self> {
         let folder = wire.folder().join("frr");
-        let user = User::from_name("frr")?.context("there is no user frr: install the package frr")?;
-        fs::create_dir(&folder)?;
-        fs::set_permissions(wire.folder(), Permissions::from_mode(0o711))?;
-        fs::write(folder.join("frr.conf"), configuration(node))?;
-        for path in [&folder, &folder.join("frr.conf")] {
-            chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
-                .context("giving a folder to the user frr")?;
-        }
-        let mut frr = Self {
-            processes: Vec::new(),
-            namespace: wire.router.clone(),
-            folder,
-            neighbour: Wire::node_address(node.over).to_owned(),
-        };
-        for daemon in ["zebra", "bfdd", "bgpd"] {
-            frr.begin(wire, daemon)?;
-        }
-        Ok(frr)
-    }
-
-    /// Each needs the one before.
-    fn begin(&mut self, wire: &Wire, daemon: &str) -> Result<()> {
-        let within = |name: &str| self.folder.join(name);
-        let mut command = Command::new(Path::new(PROGRAMS).join(daemon));
-        command.arg("-f").arg(within("frr.conf")).arg("-i").arg(within(&format!("{daemon}.pid")));
-        command.arg("-z").arg(within("zserv.api")).arg("--vty_socket").arg(&self.folder);
-        command.args(["-u", "frr", "-g", "frr", "-A", "127.0.0.1"]);
-        if daemon == "bfdd" {
-            command.arg("--bfdctl").arg(within("bfdd.sock"));
-        }
-        self.processes.push(wire.start(daemon, command).context("FRR is in the package frr")?);
-        let (begun, socket) = (Instant::now(), within(&format!("{daemon}.vty")));
-        while !socket.exists() {
-            let said = || self.processes.last().map(|process| process.log_end(5)).unwrap_or_default();
-            ensure!(begun.elapsed() < PATIENCE, "{daemon} of FRR does not start: {}", said());
-            thread::sleep(Duration::from_millis(20));
-        }
-        Ok(())
+        let processes =
+            launch(&folder, &configuration(node), &|daemon, command| wire.start(daemon, command))?;
+        let neighbour = Wire::node_address(node.over).to_owned();
+        Ok(Self { processes, namespace: wire.router.clone(), folder, neighbour })
     }
 
     fn ask(&self, question: &str) -> Result<String> {
@@ -83,6 +49,49 @@ impl Frr {
         let answer = self.ask(question)?;
         serde_json::from_str(&answer).with_context(|| format!("FRR answered {question:?} with {answer}"))
     }
+}
+
+/// Starts zebra, bfdd and bgpd, each of which needs the one before, with a new folder of theirs. `start` is given a daemon's name
+/// and its command.
+///
+/// # Errors
+/// FRR is not installed, this is not root, or a daemon does not start.
+pub(crate) fn launch(
+    folder: &Path,
+    configuration: &str,
+    start: &dyn Fn(&str, Command) -> Result<Process>,
+) -> Result<Vec<Process>> {
+    let user = User::from_name("frr")?.context("there is no user frr: install the package frr")?;
+    let file = folder.join("frr.conf");
+    fs::create_dir(folder)?;
+    if let Some(above) = folder.parent() {
+        fs::set_permissions(above, Permissions::from_mode(0o711))?;
+    }
+    fs::write(&file, configuration)?;
+    for path in [folder, &file] {
+        chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
+            .context("giving a folder to the user frr")?;
+    }
+    ["zebra", "bfdd", "bgpd"].into_iter().map(|daemon| begin(folder, daemon, start)).collect()
+}
+
+fn begin(folder: &Path, daemon: &str, start: &dyn Fn(&str, Command) -> Result<Process>) -> Result<Process> {
+    let within = |name: &str| folder.join(name);
+    let mut command = Command::new(Path::new(PROGRAMS).join(daemon));
+    command.arg("-f").arg(within("frr.conf")).arg("-i").arg(within(&format!("{daemon}.pid")));
+    command.arg("-z").arg(within("zserv.api")).arg("--vty_socket").arg(folder);
+    command.args(["-u", "frr", "-g", "frr", "-A", "127.0.0.1"]);
+    if daemon == "bfdd" {
+        command.arg("--bfdctl").arg(within("bfdd.sock"));
+    }
+    let process = start(daemon, command).context("FRR is in the package frr")?;
+    let (begun, socket) = (Instant::now(), within(&format!("{daemon}.vty")));
+    while !socket.exists() {
+        let said = process.log_end(5);
+        ensure!(begun.elapsed() < PATIENCE, "{daemon} of FRR does not start: {said}");
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok(process)
 }
 
 impl Router for Frr {

@@ -115,7 +115,7 @@ impl Wire {
 }
 
 /// Runs a program in a namespace and returns what it printed.
-pub(super) fn ask(namespace: &Namespace, program: &str, arguments: &[&str]) -> Result<String> {
+pub(crate) fn ask(namespace: &Namespace, program: &str, arguments: &[&str]) -> Result<String> {
     let mut command = Command::new(program);
     command.args(arguments).env("PATH", shell::search_path());
     let output =
