@@ -7,6 +7,7 @@ mod address_pool;
 mod bfd_profile;
 mod bgp_advertisement;
 mod bgp_peer;
+mod bgp_session;
 mod community;
 mod crd;
 mod floating_ip;
@@ -22,6 +23,7 @@ pub use address_pool::{
 pub use bfd_profile::{BFDProfile, BFDProfileSpec, BFDProfileStatus};
 pub use bgp_advertisement::{BGPAdvertisement, BGPAdvertisementSpec, BGPAdvertisementStatus};
 pub use bgp_peer::{BGPPeer, BGPPeerSpec, BGPPeerStatus, DynamicASN, PasswordSecret};
+pub use bgp_session::{BFDSession, BGPSession, SessionEnd, SessionState, SessionTerms};
 pub use community::{Community, CommunitySpec, CommunityStatus, NamedCommunity};
 pub use crd::crds;
 pub use floating_ip::{

@@ -66,6 +66,12 @@ pub enum Reason {
     NotAdvertised,
     /// The Secret with the password of a BGP session is not there, or holds none.
     PasswordNotUsable,
+    /// There is no session with a router that this node is to speak to.
+    RouterNotReached,
+    /// A session cannot carry some routes.
+    RouteNotSendable,
+    /// BFD cannot watch the path to a router.
+    PathNotWatched,
     /// The prefixes that an advertisement asks for are wider than the pool; narrower ones are announced.
     AggregateTooWide,
     /// The node matches no nodeSelector of the advertisements.

@@ -18,13 +18,17 @@ mod driver;
 mod link;
 mod listener;
 mod next_hop;
+mod picture;
 mod session;
+mod sight;
 mod speaking;
 mod view;
 mod wish;
+mod words;
 mod writer;
 
 pub use listener::{Arrivals, Listener};
+pub(crate) use picture::{Picture, Seen};
 pub use session::{PeerSettings, Session};
 pub(crate) use speaking::{Speaking, Spoken};
 pub use view::{RoutesView, View};

@@ -3,6 +3,8 @@
 
 //! What Prometheus is told, read at each scrape from what the parts of the speaker publish anyway.
 
+mod routers;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use tokio::sync::watch;
 
+use crate::bgp::Picture;
 use crate::datapath;
 use crate::layer2::{Observed, SegmentReport, Traffic};
 use crate::report;
@@ -25,6 +28,7 @@ use crate::status::{Happened, Known};
 pub(crate) struct Metrics {
     pub(crate) known: watch::Receiver<Arc<Known>>,
     pub(crate) layer2: watch::Receiver<Arc<Observed>>,
+    pub(crate) routers: watch::Receiver<Picture>,
     pub(crate) data_path: watch::Receiver<datapath::Observed>,
     pub(crate) happened: watch::Receiver<Happened>,
 }
@@ -59,6 +63,8 @@ impl Collector for Metrics {
         )?;
         segments(to, &layer2)?;
         unreachable(to, &layer2)?;
+        let picture = self.routers.borrow().clone();
+        routers::encode(to, &picture)?;
         counter(to, "events_dropped", "Happenings that were not told in time", layer2.events_dropped)?;
         let happened = self.happened.borrow().clone();
         let name = ("happenings", "Happenings on the segments, by kind");
@@ -185,7 +191,10 @@ fn by_interface(
 
 #[cfg(test)]
 mod tests {
+    use ferrolb_config::api::BGPSession;
+
     use super::*;
+    use crate::bgp::Seen;
 
     #[test]
     fn what_the_parts_publish_is_what_a_scrape_shows() {
@@ -196,12 +205,16 @@ mod tests {
         let (_data_path, data_path) = watch::channel(datapath::Observed::default());
         let (_happened, happened) = watch::channel(Happened::from([("claims", 3)]));
         let mut registry = Registry::with_prefix("ferrolb");
-        Metrics { known, layer2, data_path, happened }.register(&mut registry);
+        let blocked = BGPSession { peer: "rack".to_owned(), ..BGPSession::default() };
+        let blocked = Seen { told: Arc::new(blocked), live: None };
+        let (_routers, routers) = watch::channel(Picture::from([("rack".to_owned(), blocked)]));
+        Metrics { known, layer2, routers, data_path, happened }.register(&mut registry);
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
         for line in [
             "ferrolb_speaker_virtual_ips 0\n",
             "ferrolb_speaker_hellos_sent_total{interface=\"eth0\"} 7\n",
+            "ferrolb_speaker_bgp_session_up{peer=\"rack\"} 0\n",
             "ferrolb_speaker_neighbours{interface=\"eth0\"} 0\n",
             "ferrolb_speaker_happenings_total{kind=\"claims\"} 3\n",
         ] {

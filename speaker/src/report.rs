@@ -16,7 +16,8 @@ use std::sync::Arc;
 
 use ferrolb_config::address::virtual_ip_name;
 use ferrolb_config::api::{
-    Layer2Owner, SpeakerInterface, SpeakerSegment, SpeakerStatus, VirtualIP, VirtualIPSpec, VirtualIPStatus,
+    BGPSession, Layer2Owner, SpeakerInterface, SpeakerSegment, SpeakerStatus, VirtualIP, VirtualIPSpec,
+    VirtualIPStatus,
 };
 use ferrolb_config::snapshot::Away;
 use ferrolb_config::{Freshness, Objects, condition};
@@ -24,6 +25,7 @@ use ferrolb_layer2::{GroupId, GroupView, NodeId, Term};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 
+use crate::bgp::{Picture, Seen};
 use crate::datapath;
 use crate::hello_keys::KeyState;
 use crate::intent::VipIntent;
@@ -35,6 +37,9 @@ use crate::names::Names;
 use crate::profile::InForce;
 use crate::status::Unserved;
 pub(crate) use reachability::{Witnessed, reason, withdrawn};
+
+/// How many routers are told of; what more there are is counted.
+const MOST_ROUTERS: usize = 128;
 
 /// Everything that a report is made of.
 pub(crate) struct Scene<'a> {
@@ -58,6 +63,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) elsewhere: usize,
     /// The segments.
     pub(crate) layer2: &'a Observed,
+    /// The routers.
+    pub(crate) routers: &'a Picture,
     /// The data path.
     pub(crate) data_path: &'a datapath::Observed,
     /// The interfaces.
@@ -122,9 +129,7 @@ pub(crate) struct Report {
 impl Report {
     /// Whether anything but the counters differs.
     pub(crate) fn differs_from(&self, other: &Self) -> bool {
-        let counters = self.speaker.counters.clone();
-        let other_speaker = SpeakerStatus { counters, ..other.speaker.clone() };
-        self.tells_of_others(other) || self.speaker != other_speaker
+        self.tells_of_others(other) || uncounted(&self.speaker) != uncounted(&other.speaker)
     }
 
     /// Whether what it says of addresses differs.
@@ -149,6 +154,16 @@ impl Report {
         };
         addresses.into_iter().filter_map(virtual_ip).collect()
     }
+}
+
+fn uncounted(status: &SpeakerStatus) -> SpeakerStatus {
+    let mut status = status.clone();
+    status.counters.clear();
+    for session in &mut status.bgp {
+        session.counters.clear();
+        session.bfd.iter_mut().for_each(|path| path.counters.clear());
+    }
+    status
 }
 
 /// Makes reports that change only where something did.
@@ -182,6 +197,8 @@ impl Reporter {
             conditions: self.conditions.clone(),
             interfaces: scene.links.iter().filter(|link| link.can_carry()).map(interface).collect(),
             segments,
+            bgp_left_out: u32::try_from(scene.routers.len().saturating_sub(MOST_ROUTERS)).unwrap_or(u32::MAX),
+            bgp: scene.routers.values().take(MOST_ROUTERS).map(|seen| router(seen, scene.length)).collect(),
             refusals_left_out: u32::try_from(scene.refusals.left_out).unwrap_or(u32::MAX),
             unserved_left_out: u32::try_from(scene.unserved.left_out).unwrap_or(u32::MAX),
             unserved: scene.unserved.told.clone(),
@@ -254,6 +271,13 @@ fn virtual_ip(address: IpAddr, spec: VirtualIPSpec, layer2: Vec<Layer2Owner>) ->
     }
     object.status = Some(status);
     object
+}
+
+fn router(seen: &Seen, length: Length) -> BGPSession {
+    match length {
+        Length::Whole => seen.counted(),
+        Length::Brief => BGPSession::clone(&seen.told),
+    }
 }
 
 fn interface(link: &Link) -> SpeakerInterface {

@@ -226,9 +226,11 @@ impl Speaker {
             no_binding: options.no_binding(),
         };
         let (elsewhere, imbalance) = watch::channel(0);
+        let speaking = Speaking::new(&options.node_name, spoken);
         let sources = Sources {
             known,
             layer2: layer2.observed(),
+            routers: speaking.picture(),
             gates: gates.clone(),
             links: monitor.links(),
             refusals: refused,
@@ -240,6 +242,7 @@ impl Speaker {
         let metrics = Metrics {
             known: sources.known.clone(),
             layer2: sources.layer2.clone(),
+            routers: sources.routers.clone(),
             data_path: data_path.observed(),
             happened: sources.happened.clone(),
         };
@@ -262,7 +265,6 @@ impl Speaker {
             spoken: spoken_sender,
             known: known_sender,
         };
-        let speaking = Speaking::new(&options.node_name, spoken);
         Ok(Self {
             options,
             layer2,

@@ -24,6 +24,7 @@ pub(crate) use directory::Directory;
 pub(crate) use known::Known;
 pub(crate) use unserved::Unserved;
 
+use crate::bgp::Picture;
 use crate::gates::{GateKeepers, Gates};
 use crate::hello_keys::KeyState;
 use crate::intent::Carriage;
@@ -48,6 +49,7 @@ pub(crate) type Happened = BTreeMap<&'static str, u64>;
 pub(crate) struct Sources {
     pub(crate) known: watch::Receiver<Arc<Known>>,
     pub(crate) layer2: watch::Receiver<Arc<Observed>>,
+    pub(crate) routers: watch::Receiver<Picture>,
     pub(crate) gates: GateKeepers,
     pub(crate) links: watch::Receiver<Arc<Links>>,
     pub(crate) refusals: watch::Receiver<Refusals>,
@@ -90,6 +92,7 @@ impl Desk {
             changed = sources.gates.changed() => return changed,
             changed = sources.layer2.changed() => changed,
             changed = sources.known.changed() => changed,
+            changed = sources.routers.changed() => changed,
             changed = sources.refusals.changed() => changed,
             changed = sources.links.changed() => changed,
             changed = sources.happened.changed() => changed,
@@ -104,6 +107,7 @@ impl Desk {
         let known = Arc::clone(&sources.known.borrow_and_update());
         let layer2 = Arc::clone(&sources.layer2.borrow_and_update());
         let links = Arc::clone(&sources.links.borrow_and_update());
+        let routers = sources.routers.borrow_and_update().clone();
         let gates = sources.gates.look();
         let happened = sources.happened.borrow_and_update().clone();
         let keys = sources.keys.borrow_and_update().clone();
@@ -133,6 +137,7 @@ impl Desk {
             refusals,
             unserved,
             layer2: &layer2,
+            routers: &routers,
             data_path: &gates.data_path,
             links: &links,
             misfits: &self.misfits,

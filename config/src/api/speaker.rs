@@ -10,6 +10,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
+use super::BGPSession;
+
 /// A speaker that has not renewed its heartbeat for longer counts as dead, and what it says about addresses as past.
 pub const SILENT_AFTER: SignedDuration = SignedDuration::from_secs(30);
 
@@ -25,6 +27,7 @@ pub const SILENT_AFTER: SignedDuration = SignedDuration::from_secs(30);
     printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,
     printcolumn = r#"{"name":"Owns","type":"integer","jsonPath":".status.owned"}"#,
     printcolumn = r#"{"name":"Hears","type":"string","jsonPath":".status.segments[*].heard"}"#,
+    printcolumn = r#"{"name":"Routers","type":"string","jsonPath":".status.bgp[*].state","priority":1}"#,
     printcolumn = r#"{"name":"Problems","type":"string","jsonPath":".status.conditions[?(@.status==\"False\")].reason"}"#,
     printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].reason","priority":1}"#,
     printcolumn = r#"{"name":"Version","type":"string","jsonPath":".status.version","priority":1}"#,
@@ -72,6 +75,13 @@ pub struct SpeakerStatus {
     /// How many more there are.
     #[serde(skip_serializing_if = "is_zero")]
     pub unserved_left_out: u32,
+    /// The routers that this node is to speak to, by the names of their BGPPeers: the first 128.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 128))]
+    pub bgp: Vec<BGPSession>,
+    /// How many more there are.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub bgp_left_out: u32,
     /// How many groups of addresses the node owns, over all segments.
     pub owned: u32,
     /// Counters since the start, by name: refused packets by kind, frames answered, moves. Not in a cluster, where metrics

@@ -3,6 +3,8 @@
 
 //! What is well with a speaker and what is not, as Kubernetes conditions.
 
+mod routers;
+
 use std::collections::BTreeMap;
 
 use ferrolb_config::Freshness;
@@ -61,6 +63,7 @@ fn statements(scene: &Scene<'_>) -> Vec<Statement> {
     statements.extend(data_path(scene));
     statements.extend(misfits(scene));
     statements.extend(segments(scene));
+    statements.extend(routers::of(scene.routers));
     for shortcoming in scene.shortcomings.iter().chain(&scene.layer2.shortcomings) {
         let type_ = match shortcoming {
             Shortcoming::OrdinaryPriority(_) => "RaisedPriority",
@@ -90,8 +93,12 @@ fn configuration(scene: &Scene<'_>) -> Option<Statement> {
     let Freshness { stale_since, unknown } = scene.freshness;
     let (reason, message) = if !unknown.is_empty() {
         let kinds: Vec<&str> = unknown.iter().copied().collect();
+        let consequence = match scene.freshness.unknown_of_addresses().next() {
+            Some(_) => "nothing is decided",
+            None => "no session with a router is begun",
+        };
         let message = format!(
-            "objects of the kind {} could not be read yet, so that nothing is decided; look at the API server, at the \
+            "objects of the kind {} could not be read yet, so that {consequence}; look at the API server, at the \
              CustomResourceDefinitions and at the rights of the speaker's account",
             kinds.join(", ")
         );

@@ -71,8 +71,10 @@ impl Attempt {
     /// What is known about an attempt that got no answer: the kernel drops what is signed wrongly, and only counts it.
     pub(super) fn hint(&self) -> Option<String> {
         let new = wrong_passwords()?.saturating_sub(self.wrong_passwords?);
+        // Without their number, which would make the same words new at every attempt.
         (new > 0).then(|| {
-            format!("{new} segments with a wrong TCP MD5 signature came to this node meanwhile: compare the passwords")
+            "segments with a wrong TCP MD5 signature came to this node meanwhile: compare the passwords"
+                .to_owned()
         })
     }
 }

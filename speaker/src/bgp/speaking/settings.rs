@@ -9,38 +9,39 @@ use std::time::Duration;
 
 use ferrolb_bfd::Path;
 use ferrolb_bgp::Beginning;
+use ferrolb_config::reason::Reason;
 use ferrolb_config::snapshot::{BfdProfile, Hops, PeerTarget};
 
 use super::super::PeerSettings;
 use crate::bfd::PathSettings;
-use crate::intent::Router;
+use crate::intent::{Obstacle, Router};
 use crate::routers::{self, Teller};
 
 /// A node that has run for so long forwarded traffic before this process began.
 const SETTLED: Duration = Duration::from_secs(300);
 
-/// How to speak to a router, and how to watch the path.
+/// How to speak to a router, and how to watch the path or why that cannot be.
 ///
 /// # Errors
-/// Why this node cannot, in words.
+/// Why this node cannot.
 pub(super) fn of(
     name: &str,
     node: &str,
     router: &Router,
-) -> Result<(PeerSettings, Option<PathSettings>), String> {
+) -> Result<(PeerSettings, Result<Option<PathSettings>, String>), Obstacle> {
     let settings = &router.settings;
     let peer = match &settings.target {
         PeerTarget::Address(address) => SocketAddr::new(address.to_canonical(), settings.port.get()),
         PeerTarget::Interface(link) => {
-            return Err(format!(
+            let message = format!(
                 "this version does not find the router on {link} by itself: give its address in spec.peerAddress"
-            ));
+            );
+            return Err(Obstacle { reason: Reason::NotYetSupported, message: message.into() });
         }
     };
     let teller = Teller { node, beginning: beginning() };
-    let held = routers::settings(name, router, peer, teller);
-    let held = held.map_err(|obstacle| obstacle.message.to_string())?;
-    let path = settings.bfd.as_ref().map(|profile| path(router, peer, profile)).transpose()?;
+    let held = routers::settings(name, router, peer, teller)?;
+    let path = settings.bfd.as_ref().map(|profile| path(router, peer, profile)).transpose();
     Ok((held, path))
 }
 
@@ -102,7 +103,7 @@ mod tests {
     #[test]
     fn what_this_version_cannot_do_is_said() {
         let unnumbered = router(PeerTarget::Interface("eth0".to_owned()), Hops::One);
-        let why = of("p", "n1", &unnumbered).unwrap_err();
+        let why = of("p", "n1", &unnumbered).unwrap_err().message;
         assert!(why.contains("router on eth0") && why.contains("spec.peerAddress"), "{why}");
         let mut far = router(PeerTarget::Address("192.0.2.1".parse().unwrap()), Hops::Any);
         let ms = Duration::from_millis;
@@ -114,6 +115,7 @@ mod tests {
             minimum_ttl: 254,
         };
         far.settings.bfd = Some(profile);
-        assert_eq!(of("p", "n1", &far).unwrap_err(), "BFD over several hops needs spec.sourceAddress");
+        let (_, path) = of("p", "n1", &far).unwrap();
+        assert_eq!(path.unwrap_err(), "BFD over several hops needs spec.sourceAddress");
     }
 }

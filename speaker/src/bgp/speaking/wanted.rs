@@ -6,9 +6,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ferrolb_config::reason::Reason;
+
 use super::super::Wish;
 use crate::gates::Gates;
-use crate::intent::{Intent, Router};
+use crate::intent::{Intent, Obstacle, Router};
 use crate::routers;
 
 /// The routers that this node speaks to.
@@ -16,6 +18,8 @@ use crate::routers;
 pub(crate) struct Spoken {
     /// By the name of their BGPPeer.
     pub(crate) routers: BTreeMap<String, Told>,
+    /// Those that it cannot speak to as things are, likewise.
+    pub(crate) blocked: BTreeMap<String, Obstacle>,
     /// This node is about to carry nothing any more.
     pub(crate) leaving: bool,
 }
@@ -38,6 +42,15 @@ impl Spoken {
             let wish = Arc::new(routers::wish(&intent.routes_to(name, may_carry), leaving));
             Some((name.clone(), Told { router, wish }))
         };
-        Self { routers: intent.routers.iter().filter_map(told).collect(), leaving }
+        let blocked = |(name, router): (&String, &Result<_, Obstacle>)| {
+            let obstacle =
+                router.as_ref().err().filter(|obstacle| obstacle.reason != Reason::NodeNotSelected)?;
+            Some((name.clone(), obstacle.clone()))
+        };
+        Self {
+            routers: intent.routers.iter().filter_map(told).collect(),
+            blocked: intent.routers.iter().filter_map(blocked).collect(),
+            leaving,
+        }
     }
 }

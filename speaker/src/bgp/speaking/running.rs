@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The FerroLB Authors
+
+//! One router that this node is to speak to, and what came of it.
+
+use std::collections::BTreeMap;
+use std::future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use ferrolb_bgp::Stop;
+use ferrolb_config::api::BGPSession;
+use ferrolb_config::snapshot::{self, PeerTarget};
+use futures::future::select_all;
+use tokio::sync::watch;
+
+use super::super::picture::{Live, Seen};
+use super::super::sight::{Now, Sight, Watch};
+use super::super::{Session, Wish};
+use crate::intent::Router;
+
+/// A router that this node speaks to, or would if it could.
+pub(super) struct Running {
+    pub(super) router: Arc<Router>,
+    pub(super) wishes: watch::Sender<Option<Arc<Wish>>>,
+    pub(super) course: Course,
+}
+
+/// What came of it.
+pub(super) enum Course {
+    Session {
+        session: Session,
+        sight: Sight,
+        live: Live,
+        /// Why nobody watches the path, though somebody should.
+        unwatched: Option<String>,
+    },
+    /// This node cannot try.
+    Blocked(Arc<BGPSession>),
+}
+
+impl Running {
+    pub(super) async fn stop(self, stop: Stop) {
+        let Self { course, wishes, .. } = self;
+        if let Course::Session { session, .. } = course {
+            session.stop(stop).await;
+        }
+        // A session whose wishes end before it was told how to end is one that is no longer configured.
+        drop(wishes);
+    }
+
+    pub(super) fn has_session(&self) -> bool {
+        matches!(self.course, Course::Session { .. })
+    }
+
+    /// Returns when its session has shown something.
+    async fn changed(&mut self) {
+        match &mut self.course {
+            Course::Session { live, .. } => live.changed().await,
+            Course::Blocked(_) => future::pending().await,
+        }
+    }
+
+    /// Whether there is something new to tell.
+    pub(super) fn look(&mut self, now: Now) -> bool {
+        let Course::Session { sight, live, unwatched, .. } = &mut self.course else { return false };
+        let standing = live.path();
+        let watch = match (unwatched, &standing) {
+            (Some(why), _) => Watch::Failed(why),
+            (None, Some(standing)) => Watch::By(standing),
+            (None, None) => Watch::Unasked,
+        };
+        sight.look(&live.view(), watch, now)
+    }
+
+    pub(super) fn seen(&self) -> Seen {
+        match &self.course {
+            Course::Session { sight, live, .. } => {
+                Seen { told: Arc::clone(sight.told()), live: Some(live.clone()) }
+            }
+            Course::Blocked(told) => Seen { told: Arc::clone(told), live: None },
+        }
+    }
+}
+
+/// Returns when one of the sessions has shown something.
+pub(super) async fn changed(sessions: &mut BTreeMap<String, Running>) {
+    let changes: Vec<_> = sessions.values_mut().map(|running| Box::pin(running.changed())).collect();
+    if changes.is_empty() {
+        future::pending().await
+    }
+    select_all(changes).await;
+}
+
+/// Where the router is, as it was asked for.
+pub(super) fn place(settings: &snapshot::PeerSettings) -> String {
+    match &settings.target {
+        PeerTarget::Address(address) => {
+            SocketAddr::new(address.to_canonical(), settings.port.get()).to_string()
+        }
+        PeerTarget::Interface(interface) => interface.clone(),
+    }
+}
