@@ -65,9 +65,9 @@ pub(crate) struct Record {
 pub(crate) fn run(binary: &Path, arguments: &Arguments, budget: Budget, book: &mut Book) -> Result<()> {
     let every = arguments.interval;
     println!("Cut: a node of {NODES} goes dark; BFD each {every} ms, three times.");
-    for router in &arguments.routers {
-        let mut stands: Vec<(Sender, Option<Stand>)> =
-            arguments.senders.iter().map(|sender| (*sender, None)).collect();
+    for router in arguments.routers.iter().filter(|router| router.is_possible()) {
+        let senders = arguments.senders.iter().filter(|sender| sender.is_possible());
+        let mut stands: Vec<(Sender, Option<Stand>)> = senders.map(|sender| (*sender, None)).collect();
         for run in 0..arguments.runs {
             for (sender, stand) in &mut stands {
                 let done = |one: &Record| {

@@ -6,6 +6,7 @@
 
 mod arp;
 mod burst;
+mod calm;
 mod crowd;
 mod cut;
 mod darkness;
@@ -19,6 +20,7 @@ mod quiet;
 mod rack;
 mod ratio;
 mod report;
+mod restart;
 mod scale;
 
 use std::path::{Path, PathBuf};
@@ -81,6 +83,10 @@ enum Measurement {
     Idle(idle::Arguments),
     /// A node goes dark that a router watches by BFD, FerroLB and FRR in turns
     Cut(cut::Arguments),
+    /// A speaker is killed, stopped or drained, and comes back, with clients behind a router
+    Restart(restart::Arguments),
+    /// BFD on a machine with hogs on all cores: ends of sessions are counted
+    Calm(calm::Arguments),
     /// Bursts of Services beside a real API server
     Burst(burst::BurstArguments),
     /// Print the figures of a report as Markdown
@@ -139,23 +145,27 @@ fn measure(measurement: &Measurement, binary: &Path, budget: Budget, book: &mut 
         Measurement::Quiet(arguments) => quiet::run(binary, arguments, book),
         Measurement::Idle(arguments) => idle::run(binary, arguments, book),
         Measurement::Cut(arguments) => cut::run(binary, arguments, budget, book),
+        Measurement::Restart(arguments) => restart::run(binary, arguments, budget, book),
+        Measurement::Calm(arguments) => calm::run(binary, arguments, book),
         Measurement::Burst(arguments) => burst::run(binary, arguments, book),
         Measurement::Table { .. } => Ok(()),
     }
 }
 
 /// Every measurement with its defaults, the quick ones first.
-fn all() -> Result<[Measurement; 10]> {
+fn all() -> Result<[Measurement; 12]> {
     Ok([
         Measurement::Arp(usual()?),
         Measurement::Crowd(usual()?),
         Measurement::Idle(usual()?),
         Measurement::Darkness(usual()?),
+        Measurement::Cut(usual()?),
+        Measurement::Restart(usual()?),
+        Measurement::Calm(usual()?),
         Measurement::Partition(usual()?),
         Measurement::Scale(usual()?),
         Measurement::Failover(usual()?),
         Measurement::Quiet(usual()?),
-        Measurement::Cut(usual()?),
         Measurement::Burst(usual()?),
     ])
 }

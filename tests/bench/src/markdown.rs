@@ -40,6 +40,8 @@ impl fmt::Display for Report {
         write!(f, "{}", crate::quiet::Table(&self.quiet))?;
         write!(f, "{}", crate::idle::Table(&self.idle))?;
         write!(f, "{}", crate::cut::Table(&self.cut))?;
+        write!(f, "{}", crate::restart::Table(&self.restart))?;
+        write!(f, "{}", crate::calm::Table(&self.calm))?;
         write!(f, "{}", crate::burst::Table(&self.burst))
     }
 }

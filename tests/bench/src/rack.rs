@@ -43,11 +43,27 @@ pub(crate) enum Sender {
 }
 
 impl Router {
+    /// Whether it can run here; says so if not.
+    pub(crate) fn is_possible(self) -> bool {
+        let possible = Rack::is_possible(self.daemon());
+        if !possible {
+            println!("  left out: {self} is not installed, or this is not root");
+        }
+        possible
+    }
+
     fn daemon(self) -> Daemon {
         match self {
             Self::Bird => Daemon::Bird,
             Self::Frr => Daemon::Frr,
         }
+    }
+}
+
+impl Sender {
+    /// Whether it can run here; says so if not.
+    pub(crate) fn is_possible(self) -> bool {
+        self == Self::Ferrolb || Router::Frr.is_possible()
     }
 }
 
@@ -128,6 +144,14 @@ impl Stand {
         match &self.nodes {
             Nodes::Ferrolb(installation) => installation.lab(),
             Nodes::Frr { lab, .. } => lab,
+        }
+    }
+
+    /// The speakers, where they are ours.
+    pub(crate) fn installation(&mut self) -> Option<&mut Installation> {
+        match &mut self.nodes {
+            Nodes::Ferrolb(installation) => Some(installation),
+            Nodes::Frr { .. } => None,
         }
     }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::{arp, burst, crowd, cut, darkness, failover, idle, partition, quiet, scale};
+use crate::{arp, burst, calm, crowd, cut, darkness, failover, idle, partition, quiet, restart, scale};
 
 /// The figures. What is not there was not measured.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -26,6 +26,8 @@ pub(crate) struct Report {
     pub(crate) quiet: Vec<quiet::Figures>,
     pub(crate) idle: Vec<idle::Figures>,
     pub(crate) cut: Vec<cut::Record>,
+    pub(crate) restart: Vec<restart::Record>,
+    pub(crate) calm: Vec<calm::Figures>,
     pub(crate) burst: Vec<burst::Row>,
 }
 

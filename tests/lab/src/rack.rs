@@ -77,6 +77,11 @@ impl Rack {
         Ok(Self { processes, routes, questions, router })
     }
 
+    /// Whether this daemon can run here: FRR needs root, for it gives itself up for a user of its own.
+    pub fn is_possible(daemon: Daemon) -> bool {
+        daemon != Daemon::Frr || crate::router::frr_is_possible()
+    }
+
     /// Where requests go to.
     pub fn target() -> SocketAddr {
         SocketAddr::from((ADDRESS, PORT))

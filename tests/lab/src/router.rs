@@ -16,7 +16,7 @@ use std::fmt;
 
 use anyhow::Result;
 
-pub(crate) use frr::launch as launch_frr;
+pub(crate) use frr::{is_possible as frr_is_possible, launch as launch_frr};
 pub(crate) use wire::ask;
 pub use wire::{NODE_LINK, NODE_V4, NODE_V6, ROUTER_V4, ROUTER_V6, Wire};
 

@@ -51,6 +51,20 @@ impl Frr {
     }
 }
 
+/// Whether it can run here: it is installed, and its user is one that this user namespace knows.
+pub(crate) fn is_possible() -> bool {
+    let Ok(Some(user)) = User::from_name("frr") else { return false };
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let knows = |line: &str| {
+        let mut numbers = line.split_whitespace().filter_map(|word| word.parse::<u64>().ok());
+        let (Some(first), Some(_), Some(count)) = (numbers.next(), numbers.next(), numbers.next()) else {
+            return false;
+        };
+        (first..first + count).contains(&user.uid.as_raw().into())
+    };
+    map.lines().any(knows)
+}
+
 /// Starts zebra, bfdd and bgpd, each of which needs the one before, with a new folder of theirs. `start` is given a daemon's name
 /// and its command.
 ///
