@@ -57,13 +57,10 @@ impl Book {
         group: GroupId,
         scene: Scene<'_>,
     ) -> Result<(), Violation> {
-        let patience = self.timing.dead + scene.network.flight() + SCHEDULING * 2;
-        match self.cut_off.get(&node) {
-            Some(since) if scene.since(*since) > patience => {
-                Err(Violation(format!("S3: node {node} claimed {group:?} though it is cut off")))
-            }
-            _ => Ok(()),
+        if self.knows_that_it_is_cut_off(node, scene) {
+            return Err(Violation(format!("S3: node {node} claimed {group:?} though it is cut off")));
         }
+        Ok(())
     }
 
     /// S14: who holds a quarter more than its share claims nothing while another has room, who hears of it just as well.

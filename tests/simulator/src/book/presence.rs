@@ -111,4 +111,12 @@ impl Book {
             }
         }
     }
+
+    /// Whether it hears nobody, or nobody hears it, for so long that it must know. What it asked before is answered for as long as
+    /// question and answer travel, and which of several questions an answer belongs to nobody can tell: it may be taken for one
+    /// to the latest, which nobody heard.
+    pub(super) fn knows_that_it_is_cut_off(&self, node: usize, scene: Scene<'_>) -> bool {
+        let patience = self.timing.dead + scene.network.flight() * 2 + SCHEDULING * 2;
+        self.cut_off.get(&node).is_some_and(|since| scene.since(*since) > patience)
+    }
 }

@@ -12,7 +12,6 @@ use std::{
 use ferrolb_layer2::{Destination, GroupId, Heard};
 
 use super::{Book, Scene, Violation, answers};
-use crate::node::SCHEDULING;
 
 /// More hellos than this in a second would be a storm.
 const STORM: u32 = 400;
@@ -101,13 +100,12 @@ impl Book {
         if prompted_at.is_some() && matches!(heard, Heard::NeighborAdvertisement { .. }) {
             return Ok(());
         }
-        let patience = self.timing.dead + scene.network.flight() + SCHEDULING * 2;
-        match self.cut_off.get(&node) {
-            Some(since) if scene.since(*since) > patience => {
-                Err(Violation(format!("S3: node {node} announced {address} though nobody could hear of it")))
-            }
-            _ => Ok(()),
+        if self.knows_that_it_is_cut_off(node, scene) {
+            return Err(Violation(format!(
+                "S3: node {node} announced {address} though nobody could hear of it"
+            )));
         }
+        Ok(())
     }
 }
 
