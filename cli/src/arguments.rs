@@ -11,6 +11,7 @@ use ferrolb_config::ServiceName;
 use ferrolb_config::compat::metallb;
 
 use crate::allocate::AllocateArguments;
+use crate::bgp::arguments::BgpCommand;
 use crate::demo::DemoArguments;
 use crate::folders::Folders;
 use crate::node::NodeArguments;
@@ -84,6 +85,17 @@ Examples:
   ferrolb status --load-balancer-class example.com/lan
   ferrolb status -o json | jq '.addresses[] | {address, carriers}'")]
     Status(StatusArguments),
+
+    /// Say how speakers stand with routers, and what they tell them
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  ferrolb bgp peers
+  ferrolb bgp neighbor router-a
+  ferrolb bgp routes --peer router-a"
+    )]
+    Bgp(BgpCommand),
 
     /// Find every mistake in manifests; exit code 1 if anything is refused
     #[command(after_help = "\
@@ -195,7 +207,12 @@ impl Command {
     pub fn asks(&self) -> bool {
         match self {
             Self::Controller(_) | Self::Speaker(_) | Self::Run(_) => false,
-            Self::Status(_) | Self::Validate(_) | Self::Demo(_) | Self::Crds | Self::Cleanup => true,
+            Self::Status(_)
+            | Self::Bgp(_)
+            | Self::Validate(_)
+            | Self::Demo(_)
+            | Self::Crds
+            | Self::Cleanup => true,
             Self::Move(_) | Self::Drain(_) | Self::Undrain(_) | Self::Rebalance(_) => true,
             Self::Allocate(_) | Self::Migrate(_) | Self::Uninstall(_) => true,
         }

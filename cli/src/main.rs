@@ -3,8 +3,10 @@
 
 //! `ferrolb`: the one program. Its daemons hand out addresses and carry them; its other commands answer questions.
 
+mod age;
 mod allocate;
 mod arguments;
+mod bgp;
 mod cleanup;
 mod columns;
 mod daemon;
@@ -54,6 +56,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Speaker(speaker) => daemon::speaker(speaker)?,
         Command::Run(both) => daemon::both(both)?,
         Command::Status(question) => status::answer(&question, &mut io::stdout().lock())?,
+        Command::Bgp(question) => bgp::answer(question, &mut io::stdout().lock())?,
         Command::Validate(question) => return validate::answer(&question, &mut io::stdout().lock()),
         Command::Move(wish) => return planned::move_address(wish, &mut io::stdout().lock()),
         Command::Drain(wish) => return planned::drain(wish, &mut io::stdout().lock()),

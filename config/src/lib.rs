@@ -17,6 +17,7 @@ pub mod manifest;
 mod move_request;
 pub mod objects;
 pub mod reason;
+pub mod routes_told;
 pub mod selector;
 pub mod snapshot;
 mod validate;

@@ -22,6 +22,7 @@ mod picture;
 mod session;
 mod sight;
 mod speaking;
+mod told;
 mod view;
 mod wish;
 mod words;

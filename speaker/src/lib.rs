@@ -3,6 +3,7 @@
 
 //! The per-node agent: which node carries which address, and how traffic finds its way in.
 
+mod answering;
 pub mod bfd;
 pub mod bgp;
 pub mod bound;

@@ -14,11 +14,11 @@
 //! Everything but the layer-2 thread runs on the caller's runtime; nothing that happens on it delays a hello.
 
 mod decision;
+mod serving;
 #[cfg(test)]
 mod tests;
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,9 +31,11 @@ use ferrolb_source::{Directory, Role, StateWriter};
 use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until, timeout};
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use self::decision::{Decision, away};
+use self::serving::{answer, serve};
+use crate::answering::Answering;
 use crate::bgp::{Speaking, Spoken};
 use crate::bound::{BinderThread, LIFETIME};
 use crate::datapath::{self, DataPath, Setup};
@@ -112,6 +114,7 @@ struct Speaker {
     status: Status,
     readiness: Readiness,
     _endpoint: Option<Endpoint>,
+    _answering: Option<Answering>,
     // Dropped last: the next speaker of this node begins then.
     _turn: Option<Turn>,
 }
@@ -248,6 +251,7 @@ impl Speaker {
         };
         metrics.register(&mut registry);
         let endpoint = serve(options.metrics_address, registry, &readiness).await;
+        let answering = answer(&options, speaking.picture());
         let about = About { node: options.node_name.clone(), id, shortcomings, profile };
         let desk = Desk::new(about, sources);
         let status = match office {
@@ -285,6 +289,7 @@ impl Speaker {
             status,
             readiness,
             _endpoint: endpoint,
+            _answering: answering,
             _turn: turn,
         })
     }
@@ -345,17 +350,6 @@ impl Speaker {
         self.status.finish().await;
         info!("the speaker has ended");
         Ok(())
-    }
-}
-
-/// Serves metrics and probes, if that is wanted. A port that is taken is no reason to carry no address.
-async fn serve(address: Option<SocketAddr>, registry: Registry, readiness: &Readiness) -> Option<Endpoint> {
-    match Endpoint::serve(address?, registry, readiness.clone()).await {
-        Ok(endpoint) => Some(endpoint),
-        Err(error) => {
-            error!(%error, "going on without metrics");
-            None
-        }
     }
 }
 

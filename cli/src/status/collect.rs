@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use ferrolb_config::address::virtual_ip_name;
 use ferrolb_config::api::{
-    AddressMode, ConsumerKind, Layer2Owner, SILENT_AFTER, Speaker, SpeakerInterface, UnservedService,
-    VirtualIPSpec,
+    AddressMode, BGPSession, ConsumerKind, Layer2Owner, SILENT_AFTER, SessionState, Speaker,
+    SpeakerInterface, UnservedService, VirtualIPSpec,
 };
 use ferrolb_config::condition::{self, REACHABLE, READY};
 use ferrolb_config::reason::Refusal;
@@ -21,8 +21,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 
 use super::report::{
-    AddressStatus, Carrier, FloatingIPReport, NodeRefusal, Problem, Reachable, ServiceStatus, SpeakerReport,
-    StatusReport, Unserved, VERSION,
+    AddressStatus, Carrier, FloatingIPReport, NodeRefusal, Problem, Reachable, RouterCount, ServiceStatus,
+    SpeakerReport, StatusReport, Unserved, VERSION,
 };
 use crate::finding::Finding;
 
@@ -42,7 +42,37 @@ pub fn collect(objects: &Objects, snapshot: &Snapshot, now: Timestamp) -> Status
 
 fn addresses(objects: &Objects, snapshot: &Snapshot, speakers: &[SpeakerReport]) -> Vec<AddressStatus> {
     let vips = snapshot.virtual_ips.iter();
-    vips.map(|(address, vip)| address_status(*address, &vip.spec, objects, speakers)).collect()
+    vips.map(|(address, vip)| AddressStatus {
+        told_to_routers_by: tellers(*address, &vip.spec, snapshot, objects, speakers),
+        ..address_status(*address, &vip.spec, objects, speakers)
+    })
+    .collect()
+}
+
+/// The nodes that tell some router of an address: selected for it, in session, and without a reason not to.
+fn tellers(
+    address: IpAddr,
+    spec: &VirtualIPSpec,
+    snapshot: &Snapshot,
+    objects: &Objects,
+    speakers: &[SpeakerReport],
+) -> Vec<String> {
+    let Some(pool) = snapshot.pools.get(&spec.pool) else { return Vec::new() };
+    let users = || spec.consumers.iter().filter_map(|user| snapshot.load_balancers.get(&user.service()?));
+    let about = snapshot.bgp_advertisements.values().filter(|it| it.selects_pool(pool));
+    let about: Vec<_> = about.filter(|it| users().any(|service| it.selects_service(service))).collect();
+    let address = address.to_string();
+    let tells = |speaker: &&SpeakerReport| {
+        let status = objects.speakers.get(&speaker.node).and_then(|speaker| speaker.status.as_ref());
+        let (Some(status), Some(node)) = (status, snapshot.nodes.get(&speaker.node)) else { return false };
+        let is_willing = status.refusals_left_out == 0 && !status.refusals.contains_key(&address);
+        let mut peers = status.bgp.iter().filter(|session| session.state == SessionState::Established);
+        let is_told = |session: &BGPSession| {
+            about.iter().any(|it| it.selects_node(node) && it.selects_peer(&session.peer))
+        };
+        !speaker.silent && is_willing && peers.any(is_told)
+    };
+    speakers.iter().filter(tells).map(|speaker| speaker.node.clone()).collect()
 }
 
 fn address_status(
@@ -69,6 +99,7 @@ fn address_status(
         ports: ports.map(|port| format!("{}/{}", port.port, port.protocol)).collect(),
         group: spec.group.clone().filter(|group| *group != address),
         carriers: owners.iter().map(|owner| carrier(owner, !alive(&owner.node))).collect(),
+        told_to_routers_by: Vec::new(),
         refusals: refusals.collect(),
         reachable: status.and_then(|status| reachable(&status.conditions)),
         unserved: unserved(&address, objects.speakers.iter().filter(|(node, _)| alive(node))),
@@ -208,6 +239,7 @@ fn speaker_report(node: &str, speaker: &Speaker, now: Timestamp) -> SpeakerRepor
         silent,
         owned: status.segments.iter().map(|segment| segment.owned).sum(),
         heard,
+        routers: routers(&status.bgp, status.bgp_left_out),
         interfaces: status.interfaces.iter().map(interface).collect(),
         problems: status
             .conditions
@@ -216,6 +248,13 @@ fn speaker_report(node: &str, speaker: &Speaker, now: Timestamp) -> SpeakerRepor
             .map(problem)
             .collect(),
     }
+}
+
+/// Of those that are left out nothing is known.
+fn routers(sessions: &[BGPSession], left_out: u32) -> Option<RouterCount> {
+    let established = sessions.iter().filter(|session| session.state == SessionState::Established).count();
+    let wanted = sessions.len().saturating_add(usize::try_from(left_out).unwrap_or(usize::MAX));
+    (wanted > 0).then_some(RouterCount { established, wanted })
 }
 
 fn interface(interface: &SpeakerInterface) -> String {

@@ -57,6 +57,9 @@ pub struct AddressStatus {
     pub group: Option<String>,
     /// Who carries it, one entry a segment; empty when nobody does.
     pub carriers: Vec<Carrier>,
+    /// The nodes that tell it to routers; `ferrolb bgp routes` says how.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub told_to_routers_by: Vec<String>,
     /// Why nodes do not carry it, by node name.
     pub refusals: Vec<NodeRefusal>,
     /// What another node saw that asked for it as a client does; `null` before one did.
@@ -187,8 +190,21 @@ pub struct SpeakerReport {
     pub owned: u32,
     /// The neighbours that it hears, over all segments.
     pub heard: Vec<String>,
+    /// How many routers it has sessions with, of how many that it is to speak to.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub routers: Option<RouterCount>,
     /// Its interfaces that could carry addresses, as `eth0 198.51.100.1/24`; one that is down ends in `(down)`.
     pub interfaces: Vec<String>,
     /// Its conditions that are not as they should be.
     pub problems: Vec<Problem>,
+}
+
+/// Routers of one speaker.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct RouterCount {
+    /// Those that there is a session with.
+    pub established: usize,
+    /// Those that it is to speak to.
+    pub wanted: usize,
 }

@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::report::{AddressStatus, Carrier, SpeakerReport, StatusReport};
+use crate::age::age;
 use crate::columns::Columns;
 
 /// How much the tables tell.
@@ -67,7 +68,10 @@ fn addresses(report: &StatusReport, width: Width) -> Columns {
             cells.push(why);
             columns.push(cells);
         };
-        if vip.carriers.is_empty() {
+        if !vip.told_to_routers_by.is_empty() {
+            let nodes = vip.told_to_routers_by.join(",");
+            row([&nodes, "routers", "", ""].map(str::to_owned), "", "told to routers".to_owned());
+        } else if vip.carriers.is_empty() {
             row(["nobody", "", "", ""].map(str::to_owned), "", why_nobody(vip, report));
         }
         for carrier in &vip.carriers {
@@ -161,6 +165,8 @@ fn unserved(report: &StatusReport) -> Columns {
 
 fn speakers(report: &StatusReport, width: Width) -> Columns {
     let mut titles = vec!["SPEAKER", "STATE", "HEARTBEAT", "OWNS", "HEARS"];
+    let has_routers = report.speakers.iter().any(|speaker| speaker.routers.is_some());
+    titles.extend(has_routers.then_some("ROUTERS"));
     if width == Width::Wide {
         titles.extend(["VERSION", "PROFILE", "KEYS", "INTERFACES"]);
     }
@@ -174,6 +180,8 @@ fn speakers(report: &StatusReport, width: Width) -> Columns {
         };
         let (node, owned) = (speaker.node.clone(), speaker.owned.to_string());
         let mut cells = vec![node, state(speaker).to_owned(), heartbeat, owned, speaker.heard.join(",")];
+        let routers = speaker.routers.map(|routers| format!("{}/{}", routers.established, routers.wanted));
+        cells.extend(has_routers.then(|| routers.unwrap_or_default()));
         if width == Width::Wide {
             cells.extend([
                 speaker.version.clone(),
@@ -207,35 +215,4 @@ fn problems(report: &StatusReport) -> Columns {
         }
     }
     columns
-}
-
-/// The time between two moments as people say it: `12s`, `3m`, `2h5m`, `3d`. A moment to come counts as now.
-fn age(since: &Time, now: &Time) -> String {
-    let seconds = now.0.duration_since(since.0).as_secs().max(0);
-    match seconds {
-        ..120 => format!("{seconds}s"),
-        120..3_600 => format!("{}m", seconds / 60),
-        3_600..86_400 => format!("{}h{}m", seconds / 3_600, seconds % 3_600 / 60),
-        86_400.. => format!("{}d", seconds / 86_400),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ages_are_said_in_the_unit_that_people_would_use() {
-        let now: Time = Time("2026-11-21T12:00:00Z".parse().unwrap());
-        let ages = [
-            ("2026-11-21T12:00:30Z", "0s"),
-            ("2026-11-21T11:58:01Z", "119s"),
-            ("2026-11-21T11:58:00Z", "2m"),
-            ("2026-11-21T09:55:00Z", "2h5m"),
-            ("2026-11-18T12:00:00Z", "3d"),
-        ];
-        for (since, expected) in ages {
-            assert_eq!(age(&Time(since.parse().unwrap()), &now), expected, "{since}");
-        }
-    }
 }

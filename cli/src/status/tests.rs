@@ -152,6 +152,32 @@ fn an_address_that_another_node_asks_for_in_vain_is_told_with_the_remedy() {
 }
 
 #[test]
+fn an_address_that_only_routers_are_told_of_is_not_shown_as_nobodys() {
+    let mut objects = Objects::default();
+    service(&mut objects, "web", json!({}));
+    virtual_ip(&mut objects, "198.51.100.2", "198.51.100.2", "web", None);
+    let object = |kind: &str, name: &str, spec: Value| json!({ "apiVersion": "ferrolb.io/v1beta1", "kind": kind, "metadata": { "name": name }, "spec": spec });
+    let pool = object("AddressPool", "lan", json!({ "addresses": ["198.51.100.0/28"] }));
+    objects.pools.insert("lan".into(), read(pool));
+    let advertisement = object("BGPAdvertisement", "rack", json!({ "peers": ["rack"] }));
+    objects.bgp_advertisements.insert("rack".into(), read(advertisement));
+    let sessions =
+        [("n1", "rack", "Established"), ("n2", "rack", "Connecting"), ("n3", "other", "Established")];
+    for (node, peer, state) in sessions {
+        objects.nodes.insert(node.into(), read(json!({ "metadata": { "name": node } })));
+        speaker(&mut objects, node, "2026-11-21T11:59:58Z", true, json!({}));
+        let speaker = Arc::make_mut(objects.speakers.get_mut(node).unwrap());
+        let session = serde_json::from_value(json!({ "peer": peer, "state": state, "since": null })).unwrap();
+        speaker.status.as_mut().unwrap().bgp.push(session);
+    }
+    let report = collect(&objects, &Snapshot::build(&objects), now());
+    assert_eq!(report.addresses[0].told_to_routers_by, ["n1"]);
+    let table = text(&report, StatusFormat::Table);
+    assert!(table.contains("default/web  lan   n1    routers  -      -     told to routers\n"), "{table}");
+    assert!(table.contains("ROUTERS") && table.contains("0/1"), "{table}");
+}
+
+#[test]
 fn a_class_decides_which_services_are_shown() {
     let mut objects = Objects::default();
     service(&mut objects, "web", json!({}));

@@ -11,7 +11,7 @@ use ferrolb_bgp::Kind;
 use ferrolb_config::api::BGPSession;
 use tokio::sync::watch;
 
-use super::View;
+use super::{View, Wish};
 use crate::bfd::Standing;
 
 /// The routers that this node is to speak to, by the names of their BGPPeers.
@@ -31,6 +31,7 @@ pub(crate) struct Seen {
 pub(crate) struct Live {
     pub(super) view: watch::Receiver<View>,
     pub(super) path: Option<watch::Receiver<Standing>>,
+    pub(super) wishes: watch::Receiver<Option<Arc<Wish>>>,
 }
 
 impl Seen {

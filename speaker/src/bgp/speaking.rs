@@ -199,7 +199,7 @@ impl Speaking {
         let (now, place) = (Now::read(), place(&router.settings));
         let course = match settings::of(name, &self.node, router) {
             Ok((peer, path)) => {
-                let session = Session::start(peer, wished, None);
+                let session = Session::start(peer, wished.clone(), None);
                 let path = match path {
                     Ok(Some(path)) => self.watch(&session, path).await.map(Some),
                     Ok(None) => Ok(None),
@@ -212,7 +212,7 @@ impl Speaking {
                         (None, Some(why))
                     }
                 };
-                let live = Live { view: session.view(), path };
+                let live = Live { view: session.view(), path, wishes: wished };
                 let mut sight = Sight::new(name, place, now);
                 let watch = unwatched.as_deref().map_or(Watch::Unasked, Watch::Failed);
                 sight.look(&live.view(), watch, now);
