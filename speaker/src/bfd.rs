@@ -70,10 +70,11 @@ impl Bfd {
         Ok(Self { orders, task: tokio::spawn(driver.run()) })
     }
 
-    /// Watches a path until nobody holds the result any more; the neighbour is told then that this is no failure.
+    /// Watches a path until nobody holds the result any more; the neighbour is told then that this is no failure. A path that is
+    /// watched already is watched on, with these times.
     ///
     /// # Errors
-    /// Too many paths, one with the same ends, or a link-local neighbour without its interface.
+    /// Too many paths, or a link-local neighbour without its interface.
     pub async fn watch(&self, path: PathSettings) -> Result<watch::Receiver<Standing>, WatchError> {
         let (give, given) = oneshot::channel();
         self.orders.send(Order::Watch(path, give)).await.map_err(|_| WatchError::Ended)?;

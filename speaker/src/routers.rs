@@ -26,10 +26,12 @@ use ipnet::IpNet;
 use crate::bgp::{Announcement, PeerSettings, Wish};
 use crate::intent::{Obstacle, RouteAttributes, Router};
 use crate::kernel::router_socket::{Password, Reach, Transport};
+use crate::options::Options;
 
 /// How long a router is asked to keep our routes while a speaker restarts, in seconds. A pod that is moved to another image is
-/// back within a minute.
-const RESTART_SECONDS: u16 = 120;
+/// back within a minute; one that is not is given up before the rules go that its traffic is led by.
+const RESTART_SECONDS: u16 = 80;
+const _: () = assert!((RESTART_SECONDS as u64) < Options::LINGER.as_secs());
 
 /// Node and beginning of a speaker, as far as sessions tell of them.
 #[derive(Clone, Copy, Debug)]

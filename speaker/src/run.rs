@@ -39,6 +39,7 @@ use crate::answering::Answering;
 use crate::bgp::{Speaking, Spoken};
 use crate::bound::{BinderThread, LIFETIME};
 use crate::datapath::{self, DataPath, Setup};
+use crate::deadline::until;
 use crate::election::wanted;
 use crate::gates::GateKeepers;
 use crate::health::{self, Checks};
@@ -62,6 +63,8 @@ const LATE: Duration = Duration::from_millis(5);
 const DRAIN_AT_MOST: Duration = Duration::from_secs(3);
 /// How long the last words may take.
 const LEAVE_AT_MOST: Duration = Duration::from_secs(1);
+/// How long the first words to routers wait for rules in the kernel, which take milliseconds where nothing is wrong.
+const RULES_AT_MOST: Duration = Duration::from_secs(5);
 /// The shortest time between two decisions. The first change after a while waits for nothing.
 const PACE: Duration = Duration::from_millis(20);
 /// Decisions that take long are made more seldom: they get at most one part in this many of a processor.
@@ -371,6 +374,7 @@ async fn decide(
     mut gates: GateKeepers,
 ) -> anyhow::Result<Infallible> {
     let mut decision = Decision::new(options);
+    let mut first_words = None;
     loop {
         let begun = Instant::now();
         let now = Arc::clone(&objects.borrow_and_update());
@@ -393,8 +397,15 @@ async fn decide(
             let open = gates.look();
             let want = wanted(decision.intent(), &open, &options.cluster);
             set(&decisions.wanted, Some(Arc::new(want)));
-            // A session that began without what routers are told would make them forget routes that are wanted.
-            if decisions.spoken.borrow().is_some() || objects.borrow().freshness.knows_routers() {
+            // A session that began without what routers are told would make them forget routes that are wanted: so the first
+            // one waits for the objects, and for the rules that open the gates.
+            let speaks = decisions.spoken.borrow().is_some() || {
+                let known = objects.borrow().freshness.knows_routers();
+                first_words = first_words.or_else(|| known.then(|| looked + RULES_AT_MOST));
+                let ruled = open.data_path.serving == *decisions.data_path.borrow();
+                known && ruled || first_words.is_some_and(|at| looked >= at)
+            };
+            if speaks {
                 set(&decisions.spoken, Some(Arc::new(Spoken::of(decision.intent(), &open))));
             }
             busy += looked.elapsed();
@@ -404,6 +415,7 @@ async fn decide(
                     break;
                 }
                 changed = gates.changed() => changed.context("a gate keeper has ended")?,
+                () = until(first_words), if !speaks => {}
             }
         }
         if !decision.is_made() {

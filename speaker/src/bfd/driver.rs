@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::time::{Duration, Instant};
 
-use ferrolb_bfd::{AddError, Arrival, Discriminator, Engine, Event, Hops, Input, Output, Path};
+use ferrolb_bfd::{
+    AddError, Arrival, Discriminator, Engine, Event, Hops, Input, Output, Path, SessionConfig,
+};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
@@ -133,13 +135,42 @@ impl Driver {
     }
 
     fn watch(&mut self, settings: PathSettings) -> Result<watch::Receiver<Standing>, AddError> {
-        let id = self.engine.add(Instant::now(), settings.session)?;
+        let id = match self.engine.add(Instant::now(), settings.session) {
+            Err(AddError::SamePath(known)) => match self.take_over(known, &settings) {
+                Some(standing) => return Ok(standing),
+                None => self.engine.add(Instant::now(), settings.session)?,
+            },
+            added => added?,
+        };
         let (standing, seen) = watch::channel(Standing::default());
         let mut path = Watched { settings, sender: None, hindrance: None, standing, stopping: false };
         path.open();
         self.paths.insert(id, path);
         self.show(id);
         Ok(seen)
+    }
+
+    /// Who watches a path that is watched already, as a peer with other settings does, goes on with the session of before. Only its
+    /// times can be others; what else is not the same makes it another session, for which this one ends.
+    fn take_over(&mut self, id: Discriminator, wanted: &PathSettings) -> Option<watch::Receiver<Standing>> {
+        let path = self.paths.get_mut(&id)?;
+        let known = std::mem::replace(&mut path.settings, wanted.clone());
+        let timing = known.session.timing;
+        let with =
+            |timing| PathSettings { session: SessionConfig { timing, ..wanted.session }, ..wanted.clone() };
+        if known != with(timing) {
+            self.stop(id);
+            self.obey();
+            self.paths.remove(&id);
+            return None;
+        }
+        let standing = path.standing.subscribe();
+        if timing != wanted.session.timing
+            && let Err(error) = self.engine.retime(Instant::now(), id, wanted.session.timing)
+        {
+            tracing::debug!("{error}");
+        }
+        Some(standing)
     }
 
     fn tick(&mut self) {

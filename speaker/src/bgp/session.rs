@@ -72,10 +72,12 @@ impl Session {
     /// Ends the session whenever BFD finds the path dead (RFC 5882, section 4.2), until one of the two ends.
     pub fn follow(&self, mut path: watch::Receiver<Standing>) {
         let commands = self.commands.clone();
+        let ended = |path: &Standing| path.session.as_ref().and_then(|session| session.last_down);
+        // An end of before is none of this session's.
+        let mut known = ended(&path.borrow_and_update()).map(|(at, _)| at);
         tokio::spawn(async move {
-            let mut known = None;
             loop {
-                let down = path.borrow_and_update().session.as_ref().and_then(|session| session.last_down);
+                let down = ended(&path.borrow_and_update());
                 let news = down.filter(|(at, _)| known != Some(*at));
                 known = down.map(|(at, _)| at);
                 if let Some((_, down)) = news.filter(|(_, down)| down.is_failure())

@@ -6,6 +6,7 @@
 mod cells;
 mod hostile;
 mod stage;
+mod stopping;
 mod whole;
 
 /// A router's row of the table.

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use crate::stage::SOON;
 
-const GROUND: &str = "
+pub const GROUND: &str = "
 {apiVersion: v1, kind: Node, metadata: {name: n1}, status: {addresses: [{type: InternalIP, address: 192.0.2.1}]}}
 ---
 {apiVersion: ferrolb.io/v1beta1, kind: AddressPool, metadata: {name: lan}, spec: {addresses: [198.51.100.0/24]}}
@@ -30,18 +30,18 @@ const GROUND: &str = "
 {apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: web, labels: {kubernetes.io/service-name: web}},
  addressType: IPv4, ports: [{port: 8080}], endpoints: [{addresses: [192.0.2.1], nodeName: n1, conditions: {ready: true}}]}
 ";
-const PEER: &str = "
+pub const PEER: &str = "
 {apiVersion: ferrolb.io/v1beta1, kind: BGPPeer, metadata: {name: router},
  spec: {myASN: 65001, peerASN: 65002, peerAddress: 192.0.2.2, holdTime: 9s}}
 ";
-const ADDRESS: &str = "
+pub const ADDRESS: &str = "
 {apiVersion: ferrolb.io/v1beta1, kind: VirtualIP, metadata: {name: 198.51.100.1},
  spec: {address: 198.51.100.1, pool: lan, consumers: [{kind: Service, namespace: default, name: web}]}}
 ";
-const ROUTE: &str = "198.51.100.1/32";
+pub const ROUTE: &str = "198.51.100.1/32";
 
 /// A speaker of the node `n1`.
-struct Whole {
+pub struct Whole {
     source: TempDir,
     _state: TempDir,
     shutdown: watch::Sender<bool>,
@@ -50,9 +50,16 @@ struct Whole {
 }
 
 impl Whole {
-    fn start(node: &Namespace) -> Result<Self> {
+    pub fn start(node: &Namespace) -> Result<Self> {
+        Self::start_with(node, &[])
+    }
+
+    /// Starts one that finds these files.
+    pub fn start_with(node: &Namespace, files: &[(&str, &str)]) -> Result<Self> {
         let (source, state) = (tempfile::tempdir()?, tempfile::tempdir()?);
-        fs::write(source.path().join("ground.yaml"), GROUND)?;
+        for (name, text) in [("ground.yaml", GROUND)].iter().chain(files) {
+            fs::write(source.path().join(name), text)?;
+        }
         let options = Options {
             node_name: "n1".to_owned(),
             cluster: "test".to_owned(),
@@ -79,7 +86,7 @@ impl Whole {
         Ok(Self { source, _state: state, shutdown, ended, thread: Some(thread) })
     }
 
-    fn write(&self, file: &str, text: &str) -> Result<()> {
+    pub fn write(&self, file: &str, text: &str) -> Result<()> {
         Ok(fs::write(self.source.path().join(file), text)?)
     }
 
@@ -87,8 +94,13 @@ impl Whole {
         Ok(fs::remove_file(self.source.path().join(file))?)
     }
 
-    fn stop(&mut self) -> Result<()> {
+    /// Asks it to end, and does not wait.
+    pub fn ask_to_stop(&self) {
         self.shutdown.send_replace(true);
+    }
+
+    pub fn stop(&mut self) -> Result<()> {
+        self.ask_to_stop();
         self.ended.recv_timeout(SOON).context("the speaker does not end")?;
         let thread = self.thread.take().context("it was stopped before")?;
         thread.join().map_err(|_| anyhow::anyhow!("the speaker panicked"))?
@@ -102,7 +114,7 @@ impl Drop for Whole {
 }
 
 /// Waits until the router has the route, or has it no more.
-fn shows(router: &dyn Router, there: bool) -> Result<()> {
+pub fn shows(router: &dyn Router, there: bool) -> Result<()> {
     let begun = Instant::now();
     loop {
         let table = router.routes();
