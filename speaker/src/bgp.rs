@@ -17,6 +17,7 @@
 mod driver;
 mod link;
 mod listener;
+mod lookout;
 mod next_hop;
 mod picture;
 mod session;

@@ -27,7 +27,7 @@ pub struct BGPSession {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub reason: Option<String>,
-    /// Why there is no session, and what can be done.
+    /// Why there is no session, and what can be done; or what to know of one that stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub message: Option<String>,

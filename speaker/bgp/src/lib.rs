@@ -13,6 +13,7 @@
 //!   which it survives (RFC 7606).
 //! - [`Peer`] is the session machine of one peer (RFC 4271, section 8): it says when to connect, what to send and when to end it, and
 //!   why it ended ([`Ending`]).
+//! - [`Discovery`](discovery::Discovery) finds the router of a link by its advertisements, where no address is configured.
 //! - [`Message::encode`] writes a message. UPDATEs are written by [`RibOut`] alone: it is told what the peer shall know
 //!   ([`RibOut::set_desired`]), remembers what it was sent, and yields the difference message by message, as fast as somebody takes
 //!   them ([`RibOut::next_message`]).
@@ -26,6 +27,7 @@ mod attributes;
 mod capability;
 mod code_set;
 mod community;
+pub mod discovery;
 mod error;
 mod family;
 mod fault;

@@ -43,6 +43,7 @@ pub(super) struct Driver {
     stopping: Option<Stop>,
     stopped: bool,
     hint: Option<String>,
+    note: Option<String>,
     view: watch::Sender<View>,
 }
 
@@ -64,7 +65,8 @@ impl Driver {
         orders: mpsc::Receiver<Command>,
     ) -> (Self, watch::Receiver<View>) {
         let peer = Peer::new(settings.machine.clone(), fastrand::u64(..));
-        let first = View { peer: peer.view(), ends: None, hint: None, routes: Default::default() };
+        let first =
+            View { peer: peer.view(), ends: None, hint: None, note: None, routes: Default::default() };
         let (view, seen) = watch::channel(first);
         let driver = Self {
             settings,
@@ -79,6 +81,7 @@ impl Driver {
             stopping: None,
             stopped: false,
             hint: None,
+            note: None,
             view,
         };
         (driver, seen)
@@ -145,6 +148,7 @@ impl Driver {
             Woken::Order(Some(Command::Stop(stop))) => self.stop(now, stop),
             Woken::Order(Some(Command::BfdDown(words))) => self.give(now, Input::BfdDown(words)),
             Woken::Order(Some(Command::Reset(words))) => self.give(now, Input::Reset(words)),
+            Woken::Order(Some(Command::Note(words))) => self.note = words,
             Woken::Arrival(stream) => self.arrived(now, stream),
             Woken::Attempt(id, outcome) => self.attempted(now, id, outcome),
             Woken::Link(id, Stir::Readable) => self.read(now, id, READS),
@@ -334,6 +338,7 @@ impl Driver {
     fn publish(&self) {
         let ends = self.links.iter().max_by_key(|link| self.telling.is_for(link.id)).map(Link::ends);
         let routes = self.telling.view();
-        self.view.send_replace(View { peer: self.peer.view(), ends, hint: self.hint.clone(), routes });
+        let (hint, note) = (self.hint.clone(), self.note.clone());
+        self.view.send_replace(View { peer: self.peer.view(), ends, hint, note, routes });
     }
 }

@@ -32,6 +32,8 @@ pub(super) enum Command {
     BfdDown(String),
     /// Begin anew, for this reason.
     Reset(String),
+    /// What people should know of the peer.
+    Note(Option<String>),
     /// End, in this way.
     Stop(Stop),
 }
@@ -96,6 +98,11 @@ impl Session {
     /// Ends the session, and sets it up again; or tries at once if it waits.
     pub async fn reset(&self, words: String) {
         self.tell(Command::Reset(words)).await;
+    }
+
+    /// What people should know of the peer from now on; the view shows it.
+    pub(super) async fn note(&self, words: Option<String>) {
+        self.tell(Command::Note(words)).await;
     }
 
     /// Ends it and waits until the peer was told, for a few seconds at most. Unless another process takes over

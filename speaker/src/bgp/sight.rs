@@ -115,7 +115,7 @@ impl Sight {
         if begun.is_some() {
             told.state = SessionState::Established;
             told.agreed = terms(view);
-            (told.reason, told.message) = (None, None);
+            (told.reason, told.message) = (None, view.note.as_deref().map(cut));
         } else {
             told.state = SessionState::Connecting;
             told.agreed = None;

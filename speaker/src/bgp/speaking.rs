@@ -3,6 +3,7 @@
 
 //! Which sessions there are: one for each router that this node is to speak to, told what the routers shall know.
 
+mod lookouts;
 mod running;
 mod settings;
 mod wanted;
@@ -15,11 +16,12 @@ use std::time::Duration;
 use ferrolb_bgp::Stop;
 use ferrolb_config::api::BGPSession;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
-use self::running::{Course, Running, changed, place};
+use self::lookouts::Lookouts;
+use self::running::{Course, Running, asked_for, changed};
 pub(crate) use self::wanted::{Spoken, Told};
 use super::picture::{Live, Picture, Seen};
 use super::sight::{Now, Sight, Watch};
@@ -27,12 +29,15 @@ use super::{Session, Wish};
 use crate::bfd::{Bfd, PathSettings, Standing, WatchError};
 use crate::deadline::until;
 use crate::intent::{Obstacle, Router};
+use crate::kernel::links::Links;
 use crate::layer2::Ended;
 
 /// How long a node that is emptied asks routers to prefer others, before it withdraws.
 const GRACE: Duration = Duration::from_secs(10);
 /// The same for a process that ends.
 const LAST_GRACE: Duration = Duration::from_secs(1);
+/// How soon a session that stands where its router is no more is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How long routers have to hear the last words.
 const FAREWELL: Duration = Duration::from_secs(6);
 /// What sessions show within this time is looked at together.
@@ -48,15 +53,22 @@ pub(crate) struct Speaking {
     picture: watch::Sender<Picture>,
     /// When to look at the sessions, of which one has shown something.
     look_at: Option<Instant>,
+    lookouts: Lookouts,
     bfd: Option<Bfd>,
+    /// Sessions that end, with their names: the next session of a name waits for the last.
     ending: JoinSet<()>,
+    parting: BTreeMap<task::Id, String>,
     /// Since when this node asks routers to prefer others.
     leaving: Option<Instant>,
 }
 
 impl Speaking {
     /// Nothing is said before something is wanted: objects that could not be read yet are no reason to withdraw a route.
-    pub(crate) fn new(node: &str, wanted: watch::Receiver<Option<Arc<Spoken>>>) -> Self {
+    pub(crate) fn new(
+        node: &str,
+        wanted: watch::Receiver<Option<Arc<Spoken>>>,
+        links: watch::Receiver<Arc<Links>>,
+    ) -> Self {
         Self {
             node: node.to_owned(),
             wanted,
@@ -64,8 +76,10 @@ impl Speaking {
             blocked: BTreeMap::new(),
             picture: watch::Sender::default(),
             look_at: None,
+            lookouts: Lookouts::new(links),
             bfd: None,
             ending: JoinSet::new(),
+            parting: BTreeMap::new(),
             leaving: None,
         }
     }
@@ -84,6 +98,7 @@ impl Speaking {
                 self.show();
             }
             let withdrawal = self.leaving.map(|since| since + GRACE).filter(|at| *at > Instant::now());
+            let again = self.stay_behind().then(|| Instant::now() + LOOK_AGAIN);
             loop {
                 tokio::select! {
                     changed = self.wanted.changed() => {
@@ -91,7 +106,13 @@ impl Speaking {
                         break;
                     }
                     () = until(withdrawal) => break,
-                    Some(_) = self.ending.join_next() => {}
+                    () = until(again) => break,
+                    () = self.lookouts.changed() => break,
+                    Some(ended) = self.ending.join_next_with_id() => {
+                        let id = ended.map_or_else(|panicked| panicked.id(), |(id, ())| id);
+                        self.parting.remove(&id);
+                        break;
+                    }
                     () = changed(&mut self.sessions), if self.look_at.is_none() => {
                         self.look_at = Some(Instant::now() + GATHER);
                     }
@@ -151,21 +172,9 @@ impl Speaking {
         self.leaving = if wanted.leaving { self.leaving.or_else(|| Some(Instant::now())) } else { None };
         let withdraws = self.leaving.is_some_and(|since| since.elapsed() >= GRACE);
         let wish = |told: &Told| if withdraws { Arc::default() } else { Arc::clone(&told.wish) };
-        let over: Vec<String> = self
-            .sessions
-            .iter()
-            .filter(|(name, running)| {
-                wanted.routers.get(*name).is_none_or(|told| told.router != running.router)
-            })
-            .map(|(name, _)| name.clone())
-            .collect();
-        for name in over {
-            let Some(running) = self.sessions.remove(&name) else { continue };
-            // One that goes on with other settings need not forget our routes in between.
-            let goes_on = wanted.routers.contains_key(&name) && running.router.settings.graceful_restart;
-            let stop = if goes_on { Stop::Upgrade } else { Stop::Deconfigured };
-            info!(peer = name, "the session ends: its BGPPeer is gone or another");
-            self.ending.spawn(running.stop(stop));
+        self.lookouts.keep(wanted.routers.values().map(|told| told.router.as_ref()));
+        for name in self.sessions.keys().cloned().collect::<Vec<_>>() {
+            self.end_unless_wanted(&name, wanted).await;
         }
         self.block(&wanted.blocked);
         for (name, told) in &wanted.routers {
@@ -176,11 +185,42 @@ impl Speaking {
                     *held = Some(wish);
                     changed
                 });
-                continue;
+            } else if !self.parting.values().any(|parting| parting == name) {
+                let running = self.begin(name, &told.router, wish).await;
+                self.sessions.insert(name.clone(), running);
             }
-            let running = self.begin(name, &told.router, wish).await;
-            self.sessions.insert(name.clone(), running);
         }
+    }
+
+    /// Ends a session that is not wanted as it is.
+    async fn end_unless_wanted(&mut self, name: &str, wanted: &Spoken) {
+        let Some(running) = self.sessions.get_mut(name) else { return };
+        let same = wanted.routers.get(name).is_some_and(|told| told.router == running.router);
+        let why = if same {
+            let now = self.lookouts.place(&running.router);
+            if let Ok(now) = &now {
+                running.note(now).await;
+            }
+            if !running.has_moved(&now) {
+                return;
+            }
+            "its router is elsewhere now"
+        } else {
+            "its BGPPeer is gone or another"
+        };
+        let Some(running) = self.sessions.remove(name).filter(Running::has_session) else { return };
+        info!(peer = name, "the session ends: {why}");
+        // One that goes on with other settings need not forget our routes in between.
+        let goes_on = wanted.routers.contains_key(name) && running.router.settings.graceful_restart;
+        let stop = if goes_on { Stop::Upgrade } else { Stop::Deconfigured };
+        let task = self.ending.spawn(running.stop(stop));
+        self.parting.insert(task.id(), name.to_owned());
+    }
+
+    /// Whether some session stands where its router is no more.
+    fn stay_behind(&mut self) -> bool {
+        let lookouts = &mut self.lookouts;
+        self.sessions.values().any(|running| running.stays_behind(&lookouts.place(&running.router)))
     }
 
     /// Routers that cannot be tried are told of, since when one is known.
@@ -196,10 +236,15 @@ impl Speaking {
 
     async fn begin(&mut self, name: &str, router: &Arc<Router>, wish: Arc<Wish>) -> Running {
         let (wishes, wished) = watch::channel(Some(wish));
-        let (now, place) = (Now::read(), place(&router.settings));
-        let course = match settings::of(name, &self.node, router) {
-            Ok((peer, path)) => {
+        let (now, asked_for) = (Now::read(), asked_for(&router.settings));
+        let place = self.lookouts.place(router);
+        let settings = place.and_then(|place| Ok((settings::of(name, &self.node, router, place.at)?, place)));
+        let course = match settings {
+            Ok(((peer, path), place)) => {
                 let session = Session::start(peer, wished.clone(), None);
+                if place.note.is_some() {
+                    session.note(place.note.clone()).await;
+                }
                 let path = match path {
                     Ok(Some(path)) => self.watch(&session, path).await.map(Some),
                     Ok(None) => Ok(None),
@@ -213,14 +258,14 @@ impl Speaking {
                     }
                 };
                 let live = Live { view: session.view(), path, wishes: wished };
-                let mut sight = Sight::new(name, place, now);
+                let mut sight = Sight::new(name, asked_for, now);
                 let watch = unwatched.as_deref().map_or(Watch::Unasked, Watch::Failed);
                 sight.look(&live.view(), watch, now);
-                Course::Session { session, sight, live, unwatched }
+                Course::Session { session, place, sight, live, unwatched }
             }
             Err(obstacle) => {
                 warn!(peer = name, "no session: {}", obstacle.message);
-                Course::Blocked(Arc::new(Sight::blocked(name, place, &obstacle, now)))
+                Course::Blocked(Arc::new(Sight::blocked(name, asked_for, &obstacle, now)))
             }
         };
         Running { router: Arc::clone(router), wishes, course }

@@ -17,6 +17,8 @@ pub struct View {
     pub ends: Option<(SocketAddr, SocketAddr)>,
     /// What this node knows about why there is no session, beyond the last error.
     pub hint: Option<String>,
+    /// What people should know of the peer, whether there is a session or not.
+    pub note: Option<String>,
     /// The routes that it was told.
     pub routes: RoutesView,
 }

@@ -9,10 +9,12 @@ use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU8;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
+
+use super::socket_option::set_option;
 
 pub use md5::{BadPassword, Password};
 
@@ -207,22 +209,6 @@ fn set_least_ttl(socket: &Socket, address: IpAddr, least: u8) -> io::Result<()> 
     };
     set_option(socket, level, name, &i32::from(least))
 }
-
-/// setsockopt(2) with a value of plain data.
-fn set_option<T: Plain>(socket: &Socket, level: i32, name: i32, value: &T) -> io::Result<()> {
-    let length = size_of::<T>() as libc::socklen_t;
-    #[expect(unsafe_code, reason = "neither socket2 nor nix has these options")]
-    // SAFETY: the pointer is to a live value of that length, which the kernel only reads.
-    let result = unsafe {
-        libc::setsockopt(socket.as_raw_fd(), level, name, std::ptr::from_ref(value).cast(), length)
-    };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-/// Types without padding, which the kernel may read byte by byte.
-trait Plain {}
-impl Plain for i32 {}
-impl Plain for md5::Key {}
 
 /// Where a listener listens for both families.
 #[must_use]

@@ -7,6 +7,7 @@ mod cells;
 mod hostile;
 mod stage;
 mod stopping;
+mod unnumbered;
 mod whole;
 
 /// A router's row of the table.

@@ -3,6 +3,7 @@
 
 //! Real routers for BGP: five daemons, each started in the namespace of a router that a wire joins to a node.
 
+mod advertiser;
 mod answer;
 mod bird;
 mod exabgp;
@@ -16,6 +17,7 @@ use std::fmt;
 
 use anyhow::Result;
 
+pub use advertiser::Advertiser;
 pub(crate) use frr::{is_possible as frr_is_possible, launch as launch_frr};
 pub(crate) use wire::ask;
 pub use wire::{NODE_LINK, NODE_V4, NODE_V6, ROUTER_V4, ROUTER_V6, Wire};
@@ -68,6 +70,8 @@ pub struct Neighbour {
     pub bfd: bool,
     /// Takes IPv4 routes with an IPv6 next hop.
     pub extended_next_hop: bool,
+    /// Advertises itself on the wire, so that the node needs no address. FRR knows no address of the node either then.
+    pub advertises: bool,
     /// Waits for the node; otherwise it connects too.
     pub passive: bool,
     /// Hold time in seconds.
@@ -85,6 +89,7 @@ impl Default for Neighbour {
             graceful_restart: false,
             bfd: false,
             extended_next_hop: false,
+            advertises: false,
             passive: true,
             hold: 9,
         }
@@ -122,6 +127,14 @@ pub trait Router: fmt::Debug {
     /// # Errors
     /// It does not answer, or cannot.
     fn ask_again(&self) -> Result<()>;
+
+    /// Whether BFD finds the path to the node up.
+    ///
+    /// # Errors
+    /// It does not answer, or knows no BFD.
+    fn path_is_up(&self) -> Result<bool> {
+        anyhow::bail!("{self:?} knows no BFD")
+    }
 
     /// What it says about its session, for the message of a failure.
     fn story(&self) -> String;

@@ -49,7 +49,7 @@ impl Rig {
             last_error: None,
             counts: Counts::default(),
         };
-        let view = View { peer, ends: None, hint: None, routes: RoutesView::default() };
+        let view = View { peer, ends: None, hint: None, note: None, routes: RoutesView::default() };
         Self { sight: Sight::new(PEER, "192.0.2.2:179".to_owned(), now), view, now }
     }
 

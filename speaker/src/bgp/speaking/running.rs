@@ -17,7 +17,8 @@ use tokio::sync::watch;
 use super::super::picture::{Live, Seen};
 use super::super::sight::{Now, Sight, Watch};
 use super::super::{Session, Wish};
-use crate::intent::Router;
+use super::lookouts::Place;
+use crate::intent::{Obstacle, Router};
 
 /// A router that this node speaks to, or would if it could.
 pub(super) struct Running {
@@ -30,6 +31,8 @@ pub(super) struct Running {
 pub(super) enum Course {
     Session {
         session: Session,
+        /// Where the router is.
+        place: Place,
         sight: Sight,
         live: Live,
         /// Why nobody watches the path, though somebody should.
@@ -51,6 +54,37 @@ impl Running {
 
     pub(super) fn has_session(&self) -> bool {
         matches!(self.course, Course::Session { .. })
+    }
+
+    /// Whether the session shall be begun anew, where the router is now. One that stands shows that its router is there, whatever
+    /// others advertise on the link.
+    pub(super) fn has_moved(&self, now: &Result<Place, Obstacle>) -> bool {
+        match (&self.course, now) {
+            (Course::Session { place, live, .. }, Ok(now)) => {
+                place.at != now.at && (scope(place.at) != scope(now.at) || !live.view().is_established())
+            }
+            (Course::Session { .. }, Err(_)) => false,
+            (Course::Blocked(_), Ok(_)) => true,
+            (Course::Blocked(told), Err(now)) => told.message.as_deref() != Some(&now.message),
+        }
+    }
+
+    /// Whether the session stands where its router is no more.
+    pub(super) fn stays_behind(&self, now: &Result<Place, Obstacle>) -> bool {
+        match (&self.course, now) {
+            (Course::Session { place, .. }, Ok(now)) => place.at != now.at,
+            _ => false,
+        }
+    }
+
+    /// People should know of the router what this says.
+    pub(super) async fn note(&mut self, now: &Place) {
+        if let Course::Session { session, place, .. } = &mut self.course
+            && place.note != now.note
+        {
+            place.note.clone_from(&now.note);
+            session.note(now.note.clone()).await;
+        }
     }
 
     /// Returns when its session has shown something.
@@ -92,8 +126,16 @@ pub(super) async fn changed(sessions: &mut BTreeMap<String, Running>) {
     select_all(changes).await;
 }
 
+/// The interface of a link-local address; a new number is another interface, and connections over the old one are dead.
+fn scope(place: SocketAddr) -> u32 {
+    match place {
+        SocketAddr::V6(place) => place.scope_id(),
+        SocketAddr::V4(_) => 0,
+    }
+}
+
 /// Where the router is, as it was asked for.
-pub(super) fn place(settings: &snapshot::PeerSettings) -> String {
+pub(super) fn asked_for(settings: &snapshot::PeerSettings) -> String {
     match &settings.target {
         PeerTarget::Address(address) => {
             SocketAddr::new(address.to_canonical(), settings.port.get()).to_string()

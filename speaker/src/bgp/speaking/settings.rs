@@ -5,11 +5,11 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use ferrolb_bfd::Path;
 use ferrolb_bgp::Beginning;
-use ferrolb_config::reason::Reason;
 use ferrolb_config::snapshot::{BfdProfile, Hops, PeerTarget};
 
 use super::super::PeerSettings;
@@ -20,7 +20,7 @@ use crate::routers::{self, Teller};
 /// A node that has run for so long forwarded traffic before this process began.
 const SETTLED: Duration = Duration::from_secs(300);
 
-/// How to speak to a router, and how to watch the path or why that cannot be.
+/// How to speak to a router that is at `peer`, and how to watch the path or why that cannot be.
 ///
 /// # Errors
 /// Why this node cannot.
@@ -28,20 +28,11 @@ pub(super) fn of(
     name: &str,
     node: &str,
     router: &Router,
+    peer: SocketAddr,
 ) -> Result<(PeerSettings, Result<Option<PathSettings>, String>), Obstacle> {
-    let settings = &router.settings;
-    let peer = match &settings.target {
-        PeerTarget::Address(address) => SocketAddr::new(address.to_canonical(), settings.port.get()),
-        PeerTarget::Interface(link) => {
-            let message = format!(
-                "this version does not find the router on {link} by itself: give its address in spec.peerAddress"
-            );
-            return Err(Obstacle { reason: Reason::NotYetSupported, message: message.into() });
-        }
-    };
     let teller = Teller { node, beginning: beginning() };
     let held = routers::settings(name, router, peer, teller)?;
-    let path = settings.bfd.as_ref().map(|profile| path(router, peer, profile)).transpose();
+    let path = router.settings.bfd.as_ref().map(|profile| path(router, peer, profile)).transpose();
     Ok((held, path))
 }
 
@@ -53,13 +44,17 @@ fn path(router: &Router, peer: SocketAddr, profile: &BfdProfile) -> Result<PathS
         Hops::AtMost(_) => true,
         Hops::Any => settings.is_internal() != Some(true),
     };
-    let ends = match (far, settings.source) {
-        (false, _) => Path::SingleHop { peer: peer.ip(), interface: None },
+    let (interface, scope) = match (&settings.target, peer) {
+        (PeerTarget::Interface(name), SocketAddr::V6(found)) => (Some(name.clone()), found.scope_id()),
+        _ => (None, 0),
+    };
+    let ends = match (far && interface.is_none(), settings.source) {
+        (false, _) => Path::SingleHop { peer: peer.ip(), interface: NonZeroU32::new(scope) },
         (true, Some(local)) => Path::MultiHop { peer: peer.ip(), local, minimum_ttl: profile.minimum_ttl },
         (true, None) => return Err("BFD over several hops needs spec.sourceAddress".to_owned()),
     };
     let session = routers::watching(profile, ends);
-    Ok(PathSettings { session, source: settings.source, interface: None })
+    Ok(PathSettings { session, source: settings.source, interface })
 }
 
 /// A node that has just come up forwarded nothing before.
@@ -74,7 +69,8 @@ fn beginning() -> Beginning {
 
 #[cfg(test)]
 mod tests {
-    use std::num::{NonZeroU16, NonZeroU32};
+    use std::net::SocketAddrV6;
+    use std::num::NonZeroU16;
 
     use ferrolb_config::{address, snapshot};
 
@@ -100,12 +96,8 @@ mod tests {
         Router { settings, password: None, router_id: None }
     }
 
-    #[test]
-    fn what_this_version_cannot_do_is_said() {
-        let unnumbered = router(PeerTarget::Interface("eth0".to_owned()), Hops::One);
-        let why = of("p", "n1", &unnumbered).unwrap_err().message;
-        assert!(why.contains("router on eth0") && why.contains("spec.peerAddress"), "{why}");
-        let mut far = router(PeerTarget::Address("192.0.2.1".parse().unwrap()), Hops::Any);
+    fn watched(target: PeerTarget, hops: Hops) -> Router {
+        let mut router = router(target, hops);
         let ms = Duration::from_millis;
         let profile = BfdProfile {
             receive: ms(300),
@@ -114,8 +106,27 @@ mod tests {
             passive: false,
             minimum_ttl: 254,
         };
-        far.settings.bfd = Some(profile);
-        let (_, path) = of("p", "n1", &far).unwrap();
+        router.settings.bfd = Some(profile);
+        router
+    }
+
+    #[test]
+    fn bfd_over_several_hops_needs_an_address_of_this_node() {
+        let far = watched(PeerTarget::Address("192.0.2.1".parse().unwrap()), Hops::Any);
+        let (_, path) = of("p", "n1", &far, "192.0.2.1:179".parse().unwrap()).unwrap();
         assert_eq!(path.unwrap_err(), "BFD over several hops needs spec.sourceAddress");
+    }
+
+    #[test]
+    fn a_router_that_was_found_is_spoken_to_and_watched_on_its_interface() {
+        let unnumbered = watched(PeerTarget::Interface("eth0".to_owned()), Hops::Any);
+        let peer = SocketAddrV6::new("fe80::2".parse().unwrap(), 179, 0, 7).into();
+        let (settings, path) = of("p", "n1", &unnumbered, peer).unwrap();
+        assert_eq!(settings.transport.interface.as_deref(), Some("eth0"));
+        assert_eq!(settings.transport.peer, peer);
+        let path = path.unwrap().unwrap();
+        assert_eq!(path.interface.as_deref(), Some("eth0"));
+        let expected = Path::SingleHop { peer: peer.ip(), interface: NonZeroU32::new(7) };
+        assert_eq!(path.session.path, expected, "a link has one hop");
     }
 }

@@ -11,6 +11,8 @@ use nix::errno::Errno;
 use socket2::{Domain, Socket};
 use thiserror::Error;
 
+use super::super::socket_option::{Plain, set_option};
+
 /// Most octets of a password.
 pub const MAX_PASSWORD: usize = libc::TCP_MD5SIG_MAXKEYLEN;
 
@@ -54,6 +56,8 @@ pub(super) struct Key {
 
 const _: () = assert!(size_of::<Key>() == 216);
 
+impl Plain for Key {}
+
 /// `TCP_MD5SIG_FLAG_PREFIX`: the key is for all addresses with this prefix; here one of full length.
 const FLAG_PREFIX: u8 = 1;
 
@@ -65,7 +69,7 @@ pub(super) fn set(socket: &Socket, peer: IpAddr, password: Option<&Password>) ->
         other => other,
     };
     let key = Key::new(address, password);
-    match super::set_option(socket, libc::IPPROTO_TCP, libc::TCP_MD5SIG_EXT, &key) {
+    match set_option(socket, libc::IPPROTO_TCP, libc::TCP_MD5SIG_EXT, &key) {
         // There was none to remove.
         Err(error) if password.is_none() && error.raw_os_error() == Some(Errno::ENOENT as i32) => Ok(()),
         done => done,

@@ -46,6 +46,11 @@ impl Router for Bird {
         ask(&self.namespace, "birdc", &["-s", &control, "reload in node"]).map(drop)
     }
 
+    fn path_is_up(&self) -> Result<bool> {
+        let sessions = self.ask("show bfd sessions")?;
+        Ok(sessions.lines().any(|line| line.split_whitespace().nth(2) == Some("Up")))
+    }
+
     fn story(&self) -> String {
         let asked = self.ask("show protocols all node").unwrap_or_else(|error| format!("{error:#}"));
         let log = self.processes.first().map(|process| process.log_end(20)).unwrap_or_default();
@@ -75,13 +80,18 @@ fn configuration(node: &Neighbour) -> String {
     }
     let extended = if node.extended_next_hop { "extended next hop on;" } else { "" };
     let interface = if node.over == Over::LinkLocal { "%'eth0'" } else { "" };
+    let radv = if node.advertises {
+        "protocol radv { interface \"eth0\" { min ra interval 3; max ra interval 4; }; }\n"
+    } else {
+        ""
+    };
     let address = Wire::node_address(node.over);
     let Neighbour { router_as, node_as, hold, .. } = node;
     let keepalive = hold / 3;
     // Without short pauses after an error the node would not be let in for a minute.
     format!(
         "router id 192.0.2.2;\n\
-         protocol device {{ scan time 1; }}\n\
+         protocol device {{ scan time 1; }}\n{radv}\
          protocol bfd {{ interface \"*\" {{ min rx interval 100 ms; min tx interval 100 ms; idle tx interval 300 ms; multiplier 3; }}; }}\n\
          protocol bgp node {{\n  local as {router_as};\n  neighbor {address}{interface} as {node_as};\n  \
          hold time {hold};\n  keepalive time {keepalive};\n  connect delay time 1;\n  connect retry time 1;\n  \

@@ -37,7 +37,7 @@ impl Frr {
         let folder = wire.folder().join("frr");
         let processes =
             launch(&folder, &configuration(node), &|daemon, command| wire.start(daemon, command))?;
-        let neighbour = Wire::node_address(node.over).to_owned();
+        let neighbour = name(node).to_owned();
         Ok(Self { processes, namespace: wire.router.clone(), folder, neighbour })
     }
 
@@ -128,6 +128,11 @@ impl Router for Frr {
         self.ask(&format!("clear bgp {} in", self.neighbour)).map(drop)
     }
 
+    fn path_is_up(&self) -> Result<bool> {
+        let paths = self.json("show bfd peers json")?;
+        Ok(list(&paths, "").any(|path| text(path, "/status") == "up"))
+    }
+
     fn story(&self) -> String {
         self.ask("show bgp neighbors").unwrap_or_else(|error| format!("{error:#}"))
     }
@@ -137,14 +142,20 @@ impl Router for Frr {
     }
 }
 
+/// What FRR calls the node.
+fn name(node: &Neighbour) -> &'static str {
+    if node.advertises { "eth0" } else { Wire::node_address(node.over) }
+}
+
 fn configuration(node: &Neighbour) -> String {
-    let address = Wire::node_address(node.over);
+    let address = name(node);
     let Neighbour { router_as, node_as, hold, .. } = node;
     let mut options = String::new();
     let mut say = |line: &str| options.push_str(&format!(" neighbor {address} {line}\n"));
-    say(&format!("remote-as {node_as}"));
+    let unnumbered = if node.advertises { "interface " } else { "" };
+    say(&format!("{unnumbered}remote-as {node_as}"));
     say("timers connect 1");
-    if node.over == Over::LinkLocal {
+    if node.over == Over::LinkLocal && !node.advertises {
         say("interface eth0");
     }
     if let Some(password) = &node.password {
