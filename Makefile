@@ -32,7 +32,7 @@ check: ## format, clippy, documentation without warnings; licences and sources o
 	@.ci/install-cargo-deny
 	$(CARGO) deny --log-level error check bans licenses sources
 
-bench: ## figures beside keepalived's and a bare client's, four hours at most: failover, partitions, routers, 10,000 addresses, floods, bursts
+bench: ## figures beside the peers' and a bare client's, four hours at most: failover, partitions, routers, BGP routes, 10,000 addresses, floods, bursts
 	@.ci/install-tools
 	@tests/control-plane/build >/dev/null
 	$(CARGO) build --release --locked -p ferrolb -p ferrolb-bench

@@ -5,6 +5,7 @@
 //! depend on the machine, a ratio much less.
 
 mod arp;
+mod bgp;
 mod burst;
 mod calm;
 mod crowd;
@@ -30,10 +31,11 @@ use clap::{Args, Command, Parser, Subcommand};
 
 use ferrolb_lab::{interrupt, rights};
 
+use bgp::{peers, routes, services};
 use report::{Book, Budget};
 
-/// Figures beside the peers': failover, partitions, thousands of addresses, floods, memory and processor time at rest; and
-/// bursts of Services at a real API server.
+/// Figures beside the peers': failover, partitions, thousands of addresses and BGP routes, floods, memory and processor time at
+/// rest; and bursts of Services at a real API server.
 ///
 /// Without a measurement all of them are made, each with its defaults. What stands in the report already is not measured
 /// again, so that a run that was cut short goes on where it ended.
@@ -89,6 +91,12 @@ enum Measurement {
     Calm(calm::Arguments),
     /// Bursts of Services beside a real API server
     Burst(burst::BurstArguments),
+    /// Ten thousand BGP routes, and a hundred thousand, to a BIRD: FerroLB, BIRD and GoBGP in turns
+    Routes(routes::Arguments),
+    /// A hundred BGP sessions with a thousand routes each
+    Peers(peers::Arguments),
+    /// Addresses that come and go: how soon a router knows, and what a thousand at once disturb
+    Services(services::Arguments),
     /// Print the figures of a report as Markdown
     Table {
         /// What an earlier run wrote with --report
@@ -148,16 +156,22 @@ fn measure(measurement: &Measurement, binary: &Path, budget: Budget, book: &mut 
         Measurement::Restart(arguments) => restart::run(binary, arguments, budget, book),
         Measurement::Calm(arguments) => calm::run(binary, arguments, book),
         Measurement::Burst(arguments) => burst::run(binary, arguments, book),
+        Measurement::Routes(arguments) => routes::run(binary, arguments, budget, book),
+        Measurement::Peers(arguments) => peers::run(binary, arguments, budget, book),
+        Measurement::Services(arguments) => services::run(binary, arguments, budget, book),
         Measurement::Table { .. } => Ok(()),
     }
 }
 
 /// Every measurement with its defaults, the quick ones first.
-fn all() -> Result<[Measurement; 12]> {
+fn all() -> Result<[Measurement; 15]> {
     Ok([
         Measurement::Arp(usual()?),
         Measurement::Crowd(usual()?),
         Measurement::Idle(usual()?),
+        Measurement::Services(usual()?),
+        Measurement::Peers(usual()?),
+        Measurement::Routes(usual()?),
         Measurement::Darkness(usual()?),
         Measurement::Cut(usual()?),
         Measurement::Restart(usual()?),

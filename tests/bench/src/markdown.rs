@@ -42,7 +42,10 @@ impl fmt::Display for Report {
         write!(f, "{}", crate::cut::Table(&self.cut))?;
         write!(f, "{}", crate::restart::Table(&self.restart))?;
         write!(f, "{}", crate::calm::Table(&self.calm))?;
-        write!(f, "{}", crate::burst::Table(&self.burst))
+        write!(f, "{}", crate::burst::Table(&self.burst))?;
+        write!(f, "{}", crate::bgp::routes::Table(&self.routes))?;
+        write!(f, "{}", crate::bgp::peers::Table(&self.peers))?;
+        write!(f, "{}", crate::bgp::services::Table(&self.services))
     }
 }
 

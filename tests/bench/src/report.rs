@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::bgp::{peers, routes, services};
 use crate::{arp, burst, calm, crowd, cut, darkness, failover, idle, partition, quiet, restart, scale};
 
 /// The figures. What is not there was not measured.
@@ -29,6 +30,9 @@ pub(crate) struct Report {
     pub(crate) restart: Vec<restart::Record>,
     pub(crate) calm: Vec<calm::Figures>,
     pub(crate) burst: Vec<burst::Row>,
+    pub(crate) routes: Vec<routes::Record>,
+    pub(crate) peers: Vec<peers::Record>,
+    pub(crate) services: Vec<services::Figures>,
 }
 
 /// The report, and where it is kept.

@@ -105,6 +105,14 @@ impl Wire {
         self.site.start(name, Some(&self.router), command)
     }
 
+    /// The same at the node's end.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start_at_node(&self, name: &str, command: Command) -> Result<Process> {
+        self.site.start(name, Some(&self.node), command)
+    }
+
     /// Runs a program at the router's end and returns what it printed.
     ///
     /// # Errors
