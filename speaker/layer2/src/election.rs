@@ -287,26 +287,6 @@ impl Election {
         }
     }
 
-    /// Others hear us: who waited for that contends anew, so that ranks decide.
-    ///
-    /// Whoever waited for longer than a dead interval, or lost several peers at a time, was cut off from them, and may hear
-    /// owners again in a moment whom it took for dead: it listens for them before it claims what they never lost. A node
-    /// that never had a peer does not: the first client that it hears waits.
-    pub(crate) fn proof_arrived(&mut self, s: Situation<'_>) {
-        for id in std::mem::take(&mut self.unproven) {
-            let Some(group) = self.groups.get_mut(&id) else { continue };
-            if !matches!(group.role, Role::Unproven) {
-                continue;
-            }
-            let waited = s.now.saturating_duration_since(group.since);
-            let waited_long = waited > self.timing.dead && !s.members.is_empty();
-            let cut_off = waited_long || s.members.fell_silent_since(group.since, &self.timing) > 1;
-            let listen = if cut_off { self.timing.suspect } else { Duration::ZERO };
-            group.role = Role::Standby;
-            self.contend(id, listen, s);
-        }
-    }
-
     /// Acts on one deadline that is due; `false` if none is.
     pub(crate) fn act_next(&mut self, s: Situation<'_>) -> bool {
         let Some(id) = self.deadlines.pop_due(s.now) else { return self.settle_doubt(s) };

@@ -3,7 +3,9 @@
 
 //! The event loop: one virtual clock, one queue, everything that happens in order.
 
+mod clients;
 mod inflict;
+mod verdict;
 mod wire;
 
 use std::{
@@ -13,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ferrolb_layer2::{ClusterId, GroupId, MacAddr, NodeId, Phase, SegmentView, Timing, frame};
+use ferrolb_layer2::{ClusterId, GroupId, MacAddr, NodeId, SegmentView, Timing};
 
 use crate::{
     book::{Book, Scene, Violation},
@@ -199,20 +201,6 @@ impl World {
         world
     }
 
-    fn plug_in_stations(&mut self) {
-        for client in 0..self.setup.clients {
-            let port = Port(self.setup.nodes + client);
-            let last = u8::try_from(client % 50).unwrap_or(0).saturating_add(200);
-            self.stations.push(Station::new(client, port, Ipv4Addr::new(192, 0, 2, last)));
-            let pause = self.pause();
-            self.later(pause, Occurrence::Ask(client));
-        }
-        if let Some(address) = self.setup.gateway {
-            let port = Port(self.setup.nodes + self.setup.clients);
-            self.stations.push(Station::new(self.setup.clients, port, address));
-        }
-    }
-
     /// Configures a group on every node; takes effect with the next [`crate::Fault::Configure`] or start.
     fn plan_group(&mut self, number: usize) {
         let id = Self::group(number);
@@ -276,54 +264,6 @@ impl World {
         self.book.answering(Self::group(group), self.scene())
     }
 
-    /// Every group is answered for by one node.
-    ///
-    /// # Errors
-    /// Names one that is not.
-    pub fn is_served(&self) -> Result<(), Violation> {
-        (0..self.setup.groups).map(|group| (group, self.answering(group))).try_for_each(|(group, nodes)| {
-            let text = format!("S1: in the end {nodes:?} answer for group {group}");
-            let disputed = nodes.is_empty() && !self.book.is_undisputed(Self::group(group));
-            if nodes.len() == 1 || disputed { Ok(()) } else { Err(Violation(text)) }
-        })
-    }
-
-    /// S18: of the nodes that share an identity, all but one stepped aside.
-    ///
-    /// # Errors
-    /// Names them if more act.
-    pub fn is_single(&self) -> Result<(), Violation> {
-        let acts = |node: &&Node| {
-            node.speaker.as_ref().is_some_and(|speaker| speaker.segment.phase() != Phase::Aside)
-        };
-        let acting: Vec<NodeId> = self.nodes.iter().filter(acts).map(|node| node.id).collect();
-        let distinct: BTreeSet<NodeId> =
-            self.nodes.iter().filter(|n| n.speaker.is_some()).map(|n| n.id).collect();
-        if acting.len() == distinct.len() {
-            return Ok(());
-        }
-        Err(Violation(format!("S18: {} processes act for {} nodes", acting.len(), distinct.len())))
-    }
-
-    /// Every node that runs speaks as seldom as their number demands, and grants the others as much more silence.
-    ///
-    /// # Errors
-    /// Names one that does not.
-    pub fn keeps_pace(&self) -> Result<(), Violation> {
-        let running = (0..self.nodes.len()).filter_map(|node| Some((node, self.view(node)?)));
-        let running: Vec<_> = running.collect();
-        let due = self.setup.pace_among(running.len());
-        let pace = |view: &SegmentView| {
-            view.slowed.map_or((Timing::DEFAULT.hello, Timing::DEFAULT.dead), |pace| (pace.hello, pace.dead))
-        };
-        let wrong = running.iter().find(|(_, view)| pace(view) != (due.hello, due.dead));
-        wrong.map_or(Ok(()), |(node, view)| {
-            let (hello, dead) = pace(view);
-            let text = format!("every {hello:?} and grants {dead:?} among {} nodes", running.len());
-            Err(Violation(format!("rule 2: node {node} speaks {text}")))
-        })
-    }
-
     /// The MAC that a client believes to have the address.
     pub fn table(&self, client: usize, address: IpAddr) -> Option<MacAddr> {
         self.stations.get(client)?.table.get(&address).copied()
@@ -358,10 +298,6 @@ impl World {
             eprintln!("{line}");
         }
         self.trace.push(line);
-    }
-
-    fn pause(&mut self) -> Duration {
-        self.setup.question_every.mul_f64(0.4 + 1.2 * self.random.f64())
     }
 
     /// Lets virtual time pass.
@@ -461,23 +397,5 @@ impl World {
         if self.wakes.of(number).is_none_or(|planned| planned > next || planned <= self.elapsed) {
             self.wakes.set(number, Some(next));
         }
-    }
-
-    /// A client asks for some address.
-    fn ask(&mut self, client: usize) {
-        let pause = self.pause();
-        self.later(pause, Occurrence::Ask(client));
-        let choice = self.random.usize(..self.addresses.len().max(1));
-        let Some(station) = self.stations.get(client) else { return };
-        // Who has an address of the cluster speaks of it often.
-        let squatted = station.squats.iter().nth(choice % 4).copied();
-        let Some(target) = squatted.or_else(|| self.addresses.keys().nth(choice).copied()) else { return };
-        if station.squats.contains(&target) {
-            let (port, claims) = (station.port, frame::announcement(station.mac, target));
-            return claims.into_iter().for_each(|frame| self.send_frame(port, frame));
-        }
-        let (port, question) = (station.port, station.question(target));
-        self.book.client_spoke(self.now);
-        self.send_frame(port, question);
     }
 }

@@ -4,7 +4,7 @@
 //! One peer against the clock and its own hellos.
 
 use super::*;
-use crate::{Digest, Slice, UpTo, hello::Echo, identity::ClusterId, identity::NodeId};
+use crate::{Digest, Flags, Slice, UpTo, hello::Echo, identity::ClusterId, identity::NodeId};
 
 const MS: Duration = Duration::from_millis(1);
 const T: Timing = Timing::DEFAULT;
