@@ -84,6 +84,8 @@ pub fn tcp_echo(namespace: &Namespace, node: &Node, port: u16) -> Result<Server>
             .with_context(|| format!("listening on port {port}"))?;
         listener.set_nonblocking(true)?;
         ready.ready();
+        // Those who serve connections inherit it.
+        hurry();
         thread::scope(|scope| {
             while running.go_on() {
                 match listener.accept() {
