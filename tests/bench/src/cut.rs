@@ -98,13 +98,14 @@ pub(crate) fn run(binary: &Path, arguments: &Arguments, budget: Budget, book: &m
 }
 
 fn measure(stand: &Stand, router: Router, sender: Sender, run: u32, interval: u64) -> Result<Record> {
-    stand.settles()?;
     let nodes = &stand.lab().nodes;
     let node = usize::try_from(run).ok().and_then(|run| nodes.get(run % nodes.len())).context("no nodes")?;
-    // At any phase of the interval.
-    thread::sleep(Duration::from_millis(interval).mul_f64(fastrand::f64()));
+    stand.settles()?;
     let requests = Requests::start(&stand.lab().client, Rack::target())?;
-    thread::sleep(AROUND);
+    // At any phase of the interval.
+    thread::sleep(AROUND + Duration::from_millis(interval).mul_f64(fastrand::f64()));
+    // On a busy machine a session may have ended by itself.
+    stand.leads_to_all()?;
     let (begun, at) = (Moment::now(), Instant::now());
     stand.lab().cut(node)?;
     let gone = stand.rack().routes().leave(node.place().ipv4(), begun, PATIENCE);

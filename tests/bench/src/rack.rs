@@ -128,9 +128,14 @@ impl Stand {
 
     /// Waits until the router leads to every node, and goes on to.
     pub(crate) fn settles(&self) -> Result<()> {
-        let all: Vec<Place> = (1..=NODES).map(Place::Node).collect();
-        self.rack.leads_to(&all).map_err(|error| error.context(self.logs()))?;
+        self.leads_to_all()?;
         thread::sleep(SETTLED);
+        self.leads_to_all()
+    }
+
+    /// Waits until the router leads to every node.
+    pub(crate) fn leads_to_all(&self) -> Result<()> {
+        let all: Vec<Place> = (1..=NODES).map(Place::Node).collect();
         self.rack.leads_to(&all).map_err(|error| error.context(self.logs()))
     }
 
