@@ -16,6 +16,7 @@ fn help_names_every_command_and_each_command_shows_an_example() {
         "speaker",
         "run",
         "status",
+        "bgp",
         "validate",
         "allocate",
         "demo",

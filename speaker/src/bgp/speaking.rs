@@ -138,7 +138,16 @@ impl Speaking {
             .blocked
             .iter()
             .map(|(name, told)| (name.clone(), Seen { told: Arc::clone(told), live: None }));
-        self.picture.send_replace(sessions.chain(blocked).collect());
+        let now: Picture = sessions.chain(blocked).collect();
+        // What was told of another session, or at another time, is another word.
+        self.picture.send_if_modified(|before| {
+            let same = |(one, other): (&Seen, &Seen)| Arc::ptr_eq(&one.told, &other.told);
+            let is_new = !(before.keys().eq(now.keys()) && before.values().zip(now.values()).all(same));
+            if is_new {
+                *before = now;
+            }
+            is_new
+        });
     }
 
     /// Tells every router that this process ends. Those that keep routes over a restart are told nothing, unless the node is

@@ -5,6 +5,7 @@
 
 mod cells;
 mod hostile;
+mod seen;
 mod stage;
 mod stopping;
 mod unnumbered;

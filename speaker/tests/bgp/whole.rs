@@ -4,6 +4,8 @@
 //! A whole speaker, from a folder of manifests to the table of a router.
 
 use std::fs;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -39,11 +41,13 @@ pub const ADDRESS: &str = "
  spec: {address: 198.51.100.1, pool: lan, consumers: [{kind: Service, namespace: default, name: web}]}}
 ";
 pub const ROUTE: &str = "198.51.100.1/32";
+/// Where metrics are served, in the namespace of the node.
+pub const METRICS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7473);
 
 /// A speaker of the node `n1`.
 pub struct Whole {
     source: TempDir,
-    _state: TempDir,
+    state: TempDir,
     shutdown: watch::Sender<bool>,
     ended: mpsc::Receiver<()>,
     thread: Option<JoinHandle<Result<()>>>,
@@ -69,7 +73,7 @@ impl Whole {
             source: Source::Directory { source: source.path().to_owned(), state: state.path().to_owned() },
             mode: Mode::NFTables,
             healthz: None,
-            metrics_address: None,
+            metrics_address: Some(METRICS),
             rebalance: Rebalance::Off,
             linger: Duration::from_secs(1),
         };
@@ -83,7 +87,12 @@ impl Whole {
             let _waited = end.send(());
             result
         })?;
-        Ok(Self { source, _state: state, shutdown, ended, thread: Some(thread) })
+        Ok(Self { source, state, shutdown, ended, thread: Some(thread) })
+    }
+
+    /// Its folders of manifests and of what it observes.
+    pub fn folders(&self) -> (&Path, &Path) {
+        (self.source.path(), self.state.path())
     }
 
     pub fn write(&self, file: &str, text: &str) -> Result<()> {

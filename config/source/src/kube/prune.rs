@@ -14,6 +14,7 @@ use ferrolb_config::api::{
 use ferrolb_config::compat::metallb;
 use ferrolb_config::condition::REACHABLE;
 use ferrolb_config::snapshot::PASSWORD_KEY;
+use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{Namespace, Node, NodeSpec, NodeStatus, Secret, Service, ServiceSpec};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
@@ -82,9 +83,14 @@ impl Prune for Secret {
     fn prune(&mut self, _: Reader) {
         name_only(&mut self.metadata);
         self.immutable = None;
-        self.string_data = None;
         if let Some(data) = &mut self.data {
             data.retain(|key, _| key == PASSWORD_KEY);
+        }
+        // As an API server does; in a folder nobody else would.
+        let plain = self.string_data.take().and_then(|mut written| written.remove(PASSWORD_KEY));
+        if let Some(plain) = plain {
+            let data = self.data.get_or_insert_default();
+            data.insert(PASSWORD_KEY.to_owned(), ByteString(plain.into_bytes()));
         }
     }
 }

@@ -386,3 +386,14 @@ fn of_a_secret_only_the_password_is_kept() {
     assert_eq!((keys.as_slice(), &kept.metadata.labels), ([&"password".to_owned()].as_slice(), &None));
     assert_eq!(ferrolb_config::snapshot::Password::read(&kept).unwrap().octets(), b"hush");
 }
+
+#[test]
+fn a_password_that_a_folder_spells_out_is_kept_as_a_cluster_would_keep_it() {
+    let written = json!({"metadata": {"name": "router"}, "type": "kubernetes.io/basic-auth",
+        "stringData": {"username": "bgp", "password": "hush"}});
+    let Ok(Object::Secret(kept)) = decode::object(Kind::Secret, &written.to_string(), Reader::Speaker) else {
+        panic!("a Secret");
+    };
+    assert_eq!(serde_json::to_value(&kept.data).unwrap(), json!({"password": "aHVzaA=="}));
+    assert_eq!(kept.string_data, None);
+}
