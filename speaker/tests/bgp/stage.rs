@@ -102,7 +102,8 @@ pub struct Extras {
 }
 
 impl Extras {
-    fn of(node: &Neighbour) -> Self {
+    /// What a router of `node` expects.
+    pub fn of(node: &Neighbour) -> Self {
         let interface = NonZeroU32::new(NODE_LINK);
         let session = |peer| SessionConfig {
             path: Path::SingleHop { peer, interface },

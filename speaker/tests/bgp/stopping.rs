@@ -3,14 +3,18 @@
 
 //! How a whole speaker takes leave of routers, and how it goes on with other settings.
 
+use std::collections::BTreeMap;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use ferrolb_bfd::State;
+use ferrolb_bgp::{Beginning, Restart, RestartTime};
 use ferrolb_lab::rights;
 use ferrolb_lab::router::{Daemon, Neighbour, Router, Wire};
+use ferrolb_speaker::bgp::PeerSettings;
 
-use crate::stage::SOON;
+use crate::stage::{Extras, SOON, Speaker, Stage, plain, settings};
 use crate::whole::{ADDRESS, GROUND, PEER, ROUTE, Whole, shows};
 
 /// GRACEFUL_SHUTDOWN (RFC 8326), as routers show it.
@@ -167,6 +171,42 @@ fn a_peer_that_changes_is_watched_by_bfd_all_the_time() {
             Ok(interval > 0.15)
         };
         until("the longer interval", &*router, || Ok(true), slow)
+    });
+}
+
+#[test]
+fn frr_keeps_the_routes_of_a_killed_speaker_and_drops_those_of_a_dead_node() {
+    rights::within(|| {
+        let node = Neighbour { graceful_restart: true, bfd: true, hold: 240, ..Neighbour::default() };
+        let with = |beginning| -> Result<PeerSettings> {
+            let mut settings = settings(&node)?;
+            let time = RestartTime::from_secs(80).context("a restart time")?;
+            settings.machine.restart = Some(Restart::new(time, beginning));
+            Ok(settings)
+        };
+        let routes = || BTreeMap::from([(ROUTE, plain())]);
+        let mut stage = Stage::with(Daemon::Frr, &node, &with(Beginning::Fresh)?)?;
+        stage.speaker.wish(routes())?;
+        stage.path_is("up", |path| path.state == State::Up)?;
+        stage.is_up()?;
+        stage.router_shows("the route", |table| table.contains_key(ROUTE))?;
+
+        // BFD falls silent with the speaker, after three times 100 ms.
+        stage.speaker.die()?;
+        let later = Instant::now() + Duration::from_secs(3);
+        let router = &*stage.router;
+        until("three seconds without a speaker", router, || keeps(router), || Ok(Instant::now() > later))?;
+        let settings = with(Beginning::Restarted)?;
+        stage.speaker = Speaker::start(&stage.wire.node, &settings, Extras::of(&node), routes())?;
+        stage.path_is("up again", |path| path.state == State::Up)?;
+        stage.is_up()?;
+        ensure!(keeps(&*stage.router)?, "the restart lost the route: {}", stage.router.story());
+
+        // Nothing comes from the node any more. The hold time is four minutes.
+        let dark = "add table inet cut; add chain inet cut in { type filter hook input priority 0; }; \
+                    add rule inet cut in iif eth0 drop";
+        stage.wire.ask("nft", &[dark])?;
+        stage.router_shows("no route of a dead node", |table| !table.contains_key(ROUTE)).map(drop)
     });
 }
 
