@@ -28,7 +28,7 @@ pub(crate) enum Kind {
     Ferrolb,
     /// BIRD with static routes.
     Bird,
-    /// The same, asked for its status each millisecond: left alone, it often sleeps for three seconds on its last messages.
+    /// The same, asked for its status each millisecond: left alone, it often sends its last messages three seconds late.
     BirdAwake,
     /// GoBGP with routes from an MRT file.
     Gobgp,
