@@ -132,6 +132,12 @@ impl Network {
         self.blocked == 0 || !self.path(from, to).blocked
     }
 
+    /// Whether nothing has passed from one port to the other since then, or longer.
+    pub fn blocked_since(&self, from: Port, to: Port, then: Instant) -> bool {
+        let path = self.path(from, to);
+        path.blocked && path.changed.is_some_and(|at| at <= then)
+    }
+
     /// Whether packets have passed both ways between two ports for so long.
     pub fn joined_for(&self, a: Port, b: Port, time: Duration, now: Instant) -> bool {
         [self.path(a, b), self.path(b, a)].iter().all(|path| {

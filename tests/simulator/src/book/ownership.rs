@@ -8,7 +8,10 @@ use std::time::Duration;
 use ferrolb_layer2::{Cause, GroupId, NodeId, Term};
 
 use super::{Book, Moves, RACE, SOUND, Scene, Violation, answers};
-use crate::node::{Health, SCHEDULING, Step};
+use crate::{
+    network::Port,
+    node::{Health, SCHEDULING, Step},
+};
 
 impl Book {
     /// S5, S7, S21: nobody claims from an owner who is well.
@@ -39,11 +42,12 @@ impl Book {
     /// S6: nobody claims for the silence of an owner that it believes to be up.
     pub(crate) fn check_causes(&self, node: usize, step: &Step, scene: Scene<'_>) -> Result<(), Violation> {
         for (group, silent) in &step.blames {
-            let owner = scene.only(*silent);
-            let tenure = owner.and_then(|owner| self.owners.get(group)?.get(&owner));
-            // A new process of it may have claimed a moment ago.
-            if tenure.is_some_and(|tenure| scene.since(tenure.since) >= RACE) {
-                let text = format!("for the silence of {owner:?}, which it hears");
+            let Some(owner) = scene.only(*silent) else { continue };
+            let Some(tenure) = self.owners.get(group).and_then(|owners| owners.get(&owner)) else { continue };
+            // A new process of it may have claimed a moment ago, or where nothing came through but what an attacker repeated.
+            let could_not_hear = scene.network.blocked_since(Port(owner), Port(node), tenure.since);
+            if scene.since(tenure.since) >= RACE && !could_not_hear {
+                let text = format!("for the silence of {owner}, which it hears");
                 return Err(Violation(format!("S6: node {node} claims {group:?} {text}")));
             }
         }
