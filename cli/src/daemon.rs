@@ -120,6 +120,7 @@ async fn run_speaker(source: Source, node: NodeArguments, shutdown: &Shutdown) -
         healthz: node.kube_proxy_healthz.0,
         metrics_address,
         rebalance: node.rebalance.into(),
+        bgp_listen: node.bgp_listen,
         linger: Options::LINGER,
     };
     ferrolb_speaker::run(options, shutdown.subscribe()).await.context(doing)

@@ -65,6 +65,8 @@ pub struct Options {
     pub metrics_address: Option<SocketAddr>,
     /// Whether what this node owns is moved to where preferences and the load bound want it.
     pub rebalance: Rebalance,
+    /// Where routers may connect to this node; empty: nowhere, this node connects.
+    pub bgp_listen: Vec<SocketAddr>,
     /// How long clients that still send to this node after it has ended are served.
     pub linger: Duration,
 }

@@ -232,7 +232,7 @@ impl Speaker {
             no_binding: options.no_binding(),
         };
         let (elsewhere, imbalance) = watch::channel(0);
-        let speaking = Speaking::new(&options.node_name, spoken, monitor.links());
+        let speaking = Speaking::new(&options.node_name, spoken, monitor.links(), options.bgp_listen.clone());
         let sources = Sources {
             known,
             layer2: layer2.observed(),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
 
-//! Taking connections that routers make. Off unless asked for: the port may belong to the node's own routing daemon.
+//! Taking connections that routers make. Off unless asked for (`--bgp-listen`): the port may belong to the node's own routing daemon.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -14,14 +14,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::kernel::router_socket::{Password, RouterListener, SocketError, everywhere};
+use crate::kernel::router_socket::{Password, RouterListener, SocketError};
 
 /// Connections of one peer that wait to be taken.
 const WAITING: usize = 4;
 /// Pause after the kernel refused to take a connection, since it would at once refuse again.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Listens for routers, on one socket for each family.
+/// Listens for routers, on a socket for each address.
 #[derive(Debug)]
 pub struct Listener {
     shared: Arc<Shared>,
@@ -46,14 +46,14 @@ pub enum ListenError {
 }
 
 impl Listener {
-    /// Listens on `port` of every address of this node.
+    /// Listens on these addresses; `[::]` takes IPv6 alone.
     ///
     /// # Errors
-    /// The port is taken, or a right is missing.
-    pub fn open(port: u16) -> io::Result<Self> {
+    /// A port is taken, an address is none of this node's, or a right is missing.
+    pub fn open(addresses: &[SocketAddr]) -> io::Result<Self> {
         let mut sockets = Vec::new();
         let mut listeners = Vec::new();
-        for address in everywhere(port) {
+        for &address in addresses {
             let socket =
                 RouterListener::open(address).map_err(|error| io::Error::new(error.kind(), error))?;
             listeners.push(TcpListener::from_std(socket.listener()?)?);

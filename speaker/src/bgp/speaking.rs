@@ -3,6 +3,7 @@
 
 //! Which sessions there are: one for each router that this node is to speak to, told what the routers shall know.
 
+mod door;
 mod lookouts;
 mod running;
 mod settings;
@@ -10,6 +11,7 @@ mod wanted;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,8 +22,9 @@ use tokio::task::{self, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
+use self::door::Door;
 use self::lookouts::Lookouts;
-use self::running::{Course, Running, asked_for, changed};
+use self::running::{Course, Running, asked_for, changed, notes};
 pub(crate) use self::wanted::{Spoken, Told};
 use super::picture::{Live, Picture, Seen};
 use super::sight::{Now, Sight, Watch};
@@ -54,6 +57,7 @@ pub(crate) struct Speaking {
     /// When to look at the sessions, of which one has shown something.
     look_at: Option<Instant>,
     lookouts: Lookouts,
+    door: Door,
     bfd: Option<Bfd>,
     /// Sessions that end, with their names: the next session of a name waits for the last.
     ending: JoinSet<()>,
@@ -63,11 +67,12 @@ pub(crate) struct Speaking {
 }
 
 impl Speaking {
-    /// Nothing is said before something is wanted: objects that could not be read yet are no reason to withdraw a route.
+    /// Routers may connect to `listen`. Nothing is said before something is wanted: objects that could not be read yet are no reason to withdraw a route.
     pub(crate) fn new(
         node: &str,
         wanted: watch::Receiver<Option<Arc<Spoken>>>,
         links: watch::Receiver<Arc<Links>>,
+        listen: Vec<SocketAddr>,
     ) -> Self {
         Self {
             node: node.to_owned(),
@@ -77,6 +82,7 @@ impl Speaking {
             picture: watch::Sender::default(),
             look_at: None,
             lookouts: Lookouts::new(links),
+            door: Door::new(listen),
             bfd: None,
             ending: JoinSet::new(),
             parting: BTreeMap::new(),
@@ -250,10 +256,15 @@ impl Speaking {
         let settings = place.and_then(|place| Ok((settings::of(name, &self.node, router, place.at)?, place)));
         let course = match settings {
             Ok(((peer, path), place)) => {
-                let session = Session::start(peer, wished.clone(), None);
-                if place.note.is_some() {
-                    session.note(place.note.clone()).await;
+                let (arrivals, closed) = match self.door.arrivals(&peer) {
+                    Ok(arrivals) => (arrivals, None),
+                    Err(why) => (None, Some(why)),
+                };
+                if let Some(why) = &closed {
+                    warn!(peer = name, "{why}");
                 }
+                let session = Session::start(peer, wished.clone(), arrivals);
+                session.note(notes(&place, closed.as_deref())).await;
                 let path = match path {
                     Ok(Some(path)) => self.watch(&session, path).await.map(Some),
                     Ok(None) => Ok(None),
@@ -270,7 +281,7 @@ impl Speaking {
                 let mut sight = Sight::new(name, asked_for, now);
                 let watch = unwatched.as_deref().map_or(Watch::Unasked, Watch::Failed);
                 sight.look(&live.view(), watch, now);
-                Course::Session { session, place, sight, live, unwatched }
+                Course::Session { session, place: Box::new(place), closed, sight, live, unwatched }
             }
             Err(obstacle) => {
                 warn!(peer = name, "no session: {}", obstacle.message);

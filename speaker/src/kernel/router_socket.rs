@@ -173,12 +173,56 @@ impl RouterListener {
     }
 }
 
-/// How many segments this network namespace has dropped because their TCP MD5 signature was wrong (`TCPMD5Failure`); `None` where
-/// the kernel does not count.
-#[must_use]
-pub fn wrong_passwords() -> Option<u64> {
-    // That of the thread, since tests run several nodes in one process.
-    counter(&fs::read_to_string("/proc/thread-self/net/netstat").ok()?, "TcpExt:", "TCPMD5Failure")
+/// Segments that this network namespace has dropped because of their TCP MD5 signatures (RFC 2385).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SignatureFaults {
+    /// Signed with another key (`TCPMD5Failure`).
+    pub wrong: u64,
+    /// Not signed, though there is a key for the sender (`TCPMD5NotFound`).
+    pub missing: u64,
+    /// Signed, though there is no key for the sender (`TCPMD5Unexpected`).
+    pub unexpected: u64,
+}
+
+impl SignatureFaults {
+    /// What was counted so far; `None` where the kernel does not count.
+    #[must_use]
+    pub fn read() -> Option<Self> {
+        // Those of the thread, since tests run several nodes in one process.
+        Self::parse(&fs::read_to_string("/proc/thread-self/net/netstat").ok()?)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let number = |name| counter(text, "TcpExt:", name);
+        Some(Self {
+            wrong: number("TCPMD5Failure")?,
+            missing: number("TCPMD5NotFound")?,
+            unexpected: number("TCPMD5Unexpected")?,
+        })
+    }
+
+    /// What they say that were counted since `before`.
+    #[must_use]
+    pub fn since(self, before: Self) -> Option<String> {
+        let told = [
+            (self.wrong, before.wrong, "are signed with another password than ours (TCP MD5): compare them"),
+            (
+                self.missing,
+                before.missing,
+                "are not signed, though a password is configured here: set it there too",
+            ),
+            (
+                self.unexpected,
+                before.unexpected,
+                "are signed, though no password is configured here: name its Secret",
+            ),
+        ];
+        let told = told.into_iter().filter_map(|(now, before, words)| {
+            let new = now.checked_sub(before).filter(|new| *new > 0)?;
+            Some(format!("{new} segments that came to this node meanwhile {words}"))
+        });
+        told.reduce(|all, next| format!("{all}; {next}"))
+    }
 }
 
 /// Reads one number of a file that has a line of names above each line of numbers.
@@ -229,7 +273,17 @@ mod tests {
     }
 
     #[test]
-    fn this_kernel_counts_wrong_passwords() {
-        assert!(wrong_passwords().is_some());
+    fn new_faults_are_told_in_words_and_old_ones_are_not() {
+        let text = "TcpExt: TCPMD5NotFound TCPMD5Unexpected TCPMD5Failure\nTcpExt: 1 2 3\n";
+        let before = SignatureFaults::parse(text).unwrap();
+        assert_eq!(before, SignatureFaults { missing: 1, unexpected: 2, wrong: 3 });
+        assert_eq!(before.since(before), None);
+        let words = SignatureFaults { wrong: 5, ..before }.since(before).unwrap();
+        assert!(words.starts_with("2 segments") && words.contains("another password"), "{words}");
+    }
+
+    #[test]
+    fn this_kernel_counts_faults_of_signatures() {
+        assert!(SignatureFaults::read().is_some());
     }
 }

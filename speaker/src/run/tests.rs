@@ -112,6 +112,7 @@ impl Running {
             healthz: None,
             metrics_address: None,
             rebalance: Default::default(),
+            bgp_listen: Vec::new(),
             linger: Duration::from_secs(5),
         };
         let (shutdown, wish) = watch::channel(false);

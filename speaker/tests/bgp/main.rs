@@ -5,6 +5,8 @@
 
 mod cells;
 mod hostile;
+mod listening;
+mod peers;
 mod seen;
 mod stage;
 mod stopping;

@@ -18,7 +18,7 @@ use ferrolb_lab::Namespace;
 use ferrolb_lab::router::{Daemon, NODE_LINK, Neighbour, Over, Router, Table, Wire};
 use ferrolb_speaker::bfd::{Bfd, PathSettings, Standing};
 use ferrolb_speaker::bgp::{Announcement, Listener, PeerSettings, Session, View, Wish};
-use ferrolb_speaker::kernel::router_socket::{Password, Reach, Transport};
+use ferrolb_speaker::kernel::router_socket::{Password, Reach, Transport, everywhere};
 use tokio::sync::{oneshot, watch};
 
 /// Long enough for what takes a second or two on a quiet machine.
@@ -155,7 +155,7 @@ impl Speaker {
         let thread = node.start("speaker", move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {
-                let listener = if extras.listens { Some(Listener::open(PORT)?) } else { None };
+                let listener = if extras.listens { Some(Listener::open(&everywhere(PORT))?) } else { None };
                 let transport = &settings.transport;
                 let arrivals = listener
                     .as_ref()

@@ -60,6 +60,15 @@ impl Whole {
 
     /// Starts one that finds these files.
     pub fn start_with(node: &Namespace, files: &[(&str, &str)]) -> Result<Self> {
+        Self::start_listening(node, files, Vec::new())
+    }
+
+    /// The same, with routers that may connect to it.
+    pub fn start_listening(
+        node: &Namespace,
+        files: &[(&str, &str)],
+        bgp_listen: Vec<SocketAddr>,
+    ) -> Result<Self> {
         let (source, state) = (tempfile::tempdir()?, tempfile::tempdir()?);
         for (name, text) in [("ground.yaml", GROUND)].iter().chain(files) {
             fs::write(source.path().join(name), text)?;
@@ -75,6 +84,7 @@ impl Whole {
             healthz: None,
             metrics_address: Some(METRICS),
             rebalance: Rebalance::Off,
+            bgp_listen,
             linger: Duration::from_secs(1),
         };
         let (shutdown, told) = watch::channel(false);
@@ -99,8 +109,21 @@ impl Whole {
         Ok(fs::write(self.source.path().join(file), text)?)
     }
 
-    fn remove(&self, file: &str) -> Result<()> {
+    pub fn remove(&self, file: &str) -> Result<()> {
         Ok(fs::remove_file(self.source.path().join(file))?)
+    }
+
+    /// Waits until it tells of its routers what `expected` wants to read.
+    pub fn tells(&self, what: &str, expected: impl Fn(&str) -> bool) -> Result<String> {
+        let (begun, file) = (Instant::now(), self.state.path().join("speaker-n1/speaker.yaml"));
+        loop {
+            let told = fs::read_to_string(&file).unwrap_or_default();
+            if expected(&told) {
+                return Ok(told);
+            }
+            ensure!(begun.elapsed() < SOON, "it does not tell {what}, but {told}");
+            thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// Asks it to end, and does not wait.

@@ -150,6 +150,7 @@ impl Running {
             healthz: Some("127.0.0.1:10256/healthz".parse()?),
             metrics_address: None,
             rebalance: Default::default(),
+            bgp_listen: Vec::new(),
             linger: Duration::from_secs(5),
         };
         let (shutdown, wish) = watch::channel(false);

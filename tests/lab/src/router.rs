@@ -70,6 +70,10 @@ pub struct Neighbour {
     pub bfd: bool,
     /// Takes IPv4 routes with an IPv6 next hop.
     pub extended_next_hop: bool,
+    /// The port that the router listens on, if it is BIRD; the others have the usual one.
+    pub port: u16,
+    /// A route that it tells the node, if it is BIRD.
+    pub offers: Option<&'static str>,
     /// Advertises itself on the wire, so that the node needs no address. FRR knows no address of the node either then.
     pub advertises: bool,
     /// Waits for the node; otherwise it connects too.
@@ -89,6 +93,8 @@ impl Default for Neighbour {
             graceful_restart: false,
             bfd: false,
             extended_next_hop: false,
+            port: 179,
+            offers: None,
             advertises: false,
             passive: true,
             hold: 9,

@@ -10,15 +10,15 @@ use thiserror::Error;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 
-use crate::kernel::router_socket::{SocketError, Transport, wrong_passwords};
+use crate::kernel::router_socket::{SignatureFaults, SocketError, Transport};
 
 /// A connection that is being made. Dropped, it is given up.
 #[derive(Debug)]
 pub(super) struct Attempt {
     id: ConnectionId,
     task: JoinHandle<Result<TcpStream, Failure>>,
-    /// What the kernel had counted when it began, where passwords are in use.
-    wrong_passwords: Option<u64>,
+    /// What the kernel had counted when it began.
+    faults: Option<SignatureFaults>,
 }
 
 /// Why there is no connection.
@@ -51,12 +51,12 @@ impl Failure {
 
 impl Attempt {
     pub(super) fn start(id: ConnectionId, transport: Transport) -> Self {
-        let wrong_passwords = transport.password.as_ref().and_then(|_| wrong_passwords());
+        let faults = SignatureFaults::read();
         let connect = async move {
             let socket = TcpSocket::from_std_stream(transport.prepare()?.into());
             Ok(socket.connect(transport.peer).await?)
         };
-        Self { id, task: tokio::spawn(connect), wrong_passwords }
+        Self { id, task: tokio::spawn(connect), faults }
     }
 
     pub(super) fn id(&self) -> ConnectionId {
@@ -70,12 +70,7 @@ impl Attempt {
 
     /// What is known about an attempt that got no answer: the kernel drops what is signed wrongly, and only counts it.
     pub(super) fn hint(&self) -> Option<String> {
-        let new = wrong_passwords()?.saturating_sub(self.wrong_passwords?);
-        // Without their number, which would make the same words new at every attempt.
-        (new > 0).then(|| {
-            "segments with a wrong TCP MD5 signature came to this node meanwhile: compare the passwords"
-                .to_owned()
-        })
+        SignatureFaults::read()?.since(self.faults?)
     }
 }
 

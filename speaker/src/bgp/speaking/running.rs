@@ -32,7 +32,9 @@ pub(super) enum Course {
     Session {
         session: Session,
         /// Where the router is.
-        place: Place,
+        place: Box<Place>,
+        /// Why it cannot connect to us, though it should be able to.
+        closed: Option<String>,
         sight: Sight,
         live: Live,
         /// Why nobody watches the path, though somebody should.
@@ -79,11 +81,11 @@ impl Running {
 
     /// People should know of the router what this says.
     pub(super) async fn note(&mut self, now: &Place) {
-        if let Course::Session { session, place, .. } = &mut self.course
+        if let Course::Session { session, place, closed, .. } = &mut self.course
             && place.note != now.note
         {
             place.note.clone_from(&now.note);
-            session.note(now.note.clone()).await;
+            session.note(notes(now, closed.as_deref())).await;
         }
     }
 
@@ -124,6 +126,12 @@ pub(super) async fn changed(sessions: &mut BTreeMap<String, Running>) {
         future::pending().await
     }
     select_all(changes).await;
+}
+
+/// What people should know of a router.
+pub(super) fn notes(place: &Place, closed: Option<&str>) -> Option<String> {
+    let notes = [place.note.as_deref(), closed].into_iter().flatten().map(str::to_owned);
+    notes.reduce(|all, next| format!("{all}; {next}"))
 }
 
 /// The interface of a link-local address; a new number is another interface, and connections over the old one are dead.

@@ -86,17 +86,21 @@ fn configuration(node: &Neighbour) -> String {
         ""
     };
     let address = Wire::node_address(node.over);
-    let Neighbour { router_as, node_as, hold, .. } = node;
+    let (offered, export) = match node.offers {
+        Some(route) => (format!("protocol static {{ ipv4; route {route} blackhole; }}\n"), "all"),
+        None => (String::new(), "none"),
+    };
+    let Neighbour { router_as, node_as, hold, port, .. } = node;
     let keepalive = hold / 3;
     // Without short pauses after an error the node would not be let in for a minute.
     format!(
         "router id 192.0.2.2;\n\
-         protocol device {{ scan time 1; }}\n{radv}\
+         protocol device {{ scan time 1; }}\n{radv}{offered}\
          protocol bfd {{ interface \"*\" {{ min rx interval 100 ms; min tx interval 100 ms; idle tx interval 300 ms; multiplier 3; }}; }}\n\
-         protocol bgp node {{\n  local as {router_as};\n  neighbor {address}{interface} as {node_as};\n  \
+         protocol bgp node {{\n  local port {port} as {router_as};\n  neighbor {address}{interface} as {node_as};\n  \
          hold time {hold};\n  keepalive time {keepalive};\n  connect delay time 1;\n  connect retry time 1;\n  \
          error wait time 1, 2;\n{options}  \
-         ipv4 {{ import all; export none; {extended} }};\n  ipv6 {{ import all; export none; }};\n}}\n"
+         ipv4 {{ import all; export {export}; {extended} }};\n  ipv6 {{ import all; export none; }};\n}}\n"
     )
 }
 
