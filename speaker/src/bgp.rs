@@ -30,6 +30,8 @@ mod words;
 mod writer;
 
 pub use listener::{Arrivals, Listener};
+#[cfg(test)]
+pub(crate) use picture::live_in_tests;
 pub(crate) use picture::{Picture, Seen};
 pub use session::{PeerSettings, Session};
 pub(crate) use speaking::{Speaking, Spoken};

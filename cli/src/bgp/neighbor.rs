@@ -37,6 +37,7 @@ fn paragraph(report: &SessionReport, now: &Time, out: &mut dyn Write) -> io::Res
     line("state", &format!("{}{since}", session.state.as_str()))?;
     line("reason", session.reason.as_deref().unwrap_or_default())?;
     line("why", session.message.as_deref().unwrap_or_default())?;
+    line("note", session.note.as_deref().unwrap_or_default())?;
     if let Some(agreed) = &session.agreed {
         line("our end", &format!("{}, AS {}", agreed.local_address, agreed.local_asn))?;
         let id = &agreed.peer_router_id;

@@ -85,5 +85,5 @@ fn why(session: &ferrolb_config::api::BGPSession) -> String {
     let path = session.bfd.as_ref().and_then(|path| path.message.as_ref());
     let path = path.map(|message| format!("BFD: {message}"));
     let routes = session.unsendable.as_ref().map(|message| format!("routes left out: {message}"));
-    [down, path, routes].into_iter().flatten().collect::<Vec<_>>().join("; ")
+    [down, path, routes, session.note.clone()].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }

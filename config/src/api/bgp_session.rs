@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The FerroLB Authors
 
-//! How a speaker stands with a router: part of a Speaker's status.
+//! How a speaker stands with a router: part of a Speaker's status. The bounds are such that 128 of the longest fit into an object.
 
 use std::collections::BTreeMap;
 
@@ -29,8 +29,12 @@ pub struct BGPSession {
     pub reason: Option<String>,
     /// Why there is no session, and what can be done; or what to know of one that stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 1024))]
+    #[schemars(length(max = 512))]
     pub message: Option<String>,
+    /// What people should know of the router, whether there is a session or not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub note: Option<String>,
     /// How the last session ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_end: Option<SessionEnd>,
@@ -39,7 +43,7 @@ pub struct BGPSession {
     pub agreed: Option<SessionTerms>,
     /// Why some routes cannot be told to the router, with an example.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 1024))]
+    #[schemars(length(max = 512))]
     pub unsendable: Option<String>,
     /// How the path to it is, where BFD is to watch it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -79,7 +83,7 @@ pub struct SessionEnd {
     /// When.
     pub at: Time,
     /// Why.
-    #[schemars(length(max = 1024))]
+    #[schemars(length(max = 512))]
     pub message: String,
 }
 
@@ -109,10 +113,10 @@ pub struct SessionTerms {
     #[schemars(length(max = 8), inner(length(max = 32)))]
     pub families: Vec<String>,
     /// What we said that we can do.
-    #[schemars(length(max = 64), inner(length(max = 128)))]
+    #[schemars(length(max = 12), inner(length(max = 192)))]
     pub capabilities_sent: Vec<String>,
     /// What the router said.
-    #[schemars(length(max = 64), inner(length(max = 128)))]
+    #[schemars(length(max = 12), inner(length(max = 192)))]
     pub capabilities_received: Vec<String>,
 }
 
@@ -128,7 +132,7 @@ pub struct BFDSession {
     pub since: Option<Time>,
     /// Why it is not up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 1024))]
+    #[schemars(length(max = 512))]
     pub message: Option<String>,
     /// Packets and changes, by name. Not in a cluster, where metrics hold them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

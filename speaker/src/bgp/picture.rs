@@ -125,3 +125,19 @@ fn path_counters(session: &ferrolb_bfd::SessionView) -> BTreeMap<String, u64> {
     .map(|(name, count)| (name.to_owned(), count))
     .collect()
 }
+
+/// A session that has counted a little; it is shown as long as the second part lives.
+#[cfg(test)]
+pub(crate) fn live_in_tests() -> (Live, impl Sized) {
+    use super::sight::tests::{idle, path};
+
+    let mut view = idle();
+    view.peer.counts.received = Kind::ALL.map(|kind| if kind == Kind::Notification { 3 } else { 0 });
+    view.routes.waiting = 5;
+    let mut standing = path(ferrolb_bfd::State::Up, None, None, None);
+    standing.session.iter_mut().for_each(|session| session.counts.downs = 2);
+    let (show, view) = watch::channel(view);
+    let (stand, path) = watch::channel(standing);
+    let (wish, wishes) = watch::channel(None);
+    (Live { view, path: Some(path), wishes }, (show, stand, wish))
+}

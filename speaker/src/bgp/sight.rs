@@ -18,7 +18,7 @@ use crate::bfd::Standing;
 use crate::intent::Obstacle;
 
 /// The longest text that a status takes, in characters.
-const LONGEST: usize = 1024;
+const LONGEST: usize = 512;
 /// The state of a path that nobody watches, though somebody should.
 const NOT_WATCHED: &str = "NotWatched";
 
@@ -94,6 +94,7 @@ impl Sight {
         self.session(&mut told, view, now);
         self.path(&mut told, watch, now);
         unsendable(&mut told, view);
+        told.note = view.note.as_deref().map(cut);
         let is_new = *self.told != told;
         if is_new {
             self.told = Arc::new(told);
@@ -115,7 +116,7 @@ impl Sight {
         if begun.is_some() {
             told.state = SessionState::Established;
             told.agreed = terms(view);
-            (told.reason, told.message) = (None, view.note.as_deref().map(cut));
+            (told.reason, told.message) = (None, None);
         } else {
             told.state = SessionState::Connecting;
             told.agreed = None;
@@ -213,4 +214,4 @@ fn cut(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

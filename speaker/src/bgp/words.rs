@@ -18,12 +18,12 @@ pub(super) fn of(capabilities: &Capabilities) -> Vec<String> {
     let mut words: Vec<String> = families.map(|family| family.to_string()).collect();
     words.extend(flags.into_iter().filter(|(said, _)| *said).map(|(_, word)| word.to_owned()));
     words.extend(capabilities.graceful_restart.as_ref().map(restart));
-    // A list may hold each of 256 codes.
-    words.extend(capabilities.others.iter().take(OTHERS).map(|code| format!("code {code}")));
+    let others: Vec<String> = capabilities.others.iter().take(OTHERS).map(|code| code.to_string()).collect();
+    words.extend((!others.is_empty()).then(|| format!("others, by their codes: {}", others.join(", "))));
     words
 }
 
-/// How many capabilities without a name here are told.
+/// How many capabilities without a name here are told: a router may send each of 256 codes.
 const OTHERS: usize = 32;
 
 fn restart(restart: &GracefulRestart) -> String {

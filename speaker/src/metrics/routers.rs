@@ -142,3 +142,44 @@ fn messages(
 fn count(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use ferrolb_config::api::BGPSession;
+    use prometheus_client::collector::Collector;
+    use prometheus_client::registry::Registry;
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Shown(Picture);
+
+    impl Collector for Shown {
+        fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+            super::encode(&mut encoder, &self.0)
+        }
+    }
+
+    #[test]
+    fn met_006_met_007_met_008_messages_waiting_routes_and_the_path_are_counted_by_peer() {
+        let told = BGPSession { peer: "rack".to_owned(), ..BGPSession::default() };
+        let (live, _shown) = crate::bgp::live_in_tests();
+        let picture = Picture::from([("rack".to_owned(), Seen { told: Arc::new(told), live: Some(live) })]);
+        let mut registry = Registry::with_prefix("ferrolb");
+        registry.register_collector(Box::new(Shown(picture)));
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        for line in [
+            "ferrolb_bgp_session_up{peer=\"rack\"} 0\n",
+            "ferrolb_bgp_messages_received_total{peer=\"rack\",type=\"NOTIFICATION\"} 3\n",
+            "ferrolb_bgp_messages_sent_total{peer=\"rack\",type=\"KEEPALIVE\"} 0\n",
+            "ferrolb_bgp_routes_waiting{peer=\"rack\"} 5\n",
+            "ferrolb_bfd_session_up{peer=\"rack\"} 1\n",
+            "ferrolb_bfd_session_downs_total{peer=\"rack\"} 2\n",
+        ] {
+            assert!(text.contains(line), "{line} is missing in\n{text}");
+        }
+    }
+}

@@ -9,4 +9,5 @@ mod stage;
 mod cluster {
     mod away;
     mod owners;
+    mod routers;
 }

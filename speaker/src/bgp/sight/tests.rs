@@ -35,21 +35,26 @@ fn open(asn: u32) -> Open {
     }
 }
 
+/// A session before its first attempt.
+pub(in crate::bgp) fn idle() -> View {
+    let peer = PeerView {
+        state: BgpState::Idle,
+        direction: None,
+        ours: None,
+        theirs: None,
+        negotiated: None,
+        established: None,
+        next_attempt: None,
+        last_error: None,
+        counts: Counts::default(),
+    };
+    View { peer, ends: None, hint: None, note: None, routes: RoutesView::default() }
+}
+
 impl Rig {
     fn new() -> Self {
         let now = Now { instant: Instant::now(), clock: Timestamp::from_second(1_800_000_000).unwrap() };
-        let peer = PeerView {
-            state: BgpState::Idle,
-            direction: None,
-            ours: None,
-            theirs: None,
-            negotiated: None,
-            established: None,
-            next_attempt: None,
-            last_error: None,
-            counts: Counts::default(),
-        };
-        let view = View { peer, ends: None, hint: None, note: None, routes: RoutesView::default() };
+        let view = idle();
         Self { sight: Sight::new(PEER, "192.0.2.2:179".to_owned(), now), view, now }
     }
 
@@ -120,6 +125,8 @@ fn a_session_is_told_from_its_beginning_to_its_end_and_why() {
     rig.ended(Ending::NoConnection(ErrorKind::ConnectionRefused));
     rig.view.peer.state = BgpState::Connect;
     assert!(!rig.look(), "another attempt that ends alike is no news");
+    rig.view.note = Some("a second router".to_owned());
+    assert!(rig.look() && rig.sight.told().note.is_some());
 
     rig.pass(1);
     rig.established();
@@ -168,7 +175,7 @@ fn routes_that_cannot_be_sent_are_told_by_an_example_that_stays() {
     assert!(rig.look() && rig.sight.told().unsendable.is_none());
 }
 
-fn path(
+pub(in crate::bgp) fn path(
     state: State,
     down: Option<(Instant, Down)>,
     up_since: Option<Instant>,

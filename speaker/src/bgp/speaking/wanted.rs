@@ -54,3 +54,23 @@ impl Spoken {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stat_011_stat_015_a_secret_or_a_double_is_told_by_the_nodes_that_it_concerns() {
+        let because = |reason| Err(Obstacle { reason, message: "why".into() });
+        let routers = [
+            ("a", because(Reason::PasswordNotUsable)),
+            ("b", because(Reason::NodeNotSelected)),
+            ("c", because(Reason::DuplicateObject)),
+        ];
+        let routers = routers.into_iter().map(|(name, router)| (name.to_owned(), router)).collect();
+        let spoken = Spoken::of(&Intent { routers, ..Intent::default() }, &Gates::default());
+        let told: Vec<_> = spoken.blocked.iter().map(|(name, it)| (name.as_str(), it.reason)).collect();
+        assert_eq!(told, [("a", Reason::PasswordNotUsable), ("c", Reason::DuplicateObject)]);
+        assert!(spoken.routers.is_empty());
+    }
+}
