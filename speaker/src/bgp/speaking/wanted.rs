@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ferrolb_config::reason::Reason;
+use ferrolb_config::snapshot::BgpAdvertisement;
 
 use super::super::Wish;
 use crate::gates::Gates;
@@ -37,10 +38,16 @@ impl Spoken {
         let may_carry =
             |address| intent.vips.get(&address).is_some_and(|vip| gates.obstacle(address, vip).is_none());
         let leaving = intent.leaving.is_some();
+        let advertisements = advertisements(intent);
+        let mut wishes: BTreeMap<Vec<&str>, Arc<Wish>> = BTreeMap::new();
         let told = |(name, router): (&String, &Result<Arc<Router>, _>)| {
             let router = Arc::clone(router.as_ref().ok()?);
-            let wish = Arc::new(routers::wish(&intent.routes_to(name, may_carry), leaving));
-            Some((name.clone(), Told { router, wish }))
+            let selecting =
+                advertisements.iter().filter(|(_, advertisement)| advertisement.selects_peer(name));
+            let wish = wishes
+                .entry(selecting.map(|(name, _)| *name).collect())
+                .or_insert_with(|| Arc::new(routers::wish(&intent.routes_to(name, may_carry), leaving)));
+            Some((name.clone(), Told { router, wish: Arc::clone(wish) }))
         };
         let blocked = |(name, router): (&String, &Result<_, Obstacle>)| {
             let obstacle =
@@ -55,9 +62,41 @@ impl Spoken {
     }
 }
 
+/// Those behind any route. Routers that the same of them select are told the same, so a hundred routers cost hardly more than one.
+fn advertisements(intent: &Intent) -> BTreeMap<&str, &BgpAdvertisement> {
+    let routes = intent.routes.values().flat_map(|routes| routes.here.as_deref().unwrap_or_default());
+    routes.map(|route| (route.advertisement.name.as_str(), &*route.advertisement)).collect()
+}
+
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use ferrolb_config::Objects;
+    use ferrolb_config::manifest::Manifest;
+
     use super::*;
+    use crate::datapath::{self, Mode};
+    use crate::intent::Follower;
+
+    const GROUND: &str = "
+{apiVersion: v1, kind: Node, metadata: {name: n1}, status: {addresses: [{type: InternalIP, address: 10.0.0.11}]}}
+---
+{apiVersion: ferrolb.io/v1beta1, kind: AddressPool, metadata: {name: lan}, spec: {addresses: [192.0.2.0/24]}}
+---
+{apiVersion: ferrolb.io/v1beta1, kind: BGPAdvertisement, metadata: {name: all}, spec: {addressPools: [lan]}}
+---
+{apiVersion: ferrolb.io/v1beta1, kind: BGPAdvertisement, metadata: {name: wide},
+ spec: {addressPools: [lan], aggregationLength: 28, peers: [third]}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {type: LoadBalancer, ports: [{port: 80}]}}
+---
+{apiVersion: ferrolb.io/v1beta1, kind: VirtualIP, metadata: {name: 192.0.2.1},
+ spec: {address: 192.0.2.1, pool: lan, consumers: [{kind: Service, namespace: default, name: web}]}}
+---
+{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: web, labels: {kubernetes.io/service-name: web}},
+ addressType: IPv4, ports: [{port: 8080}], endpoints: [{addresses: [10.1.0.1], nodeName: n1, conditions: {ready: true}}]}
+";
 
     #[test]
     fn stat_011_stat_015_a_secret_or_a_double_is_told_by_the_nodes_that_it_concerns() {
@@ -72,5 +111,33 @@ mod tests {
         let told: Vec<_> = spoken.blocked.iter().map(|(name, it)| (name.as_str(), it.reason)).collect();
         assert_eq!(told, [("a", Reason::PasswordNotUsable), ("c", Reason::DuplicateObject)]);
         assert!(spoken.routers.is_empty());
+    }
+
+    #[test]
+    fn routers_that_the_same_advertisements_select_share_what_they_are_told() {
+        let peer = |name: &str, last: u8| {
+            format!(
+                "---\n{{apiVersion: ferrolb.io/v1beta1, kind: BGPPeer, metadata: {{name: {name}}}, \
+                 spec: {{myASN: 64512, peerASN: 64513, peerAddress: 10.0.0.{last}}}}}\n"
+            )
+        };
+        let text = [GROUND, &peer("first", 1), &peer("second", 2), &peer("third", 3)].concat();
+        let manifest = Manifest::parse(Path::new("test.yaml"), &text);
+        assert_eq!(manifest.refused, []);
+        let mut objects = Objects::default();
+        manifest.documents.into_iter().for_each(|document| objects.insert(document.object));
+        let mut follower = Follower::new("n1", Mode::KubeProxy);
+        follower.follow(&Arc::new(objects));
+        let intent = follower.intent();
+        let data_path = datapath::Observed {
+            serving: Some(Arc::new(intent.data_path())),
+            ..datapath::Observed::default()
+        };
+        let spoken = Spoken::of(intent, &Gates { data_path, ..Gates::default() });
+        let told = |name: &str| &spoken.routers.get(name).expect("a router").wish;
+        let routes = |name: &str| told(name).routes.keys().map(ToString::to_string).collect::<Vec<String>>();
+        assert!(Arc::ptr_eq(told("first"), told("second")));
+        assert_eq!(routes("first"), ["192.0.2.1/32"]);
+        assert_eq!(routes("third"), ["192.0.2.0/28", "192.0.2.1/32"]);
     }
 }
