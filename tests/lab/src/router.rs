@@ -72,6 +72,8 @@ pub struct Neighbour {
     pub extended_next_hop: bool,
     /// The port that the router listens on, if it is BIRD; the others have the usual one.
     pub port: u16,
+    /// Routers may lie between it and the node, if it is BIRD; BFD uses the port of RFC 5883 then.
+    pub multihop: bool,
     /// A route that it tells the node, if it is BIRD.
     pub offers: Option<&'static str>,
     /// Advertises itself on the wire, so that the node needs no address. FRR knows no address of the node either then.
@@ -94,6 +96,7 @@ impl Default for Neighbour {
             bfd: false,
             extended_next_hop: false,
             port: 179,
+            multihop: false,
             offers: None,
             advertises: false,
             passive: true,

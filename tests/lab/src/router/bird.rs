@@ -75,6 +75,9 @@ fn configuration(node: &Neighbour) -> String {
     if node.bfd {
         say("bfd on");
     }
+    if node.multihop {
+        say("multihop 2");
+    }
     if node.passive {
         say("passive on");
     }
@@ -91,13 +94,15 @@ fn configuration(node: &Neighbour) -> String {
         None => (String::new(), "none"),
     };
     let Neighbour { router_as, node_as, hold, port, .. } = node;
+    let own = if node.multihop { Wire::router_address(node.over) } else { "" };
     let keepalive = hold / 3;
     // Without short pauses after an error the node would not be let in for a minute.
     format!(
         "router id 192.0.2.2;\n\
          protocol device {{ scan time 1; }}\n{radv}{offered}\
-         protocol bfd {{ interface \"*\" {{ min rx interval 100 ms; min tx interval 100 ms; idle tx interval 300 ms; multiplier 3; }}; }}\n\
-         protocol bgp node {{\n  local port {port} as {router_as};\n  neighbor {address}{interface} as {node_as};\n  \
+         protocol bfd {{ interface \"*\" {{ min rx interval 100 ms; min tx interval 100 ms; idle tx interval 300 ms; multiplier 3; }}; \
+         multihop {{ min rx interval 100 ms; min tx interval 100 ms; idle tx interval 300 ms; multiplier 3; }}; }}\n\
+         protocol bgp node {{\n  local {own} port {port} as {router_as};\n  neighbor {address}{interface} as {node_as};\n  \
          hold time {hold};\n  keepalive time {keepalive};\n  connect delay time 1;\n  connect retry time 1;\n  \
          error wait time 1, 2;\n{options}  \
          ipv4 {{ import all; export {export}; {extended} }};\n  ipv6 {{ import all; export none; }};\n}}\n"
