@@ -292,6 +292,11 @@ fn solicited_node_groups_are_joined_on_the_card_and_left_again() {
         groups.set([named[0]]).expect("the wire is up");
         assert_eq!(joined(&card()), 1);
         drop(groups);
-        assert_eq!(joined(&card()), 0);
+        // A process that another test is about to start holds copies of all sockets until it begins.
+        let begun = Instant::now();
+        while joined(&card()) > 0 {
+            assert!(begun.elapsed() < Duration::from_secs(20), "they are not left");
+            thread::sleep(Duration::from_millis(10));
+        }
     });
 }
