@@ -48,7 +48,7 @@ pub struct NodeArguments {
     #[arg(long, value_enum, env = "FERROLB_REBALANCE", default_value_t = RebalanceMode::Off)]
     pub rebalance: RebalanceMode,
 
-    /// Where routers may connect to this node, 0.0.0.0:179 or [::]:179, several with commas; a port below 1024 asks for
+    /// Where routers may connect to this node, 0.0.0.0:179 for example, several with commas; a port below 1024 asks for
     /// CAP_NET_BIND_SERVICE. Only routers that a BGPPeer names are let in [default: nowhere, the node connects to them]
     #[arg(long, value_name = "ADDRESS:PORT", env = "FERROLB_BGP_LISTEN", value_delimiter = ',')]
     pub bgp_listen: Vec<SocketAddr>,
