@@ -64,6 +64,8 @@ struct Stranger {
 pub(crate) enum Reception {
     /// Seen before, or older than what was seen: nothing in it counts.
     Replayed,
+    /// A question that a later hello of the same process overtook: it wants its answer, nothing else in it counts.
+    Overtaken,
     /// Perhaps a recording: nothing in it counts until it echoes us.
     Unbelieved,
     /// A second process speaks for the node while the first lives; `proved` once that has lasted longer than a restart.

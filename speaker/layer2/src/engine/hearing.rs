@@ -57,6 +57,8 @@ impl Segment {
         self.heard_from = Some(Genuine { node: hello.node, new });
         match reception {
             Reception::Replayed => self.counts.rejections.record(&Rejection::Replayed),
+            // Who asks has not heard us for long. In a burst of news each of its questions may be overtaken.
+            Reception::Overtaken => self.answer_ask(hello.node, now),
             Reception::Unbelieved => {
                 self.counts.rejections.record(&Rejection::Unbelieved);
                 self.news.courtesy(now);
@@ -138,10 +140,8 @@ impl Segment {
         if !was_proven {
             self.proof_may_have_arrived(now);
         }
-        if hello.flags.ask
-            && let Some(source) = self.members.source(hello.node)
-        {
-            self.answer_ask(hello.node, source, now);
+        if hello.flags.ask {
+            self.answer_ask(hello.node, now);
         }
         self.stop_listening_early(now);
     }

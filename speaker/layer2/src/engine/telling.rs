@@ -155,7 +155,8 @@ impl Segment {
     }
 
     /// "I am."
-    pub(super) fn answer_ask(&mut self, node: NodeId, source: IpAddr, now: Instant) {
+    pub(super) fn answer_ask(&mut self, node: NodeId, now: Instant) {
+        let Some(source) = self.members.source(node) else { return };
         self.members.echo_next(node);
         self.send(Destination::Unicast(source), Bulletin::default(), Flags::default(), now);
     }

@@ -21,6 +21,8 @@ use crate::{
 pub(crate) struct Life {
     pub(crate) incarnation: Incarnation,
     pub(crate) seq: u64,
+    /// Number of its newest question, or of the hello that made it believed: older questions are not answered.
+    asked: u64,
     /// When its newest hello was received.
     pub(crate) heard: Instant,
     /// Silence counts from here: the newest hello, a third party's word, or the end of our own stall.
@@ -50,6 +52,7 @@ impl Life {
         Self {
             incarnation: hello.incarnation,
             seq: hello.seq,
+            asked: hello.seq,
             heard: received,
             silent_since: received,
             vouched: 0,
@@ -89,10 +92,14 @@ impl Life {
         echoes_us: bool,
         timing: &Timing,
     ) -> Reception {
-        if hello.seq <= self.seq && rule::holds(Rule::Sequence) {
-            return Reception::Replayed;
-        }
         let was_up = self.is_up();
+        let is_new_question = hello.flags.ask && hello.seq > self.asked;
+        if is_new_question {
+            self.asked = hello.seq;
+        }
+        if hello.seq <= self.seq && rule::holds(Rule::Sequence) {
+            return if was_up && is_new_question { Reception::Overtaken } else { Reception::Replayed };
+        }
         if !was_up && hello.flags.leaving {
             // The repetition of its good-bye.
             self.seq = hello.seq;

@@ -106,6 +106,30 @@ fn only_a_higher_sequence_number_counts() {
 }
 
 #[test]
+fn a_question_that_was_overtaken_counts_once_and_only_as_a_question() {
+    let start = Instant::now();
+    let mut peer = up(start);
+    let asking = |seq: u64| {
+        let mut question = hello(1, seq);
+        question.flags.ask = true;
+        question
+    };
+    hear(&mut peer, &hello(1, 13), start + MS, true);
+    assert_eq!(hear(&mut peer, &asking(9), start + MS * 2, true), Reception::Replayed, "from before we met");
+    assert_eq!(hear(&mut peer, &asking(12), start + MS * 100, true), Reception::Overtaken);
+    assert_eq!(hear(&mut peer, &asking(12), start + MS * 100, true), Reception::Replayed);
+    assert_eq!(hear(&mut peer, &asking(11), start + MS * 100, true), Reception::Replayed);
+    assert_eq!(judgements(&mut peer, start, true).last(), Some(&(276, "died")), "it is no sign of life");
+    let mut peer = up(start);
+    assert_eq!(hear(&mut peer, &asking(11), start, true), Reception::Known);
+    hear(&mut peer, &hello(1, 12), start, true);
+    assert_eq!(hear(&mut peer, &asking(11), start, true), Reception::Replayed, "it was answered in its turn");
+    peer.bury(Absence::Silent, start + MS);
+    hear(&mut peer, &hello(1, 14), start + MS * 1_000, false);
+    assert_eq!(hear(&mut peer, &asking(13), start + MS * 1_000, true), Reception::Replayed, "nobody is up");
+}
+
+#[test]
 fn who_comes_back_a_little_late_is_taken_at_its_word_and_later_only_with_an_echo() {
     let start = Instant::now();
     let dead = |at: Instant| {

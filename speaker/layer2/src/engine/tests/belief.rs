@@ -127,6 +127,28 @@ fn a_hello_that_came_over_a_router_or_twice_is_refused() {
 }
 
 #[test]
+fn a_question_that_a_later_hello_overtook_is_answered_once_and_says_nothing_else() {
+    let mut bench = Bench::owner();
+    let mut peer = peer(1);
+    bench.pass(MS * 80);
+    bench.live_hello(&mut peer, &[]);
+    bench.pass(MS * 30);
+    peer.flags.ask = true;
+    let question = peer.hello(None, &[Delta::Claim(Claim { group: GROUP, term: Term(50) })]);
+    peer.flags.ask = false;
+    let later = peer.hello(None, &[]);
+    bench.hello(&later);
+    bench.clear();
+    bench.hello(&question);
+    bench.hello(&question);
+    let answered: Vec<Destination> = bench.hellos.iter().map(|(to, _)| *to).collect();
+    assert_eq!(answered, [Destination::Unicast(PEER_IP.into())]);
+    let echo = &bench.hellos[0].1.echoes[0];
+    assert_eq!((echo.incarnation, echo.seq), (peer.incarnation, peer.seq));
+    assert_eq!((bench.state(), bench.rejected(Kind::Replayed)), (GroupState::Owner, 1));
+}
+
+#[test]
 fn a_hello_carried_over_from_another_segment_is_heard_and_never_believed() {
     let mut bench = Bench::owner();
     let mut here = peer(1);
