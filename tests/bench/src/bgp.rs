@@ -4,6 +4,7 @@
 //! BGP: routes by the ten thousand, sessions by the hundred, and how soon a router knows of an address. The router is BIRD, whoever
 //! speaks to it.
 
+pub(crate) mod announce;
 pub(crate) mod peers;
 mod receiver;
 pub(crate) mod routes;

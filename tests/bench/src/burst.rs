@@ -5,7 +5,7 @@
 //! the same writes and decides nothing, and to MetalLB; and what the controller costs then.
 
 mod bare;
-mod cluster;
+pub(crate) mod cluster;
 mod metallb;
 
 use std::fmt;

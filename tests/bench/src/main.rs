@@ -31,7 +31,7 @@ use clap::{Args, Command, Parser, Subcommand};
 
 use ferrolb_lab::{interrupt, rights};
 
-use bgp::{peers, routes, services};
+use bgp::{announce, peers, routes, services};
 use report::{Book, Budget};
 
 /// Figures beside the peers': failover, partitions, thousands of addresses and BGP routes, floods, memory and processor time at
@@ -97,6 +97,8 @@ enum Measurement {
     Peers(peers::Arguments),
     /// Addresses that come and go: how soon a router knows, and what a thousand at once disturb
     Services(services::Arguments),
+    /// A Service at a real API server is created and deleted: how soon a router's kernel knows
+    Announce(announce::Arguments),
     /// Print the figures of a report as Markdown
     Table {
         /// What an earlier run wrote with --report
@@ -159,17 +161,19 @@ fn measure(measurement: &Measurement, binary: &Path, budget: Budget, book: &mut 
         Measurement::Routes(arguments) => routes::run(binary, arguments, budget, book),
         Measurement::Peers(arguments) => peers::run(binary, arguments, budget, book),
         Measurement::Services(arguments) => services::run(binary, arguments, budget, book),
+        Measurement::Announce(arguments) => announce::run(binary, arguments, budget, book),
         Measurement::Table { .. } => Ok(()),
     }
 }
 
 /// Every measurement with its defaults, the quick ones first.
-fn all() -> Result<[Measurement; 15]> {
+fn all() -> Result<[Measurement; 16]> {
     Ok([
         Measurement::Arp(usual()?),
         Measurement::Crowd(usual()?),
         Measurement::Idle(usual()?),
         Measurement::Services(usual()?),
+        Measurement::Announce(usual()?),
         Measurement::Peers(usual()?),
         Measurement::Routes(usual()?),
         Measurement::Darkness(usual()?),

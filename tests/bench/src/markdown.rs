@@ -45,7 +45,8 @@ impl fmt::Display for Report {
         write!(f, "{}", crate::burst::Table(&self.burst))?;
         write!(f, "{}", crate::bgp::routes::Table(&self.routes))?;
         write!(f, "{}", crate::bgp::peers::Table(&self.peers))?;
-        write!(f, "{}", crate::bgp::services::Table(&self.services))
+        write!(f, "{}", crate::bgp::services::Table(&self.services))?;
+        write!(f, "{}", crate::bgp::announce::Table(&self.announce))
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::bgp::{peers, routes, services};
+use crate::bgp::{announce, peers, routes, services};
 use crate::{arp, burst, calm, crowd, cut, darkness, failover, idle, partition, quiet, restart, scale};
 
 /// The figures. What is not there was not measured.
@@ -33,6 +33,7 @@ pub(crate) struct Report {
     pub(crate) routes: Vec<routes::Record>,
     pub(crate) peers: Vec<peers::Record>,
     pub(crate) services: Vec<services::Figures>,
+    pub(crate) announce: Vec<announce::Figures>,
 }
 
 /// The report, and where it is kept.

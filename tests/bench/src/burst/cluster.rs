@@ -177,7 +177,19 @@ impl Cluster {
 
     /// Sees Services get their addresses, from now on.
     pub(super) async fn watch(&self) -> Result<Sightings> {
-        let services = self.services();
+        Sightings::of(self.services()).await
+    }
+}
+
+/// Services seen with an address, with the time.
+pub(crate) struct Sightings {
+    receiver: mpsc::UnboundedReceiver<(String, Instant)>,
+    watch: JoinSet<Result<()>>,
+}
+
+impl Sightings {
+    /// From now on.
+    pub(crate) async fn of(services: Api<Service>) -> Result<Self> {
         let list = services.list_metadata(&kube::api::ListParams::default().limit(1)).await?;
         let mut version = list.metadata.resource_version.context("a list without a resourceVersion")?;
         let (sender, receiver) = mpsc::unbounded_channel();
@@ -197,17 +209,9 @@ impl Cluster {
                 }
             }
         });
-        Ok(Sightings { receiver, watch })
+        Ok(Self { receiver, watch })
     }
-}
 
-/// Services seen with an address, with the time.
-pub(super) struct Sightings {
-    receiver: mpsc::UnboundedReceiver<(String, Instant)>,
-    watch: JoinSet<Result<()>>,
-}
-
-impl Sightings {
     /// Waits until `count` different Services have addresses; when the last of them was seen.
     pub(super) async fn all(&mut self, count: usize) -> Result<Instant> {
         let mut names = std::collections::HashSet::new();
@@ -223,7 +227,8 @@ impl Sightings {
         Ok(last)
     }
 
-    async fn next_of(&mut self, is_wanted: impl Fn(&str) -> bool) -> Result<(String, Instant)> {
+    /// Waits for the next one whose name is wanted.
+    pub(crate) async fn next_of(&mut self, is_wanted: impl Fn(&str) -> bool) -> Result<(String, Instant)> {
         loop {
             let seen = tokio::select! {
                 seen = timeout(PATIENCE, self.receiver.recv()) => seen.context("waited too long")?,
@@ -259,7 +264,8 @@ impl Use {
     }
 }
 
-async fn client(kubeconfig: PathBuf) -> Result<Client> {
+/// A client with the rights of `kubeconfig`.
+pub(crate) async fn client(kubeconfig: PathBuf) -> Result<Client> {
     let kubeconfig = Kubeconfig::read_from(&kubeconfig)?;
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
     Ok(Client::try_from(config)?)
