@@ -3,14 +3,17 @@
 
 //! Sessions with real routers. Each cell of the table in docs/interoperability.md is one test of the same name.
 
+mod both;
 mod cells;
 mod hostile;
 mod listening;
+mod multiprotocol;
 mod peers;
 mod seen;
 mod stage;
 mod stopping;
 mod unnumbered;
+mod watched;
 mod whole;
 
 /// A router's row of the table.

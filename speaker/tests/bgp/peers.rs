@@ -15,7 +15,7 @@ use crate::stage::SOON;
 use crate::whole::{ADDRESS, ROUTE, Whole, shows};
 
 /// A BGPPeer of BIRD's.
-fn peer(spec: &str) -> String {
+pub fn peer(spec: &str) -> String {
     format!(
         "{{apiVersion: ferrolb.io/v1beta1, kind: BGPPeer, metadata: {{name: router}},\n \
          spec: {{myASN: 65001, connectTime: 2s, {spec}}}}}\n"
@@ -278,37 +278,5 @@ fn bgp_086_the_hold_time_is_90_seconds_unless_somebody_wants_another() {
         shows(&*router, true)?;
         speaker.tells("the hold time", |told| told.contains("holdSeconds: 90"))?;
         Ok(())
-    });
-}
-
-#[test]
-fn bgp_068_bfd_watches_over_several_hops_on_a_port_of_its_own() {
-    // BIRD sends with a TTL of 64 where it allows for routers in between.
-    const FAR: &str = "
-{apiVersion: ferrolb.io/v1beta1, kind: BFDProfile, metadata: {name: far},
- spec: {receiveInterval: 100, transmitInterval: 100, detectMultiplier: 3, minimumTtl: 60}}
-";
-    rights::within(|| {
-        let wire = Wire::build()?;
-        let node = Neighbour { multihop: true, bfd: true, hold: 240, ..Neighbour::default() };
-        let router = Daemon::Bird.start(&wire, &node)?;
-        let spec = "peerASN: 65002, peerAddress: 192.0.2.2, holdTime: 240s, ebgpMultiHop: true, \
-                    sourceAddress: 192.0.2.1, bfdProfile: far";
-        let files = [("address.yaml", ADDRESS), ("far.yaml", FAR), ("peer.yaml", &peer(spec))];
-        let _speaker = Whole::start_with(&wire.node, &files)?;
-        shows(&*router, true)?;
-        let begun = Instant::now();
-        while !router.path_is_up()? {
-            ensure!(begun.elapsed() < SOON, "no BFD: {}", router.story());
-            thread::sleep(Duration::from_millis(100));
-        }
-        wire.ask(
-            "nft",
-            &["add table inet cut; add chain inet cut in { type filter hook input priority 0; }; \
-               add rule inet cut in udp dport 4784 drop; add rule inet cut in tcp sport 179 drop; \
-               add rule inet cut in tcp dport 179 drop"],
-        )?;
-        // The hold time is four minutes, and nothing comes to the port of a single hop.
-        shows(&*router, false)
     });
 }

@@ -297,3 +297,13 @@ fn wish(routes: BTreeMap<&str, Announcement>) -> Result<Wish> {
 pub fn plain() -> Announcement {
     Announcement::default()
 }
+
+/// Waits until the router's BFD finds the path up.
+pub fn comes_up(router: &dyn Router) -> Result<()> {
+    let begun = Instant::now();
+    while !router.path_is_up()? {
+        ensure!(begun.elapsed() < SOON, "no BFD: {}", router.story());
+        thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
+}

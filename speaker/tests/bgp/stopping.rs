@@ -39,7 +39,7 @@ fn announcing(peer: &str, node: &Neighbour) -> Result<(Wire, Box<dyn Router>, Wh
 }
 
 /// Waits until `happened`, and fails if `holds` does not hold at any time before.
-fn until(
+pub fn until(
     what: &str,
     router: &dyn Router,
     holds: impl Fn() -> Result<bool>,
@@ -60,12 +60,12 @@ fn asks(router: &dyn Router) -> Result<Option<bool>> {
     Ok(router.routes()?.get(ROUTE).map(|route| route.communities.contains(OTHERS)))
 }
 
-fn keeps(router: &dyn Router) -> Result<bool> {
+pub fn keeps(router: &dyn Router) -> Result<bool> {
     Ok(router.routes()?.contains_key(ROUTE))
 }
 
 #[test]
-fn a_drained_node_asks_for_others_then_withdraws_and_stays_in_session() {
+fn bgp_015_a_drained_node_asks_for_others_then_withdraws_and_stays_in_session() {
     rights::within(|| {
         let (_wire, router, speaker) = announcing(PEER, &Neighbour::default())?;
         ensure!(asks(&*router)? == Some(false), "nothing is asked for before");
@@ -88,7 +88,7 @@ fn a_drained_node_asks_for_others_then_withdraws_and_stays_in_session() {
 }
 
 #[test]
-fn a_speaker_that_ends_asks_for_others_before_it_withdraws_and_says_why() {
+fn bgp_015_a_speaker_that_ends_asks_for_others_before_it_withdraws_and_says_why() {
     rights::within(|| {
         let (_wire, router, mut speaker) = announcing(PEER, &Neighbour::default())?;
         speaker.ask_to_stop();

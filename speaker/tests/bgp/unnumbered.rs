@@ -10,10 +10,10 @@ use anyhow::{Context, Result, ensure};
 use ferrolb_lab::rights;
 use ferrolb_lab::router::{Advertiser, Daemon, Neighbour, Over, Router, Table, Wire};
 
-use crate::stage::SOON;
+use crate::stage::{SOON, comes_up};
 use crate::whole::Whole;
 
-const GROUND: &str = "
+pub const GROUND: &str = "
 {apiVersion: v1, kind: Node, metadata: {name: n1}, status: {addresses: [{type: InternalIP, address: 192.0.2.1}]}}
 ---
 {apiVersion: ferrolb.io/v1beta1, kind: AddressPool, metadata: {name: lan}, spec: {addresses: [198.51.100.0/24, '2001:db8:1::/64']}}
@@ -39,8 +39,8 @@ const GROUND: &str = "
 {apiVersion: ferrolb.io/v1beta1, kind: BFDProfile, metadata: {name: fast},
  spec: {receiveInterval: 100, transmitInterval: 100, detectMultiplier: 3}}
 ";
-const FOUR: &str = "198.51.100.1/32";
-const SIX: &str = "2001:db8:1::1/128";
+pub const FOUR: &str = "198.51.100.1/32";
+pub const SIX: &str = "2001:db8:1::1/128";
 
 fn peer(more: &str) -> String {
     format!(
@@ -54,7 +54,7 @@ fn unnumbered() -> Neighbour {
 }
 
 /// Waits until the router has both routes, or has none.
-fn shows(router: &dyn Router, there: bool) -> Result<Table> {
+pub fn shows(router: &dyn Router, there: bool) -> Result<Table> {
     let begun = Instant::now();
     loop {
         let table = router.routes();
@@ -110,11 +110,7 @@ fn bgp_071_bfd_watches_over_a_router_that_was_found() {
         for daemon in [Daemon::Bird, Daemon::Frr] {
             let node = Neighbour { bfd: true, hold: 240, ..unnumbered() };
             let (_speaker, router, wire) = is_found(daemon, ", bfdProfile: fast", &node)?;
-            let begun = Instant::now();
-            while !router.path_is_up()? {
-                ensure!(begun.elapsed() < SOON, "no BFD with {daemon:?}: {}", router.story());
-                thread::sleep(Duration::from_millis(100));
-            }
+            comes_up(&*router).with_context(|| format!("{daemon:?}"))?;
             wire.ask(
                 "nft",
                 &["add table inet cut; add chain inet cut in { type filter hook input priority 0; }; \

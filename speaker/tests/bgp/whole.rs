@@ -145,15 +145,20 @@ impl Drop for Whole {
     }
 }
 
-/// Waits until the router has the route, or has it no more.
+/// Waits until the router has [`ROUTE`], or has it no more.
 pub fn shows(router: &dyn Router, there: bool) -> Result<()> {
+    has(router, ROUTE, there)
+}
+
+/// The same of any route.
+pub fn has(router: &dyn Router, route: &str, there: bool) -> Result<()> {
     let begun = Instant::now();
     loop {
         let table = router.routes();
-        if table.as_ref().is_ok_and(|table| table.contains_key(ROUTE) == there) {
+        if table.as_ref().is_ok_and(|table| table.contains_key(route) == there) {
             return Ok(());
         }
-        ensure!(begun.elapsed() < SOON, "the route is there: {}, {table:?}\n{}", !there, router.story());
+        ensure!(begun.elapsed() < SOON, "{route} is there: {}, {table:?}\n{}", !there, router.story());
         thread::sleep(Duration::from_millis(50));
     }
 }

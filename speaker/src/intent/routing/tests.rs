@@ -197,6 +197,38 @@ fn bgp_026_a_conflict_of_preferences_withholds_the_preference_and_nothing_else()
 }
 
 #[test]
+fn bgp_027_preferences_conflict_only_where_both_advertisements_meet_a_peer_on_a_node() {
+    let on = |node: &str, peer: &str, one: &str, other: &str| {
+        let documents = [
+            advertisement("a", &format!("localPref: 100, {one}")),
+            advertisement("b", &format!("localPref: 200, {other}")),
+            web("", WEB),
+        ];
+        told(&intent(node, &documents), peer)
+    };
+    let (plain, first, second) = (["192.0.2.10/32"], ["192.0.2.10/32 100"], ["192.0.2.10/32 200"]);
+    let rack = |racks: &str| {
+        format!("nodeSelectors: [{{matchExpressions: [{{key: rack, operator: In, values: [{racks}]}}]}}]")
+    };
+    // Peers: any with any, any with some, a part of each, none in common.
+    assert_eq!(on("n1", "p2", "peers: []", "peers: []"), plain);
+    assert_eq!(on("n1", "p2", "peers: []", "peers: [p2]"), plain);
+    assert_eq!(on("n1", "p3", "peers: []", "peers: [p2]"), first);
+    for (peer, expected) in [("p1", plain), ("p3", first), ("p2", second)] {
+        assert_eq!(on("n1", peer, "peers: [p1, p3]", "peers: [p1, p2]"), expected, "{peer}");
+    }
+    assert_eq!(on("n1", "p2", "peers: [p1]", "peers: [p2]"), second);
+    // Nodes: one inside the other, none in common, none at all.
+    assert_eq!(on("n1", "p2", &rack("a"), &rack("a, b")), plain);
+    assert_eq!(on("n2", "p2", &rack("a"), &rack("a, b")), second);
+    assert_eq!(on("n1", "p2", &rack("a"), &rack("b")), first);
+    assert_eq!(on("n1", "p2", &rack("c"), "peers: []"), second);
+    // Both must meet.
+    let (one, other) = (format!("peers: [p1], {}", rack("a")), format!("peers: [p2], {}", rack("a")));
+    assert_eq!(on("n1", "p1", &one, &other), first);
+}
+
+#[test]
 fn bgp_040_bgp_041_an_advertisement_for_some_peers_is_for_these_alone() {
     let documents = [
         advertisement("a", "peers: [p1], communities: ['65531:65281']"),
