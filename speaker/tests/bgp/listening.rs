@@ -8,7 +8,7 @@ use ferrolb_lab::rights;
 use ferrolb_lab::router::{Daemon, Neighbour, Router, Wire};
 use ferrolb_speaker::kernel::router_socket::everywhere;
 
-use crate::whole::{ADDRESS, Whole, shows};
+use crate::whole::{ADDRESS, Manner, Whole, shows};
 
 const PEER: &str = "
 {apiVersion: v1, kind: Secret, metadata: {name: key}, type: kubernetes.io/basic-auth, stringData: {password: from-outside}}
@@ -16,6 +16,10 @@ const PEER: &str = "
 {apiVersion: ferrolb.io/v1beta1, kind: BGPPeer, metadata: {name: router},
  spec: {myASN: 65001, peerASN: 65002, peerAddress: 192.0.2.2, holdTime: 9s, connectTime: 2s, passwordSecret: {name: key}}}
 ";
+
+fn listens() -> Manner<'static> {
+    Manner { bgp_listen: everywhere(179).into(), ..Manner::default() }
+}
 
 /// BIRD, which connects, and a speaker whose own connections do not reach it.
 fn listening(password: &str) -> Result<(Wire, Box<dyn Router>, Whole)> {
@@ -28,7 +32,7 @@ fn listening(password: &str) -> Result<(Wire, Box<dyn Router>, Whole)> {
     let node = Neighbour { passive: false, password: Some(password.to_owned()), ..Neighbour::default() };
     let router = Daemon::Bird.start(&wire, &node)?;
     let files = [("address.yaml", ADDRESS), ("peer.yaml", PEER)];
-    let speaker = Whole::start_listening(&wire.node, &files, everywhere(179).into())?;
+    let speaker = Whole::start_as(&wire.node, listens(), &files)?;
     Ok((wire, router, speaker))
 }
 
@@ -61,7 +65,7 @@ fn a_port_that_somebody_else_has_is_a_reason_and_no_end() {
         let _holder = wire.node.run(|| Ok(std::net::TcpListener::bind("0.0.0.0:179")?))?;
         let peer = PEER.replace(", passwordSecret: {name: key}", "");
         let files = [("address.yaml", ADDRESS), ("peer.yaml", peer.as_str())];
-        let speaker = Whole::start_listening(&wire.node, &files, everywhere(179).into())?;
+        let speaker = Whole::start_as(&wire.node, listens(), &files)?;
         shows(&*router, true)?;
         speaker.tells("the port", |told| told.contains("--bgp-listen") && told.contains("Established"))?;
         Ok(())

@@ -8,6 +8,7 @@ mod cells;
 mod hostile;
 mod listening;
 mod multiprotocol;
+mod nodes;
 mod peers;
 mod seen;
 mod stage;

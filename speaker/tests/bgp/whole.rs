@@ -44,7 +44,23 @@ pub const ROUTE: &str = "198.51.100.1/32";
 /// Where metrics are served, in the namespace of the node.
 pub const METRICS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7473);
 
-/// A speaker of the node `n1`.
+/// How a speaker is started.
+pub struct Manner<'a> {
+    /// The node that it speaks for.
+    pub node: &'a str,
+    /// Where routers may connect to it.
+    pub bgp_listen: Vec<SocketAddr>,
+    /// How long the node serves on when it has ended.
+    pub linger: Duration,
+}
+
+impl Default for Manner<'_> {
+    fn default() -> Self {
+        Self { node: "n1", bgp_listen: Vec::new(), linger: Duration::from_secs(1) }
+    }
+}
+
+/// A speaker, of the node `n1` if nothing else is said.
 pub struct Whole {
     source: TempDir,
     state: TempDir,
@@ -60,21 +76,17 @@ impl Whole {
 
     /// Starts one that finds these files.
     pub fn start_with(node: &Namespace, files: &[(&str, &str)]) -> Result<Self> {
-        Self::start_listening(node, files, Vec::new())
+        Self::start_as(node, Manner::default(), files)
     }
 
-    /// The same, with routers that may connect to it.
-    pub fn start_listening(
-        node: &Namespace,
-        files: &[(&str, &str)],
-        bgp_listen: Vec<SocketAddr>,
-    ) -> Result<Self> {
+    /// The same as another node, or with other settings.
+    pub fn start_as(namespace: &Namespace, manner: Manner<'_>, files: &[(&str, &str)]) -> Result<Self> {
         let (source, state) = (tempfile::tempdir()?, tempfile::tempdir()?);
         for (name, text) in [("ground.yaml", GROUND)].iter().chain(files) {
             fs::write(source.path().join(name), text)?;
         }
         let options = Options {
-            node_name: "n1".to_owned(),
+            node_name: manner.node.to_owned(),
             cluster: "test".to_owned(),
             hello_key_file: None,
             profile: Profile::Default,
@@ -84,12 +96,12 @@ impl Whole {
             healthz: None,
             metrics_address: Some(METRICS),
             rebalance: Rebalance::Off,
-            bgp_listen,
-            linger: Duration::from_secs(1),
+            bgp_listen: manner.bgp_listen,
+            linger: manner.linger,
         };
         let (shutdown, told) = watch::channel(false);
         let (end, ended) = mpsc::channel();
-        let thread = node.start("speaker", move || {
+        let thread = namespace.start("speaker", move || {
             let runtime =
                 tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
             let result = runtime.block_on(run(options, told));

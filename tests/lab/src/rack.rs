@@ -153,7 +153,11 @@ impl Rack {
 /// Puts the client behind the newcomer, which forwards.
 fn join(lab: &Lab) -> Result<()> {
     let (router, client) = (&lab.newcomer, &lab.client);
-    router.sysctl(&[("ipv4/ip_forward", "1"), ("ipv4/fib_multipath_hash_policy", "1")])?;
+    router.sysctl(&[
+        ("ipv4/ip_forward", "1"),
+        ("ipv4/fib_multipath_hash_policy", "1"),
+        ("ipv6/conf/all/forwarding", "1"),
+    ])?;
     router.ip(&format!("link add behind type veth peer name front netns {}\n", client.name()))?;
     router.ip("addr add 192.0.2.1/24 dev behind\nlink set behind up\n")?;
     client.ip(&format!(

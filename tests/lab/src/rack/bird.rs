@@ -51,11 +51,12 @@ fn configuration(nodes: &[Ipv4Addr], interval: Duration, keeps: bool) -> String 
         "router id {router};\n\
          protocol device {{ scan time 1; }}\n\
          protocol kernel {{ merge paths on limit 16; ipv4 {{ import none; export all; }}; }}\n\
+         protocol kernel {{ merge paths on limit 16; ipv6 {{ import none; export all; }}; }}\n\
          protocol bfd {{ interface \"*\" {{ min rx interval {every} ms; min tx interval {every} ms; idle tx interval 300 ms; \
          multiplier {MULTIPLIER}; }}; }}\n\
          filter wanted {{ if (65535, 0) ~ bgp_community then bgp_local_pref = 0; accept; }}\n\
          template bgp node {{ local {router} as {ROUTER_AS}; hold time 9; keepalive time 3; passive on; bfd on; \
          connect delay time 1; connect retry time 1; error wait time 1, 2; graceful restart {restart}; \
-         ipv4 {{ import filter wanted; export none; }}; }}\n{sessions}"
+         ipv4 {{ import filter wanted; export none; }}; ipv6 {{ import filter wanted; export none; }}; }}\n{sessions}"
     )
 }
