@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use ferrolb_bgp::{
-    Asn, Capabilities, Ending, Families, HoldTime, Message, Open, PeerAs, Refusal, RouterId, State,
+    Asn, Capabilities, Ending, Families, GracefulRestart, HoldTime, Message, Open, PeerAs, Refusal, RouterId,
+    State,
 };
 use ferrolb_lab::rights;
 use ferrolb_lab::router::{Daemon, Neighbour, ROUTER_V4, Wire};
@@ -41,6 +42,15 @@ enum Manner {
 
 /// What the hostile peer's OPEN says.
 fn open(asn: u32, hold: u16) -> Result<Vec<u8>> {
+    open_of_one_that_restarts(asn, hold, None)
+}
+
+/// The same with what it says of restarts.
+pub fn open_of_one_that_restarts(
+    asn: u32,
+    hold: u16,
+    graceful_restart: Option<GracefulRestart>,
+) -> Result<Vec<u8>> {
     let open = Open {
         asn: Asn::new(asn).context("an autonomous system")?,
         hold_time: HoldTime::from_secs(hold).context("a hold time")?,
@@ -48,6 +58,7 @@ fn open(asn: u32, hold: u16) -> Result<Vec<u8>> {
         capabilities: Capabilities {
             multiprotocol: Some(Families::BOTH),
             four_octet_as: true,
+            graceful_restart,
             ..Capabilities::default()
         },
     };
@@ -138,7 +149,7 @@ fn hit(mut victim: TcpStream, attack: &'static [u8], manner: Manner) -> io::Resu
     }))
 }
 
-fn says(view: &View, words: &str) -> bool {
+pub fn says(view: &View, words: &str) -> bool {
     view.last_error().is_some_and(|error| error.contains(words))
 }
 

@@ -5,6 +5,7 @@
 
 mod both;
 mod cells;
+mod half_open;
 mod hostile;
 mod listening;
 mod multiprotocol;

@@ -156,18 +156,26 @@ impl Speaker {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {
                 let listener = if extras.listens { Some(Listener::open(&everywhere(PORT))?) } else { None };
-                let transport = &settings.transport;
-                let arrivals = listener
-                    .as_ref()
-                    .map(|listener| listener.expect(transport.peer.ip(), transport.password.as_ref()));
-                let session = Session::start(settings.clone(), wished, arrivals.transpose()?);
+                let arrivals = |transport: &Transport| {
+                    let listener = listener.as_ref();
+                    listener
+                        .map(|listener| listener.expect(transport.peer.ip(), transport.password.as_ref()))
+                        .transpose()
+                };
+                let session = Session::start(settings.clone(), wished, arrivals(&settings.transport)?);
                 let bfd = if watched.is_some() { Some(Bfd::start()?) } else { None };
                 let path = match (&bfd, watched) {
                     (Some(bfd), Some(watched)) => Some(bfd.watch(watched).await?),
                     _ => None,
                 };
                 path.iter().for_each(|path| session.follow(path.clone()));
-                let second = extras.beside.map(|settings| Session::start(settings, second_wish, None));
+                let second = match extras.beside {
+                    Some(settings) => {
+                        let arrivals = arrivals(&settings.transport)?;
+                        Some(Session::start(settings, second_wish, arrivals))
+                    }
+                    None => None,
+                };
                 show.send((session.view(), path, second.as_ref().map(Session::view)))?;
                 match order.await {
                     Ok(Order::Stop(stop)) => session.stop(stop).await,
