@@ -37,6 +37,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(700);
 const PAUSE_MORE: u64 = 300;
 
+/// What takes longer is told with what the programs said.
+const SLOW: Duration = Duration::from_secs(1);
+
 /// How often.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
@@ -60,6 +63,8 @@ pub(crate) struct Figures {
     deleted: Quantiles,
     /// From the deletion until the router's kernel has lost the route.
     withdrawn: Quantiles,
+    /// Sessions that ended meanwhile, by the speaker's own record: what came after waited for a new one.
+    sessions_ended: usize,
 }
 
 /// What one Service took.
@@ -101,19 +106,25 @@ pub(crate) fn run(binary: &Path, arguments: &Arguments, budget: Budget, book: &m
             stage.first().await?;
             let mut rounds = Vec::new();
             for number in 0..arguments.services {
-                rounds.push(stage.round(&format!("s{number}")).await?);
+                let round = stage.round(&format!("s{number}")).await?;
+                if round.route.max(round.withdrawn) > SLOW {
+                    println!("  slow: {round:?}\n{}", installation.logs());
+                }
+                rounds.push(round);
             }
             Ok(rounds)
         })
     });
     let rounds = rounds.with_context(|| format!("{}\n{}", rack.story(), installation.logs()))?;
-    let figures = figures(&rounds).context("nothing was measured")?;
+    let said = installation.speaker("n1")?.log();
+    let ended = said.lines().filter(|line| line.contains("session ended")).count();
+    let figures = figures(&rounds, ended).context("nothing was measured")?;
     println!("  {figures:?}");
     book.report.announce.push(figures);
     book.save()
 }
 
-fn figures(rounds: &[Round]) -> Option<Figures> {
+fn figures(rounds: &[Round], sessions_ended: usize) -> Option<Figures> {
     let of = |pick: fn(&Round) -> Duration| Quantiles::of(rounds.iter().map(pick));
     let difference = |one: &Round| milliseconds(one.route) - milliseconds(one.address);
     Some(Figures {
@@ -123,6 +134,7 @@ fn figures(rounds: &[Round]) -> Option<Figures> {
         address_to_route: Quantiles::of_milliseconds(rounds.iter().map(difference))?,
         deleted: of(|one| one.deleted)?,
         withdrawn: of(|one| one.withdrawn)?,
+        sessions_ended,
     })
 }
 
@@ -210,7 +222,7 @@ pub(crate) struct Table<'a>(pub(crate) &'a [Figures]);
 impl fmt::Display for Table<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(figures) = self.0.last() else { return Ok(()) };
-        let Figures { created, address, route, address_to_route, deleted, withdrawn } = figures;
+        let Figures { created, address, route, address_to_route, deleted, withdrawn, .. } = figures;
         writeln!(f, "### From the API server to the router\n")?;
         head(f, &format!("{} Services, one by one", route.count), &["ms: min / median / max".to_owned()])?;
         for (label, figure) in [
@@ -223,7 +235,7 @@ impl fmt::Display for Table<'_> {
         ] {
             row(f, label, &[or_dash(Some(*figure))])?;
         }
-        writeln!(f)
+        writeln!(f, "\nSessions that ended: {}.\n", figures.sessions_ended)
     }
 }
 
@@ -235,9 +247,9 @@ mod tests {
     fn a_route_that_is_there_before_its_address_shows_counts_below_zero() {
         let [created, address, route] = [5, 20, 18].map(Duration::from_millis);
         let round = Round { created, address, route, deleted: created, withdrawn: route };
-        let figures = figures(&[round]).expect("a round");
+        let figures = figures(&[round], 0).expect("a round");
         assert_eq!(figures.address_to_route.median, -2.0);
         assert_eq!(figures.withdrawn.max, 18.0);
-        assert!(super::figures(&[]).is_none());
+        assert!(super::figures(&[], 0).is_none());
     }
 }
