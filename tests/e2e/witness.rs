@@ -93,8 +93,14 @@ fn the_owner_itself_notices_that_the_other_of_two_nodes_answers_too() {
         let other = ferrolb.lab().node_at(trial::settled_owner(&ferrolb)?)?.clone();
         // With arp_ignore=0 a kernel answers for the addresses of all its interfaces.
         other.namespace.ip(&format!("address add {vip}/32 dev lo\n"))?;
+        // The wire knows an owner earlier than its status.
+        eventually("the status names the owner", SLOWLY, || {
+            ensure!(!ferrolb.installation.status()?.terms(vip)?.is_empty(), "nobody");
+            Ok(())
+        })?;
         let moved = ferrolb.installation.command("move").arg(vip.to_string()).output()?;
-        assert!(moved.status.success(), "{}", String::from_utf8_lossy(&moved.stdout));
+        let told = String::from_utf8_lossy(&moved.stdout);
+        assert!(moved.status.success(), "{told}\n{}", ferrolb.installation.logs());
 
         let seen = sees_of(&ferrolb.installation, vip, "StaleBinding")?.reachable;
         let message = seen.context("it was just there")?.message;
