@@ -97,10 +97,15 @@ impl Proof {
 
     /// A station says that it has `address`, to us; whether that answers a probe of ours.
     pub(crate) fn answered(&mut self, address: IpAddr, at: Instant) -> bool {
-        let asked = self.asked.remove(&address);
-        let asked = asked.filter(|asked| at.saturating_duration_since(*asked) <= ANSWER_WITHIN);
-        asked.into_iter().for_each(|asked| self.sign(asked));
-        asked.is_some()
+        // While we stood still it may have lain in our buffer, and we asked anew before we read it: that is not answered yet.
+        let asked = self.asked.get(&address).copied().filter(|asked| *asked <= at);
+        let Some(asked) = asked else { return false };
+        self.asked.remove(&address);
+        let in_time = at.saturating_duration_since(asked) <= ANSWER_WITHIN;
+        if in_time {
+            self.sign(asked);
+        }
+        in_time
     }
 
     /// We probe the address now.
@@ -208,6 +213,20 @@ mod tests {
             assert!(proof.answered(station(1), at(left_out) + soon));
             assert!(proof.holds(at(left_out) + soon), "{left_out} left out");
         }
+    }
+
+    #[test]
+    fn an_answer_that_came_before_the_question_proves_nothing_and_the_question_stays_open() {
+        let now = Instant::now();
+        let asked = now + Duration::from_millis(300);
+        let mut proof = Proof::new(Timing::DEFAULT);
+        proof.asking(station(1), now);
+        // It stood still, and asks anew before it reads what arrived meanwhile.
+        proof.asking(station(1), asked);
+        assert!(!proof.answered(station(1), now + Duration::from_millis(1)));
+        assert!(!proof.holds(asked));
+        assert!(proof.answered(station(1), asked + Duration::from_millis(1)));
+        assert_eq!(proof.newest(), Some(asked));
     }
 
     #[test]
