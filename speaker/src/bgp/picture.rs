@@ -56,6 +56,11 @@ impl Live {
         self.view.borrow().clone()
     }
 
+    /// Whether there is a session at this moment.
+    pub(crate) fn is_established(&self) -> bool {
+        self.view.borrow().is_established()
+    }
+
     /// The path at this moment, where it is watched.
     pub(crate) fn path(&self) -> Option<Standing> {
         self.path.as_ref().map(|path| path.borrow().clone())

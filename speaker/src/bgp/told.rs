@@ -20,7 +20,7 @@ impl Live {
         };
         let (local, remote) = (local.ip().to_canonical(), remote.ip().to_canonical());
         let next_hops = NextHops::find(local, remote).unwrap_or_else(|_| NextHops::only(local));
-        let internal = agreed.local_as == agreed.peer_as;
+        let internal = agreed.is_internal();
         let told = wish.resolve(&agreed, next_hops);
         told.iter().map(|(prefix, said)| route(prefix.to_string(), said, internal)).collect()
     }

@@ -100,7 +100,7 @@ fn path(seen: &Seen) -> Option<(&str, SessionView)> {
 fn up(to: &mut DescriptorEncoder<'_>, routers: &Picture) -> fmt::Result {
     let of = ("bgp_session_up", "Whether there is a session with the router", MetricType::Gauge);
     let up = |seen: &Seen| match &seen.live {
-        Some(live) => live.view().is_established(),
+        Some(live) => live.is_established(),
         None => seen.told.state == SessionState::Established,
     };
     each(to, of, routers.values().map(|seen| (seen.told.peer.as_str(), u64::from(up(seen)))))

@@ -63,7 +63,7 @@ impl Running {
     pub(super) fn has_moved(&self, now: &Result<Place, Obstacle>) -> bool {
         match (&self.course, now) {
             (Course::Session { place, live, .. }, Ok(now)) => {
-                place.at != now.at && (scope(place.at) != scope(now.at) || !live.view().is_established())
+                place.at != now.at && (scope(place.at) != scope(now.at) || !live.is_established())
             }
             (Course::Session { .. }, Err(_)) => false,
             (Course::Blocked(_), Ok(_)) => true,
