@@ -360,7 +360,7 @@ impl Book {
             Event::InUse { group, .. } => self.check_in_use(node, group, scene),
             Event::PeerUp(other) => {
                 self.met.insert((node, other), scene.now);
-                Self::check_revival(node, other, scene)
+                self.check_revival(node, other, scene)
             }
             Event::PeerDown(gone, cause) => {
                 self.met.remove(&(node, gone));

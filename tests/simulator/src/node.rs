@@ -52,6 +52,8 @@ pub(crate) struct Node {
     pub(crate) changed: Instant,
     /// When it last came or went: standing still is neither.
     pub(crate) moved: Instant,
+    /// When its speaker last began to stand still.
+    pub(crate) froze: Option<Instant>,
     /// When its speaker was last started.
     pub(crate) born: Option<Instant>,
     pub(crate) keys: KeyStep,
@@ -146,6 +148,7 @@ impl Node {
             bound: BoundAddresses::default(),
             changed: now,
             moved: now,
+            froze: None,
             born: None,
             keys: KeyStep::default(),
             timing,

@@ -13,6 +13,9 @@ use crate::{
     node::{Health, SCHEDULING},
 };
 
+/// Nobody is taken for alive who died so long ago.
+const LONG_DEAD: Duration = Duration::from_secs(1);
+
 impl Book {
     pub(crate) fn heard(&mut self, from: Port, to: Port, now: Instant) {
         if let Some(heard) = self.heard.get_mut(to.0 * self.nodes + from.0) {
@@ -83,11 +86,21 @@ impl Book {
             || (rested && !filtered && (0..scene.nodes.len()).any(relays))
     }
 
-    /// S17: nobody takes for alive who is long dead, whatever recordings of it are heard.
-    pub(super) fn check_revival(node: usize, other: NodeId, scene: Scene<'_>) -> Result<(), Violation> {
+    /// S17: nobody takes for alive who is long dead, whatever recordings of it are heard. Only what lay unread while the listener
+    /// stood still looks as if it were said now, for as long as a peer may be silent.
+    pub(super) fn check_revival(
+        &self,
+        node: usize,
+        other: NodeId,
+        scene: Scene<'_>,
+    ) -> Result<(), Violation> {
         let Some(other) = scene.only(other).and_then(|other| scene.nodes.get(other)) else { return Ok(()) };
-        let dead = other.speaker.is_none() && scene.since(other.changed) > Duration::from_secs(1);
-        if dead {
+        let dead = other.speaker.is_none() && scene.since(other.changed) > LONG_DEAD;
+        let unread = scene.nodes.get(node).is_some_and(|listener| {
+            listener.froze.is_some_and(|froze| froze <= other.changed + LONG_DEAD)
+                && scene.since(listener.changed) < self.timing.dead
+        });
+        if dead && !unread {
             return Err(Violation(format!(
                 "S17: node {node} takes {:?} for alive, which is dead",
                 other.port

@@ -72,11 +72,7 @@ impl World {
                 let pause = Duration::from_millis(pause);
                 return self.start(node, Some(Parts { size, pause }));
             }
-            Fault::Freeze(number) => self.change(number, |node| {
-                if let Some(speaker) = node.speaker.as_mut() {
-                    speaker.frozen = true;
-                }
-            }),
+            Fault::Freeze(number) => self.freeze(number),
             Fault::Thaw(number) => return self.thaw(number),
             Fault::Cable(number, plugged) => {
                 self.come_or_go(number, |node| node.link = plugged);
@@ -238,6 +234,16 @@ impl World {
             self.later(pause, Occurrence::Part { node: number, born });
         }
         self.follow(number, steps)
+    }
+
+    fn freeze(&mut self, number: usize) {
+        let now = self.now;
+        self.change(number, |node| {
+            if let Some(speaker) = node.speaker.as_mut() {
+                speaker.frozen = true;
+                node.froze = Some(now);
+            }
+        });
     }
 
     fn thaw(&mut self, number: usize) -> Result<(), Violation> {
