@@ -10,6 +10,9 @@ use ferrolb_layer2::{Cause, Event, GroupId, NodeId, PeerDownCause};
 
 use crate::group::Group;
 
+/// Who a station can be that answers for an address of ours and that none of the believed peers is.
+pub(crate) const STRANGER: &str = "outside the cluster or a node that this one does not hear";
+
 /// The names behind the identities. One that no object names is shown as its number.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Names {
@@ -98,12 +101,12 @@ impl Names {
                 format!("no longer hears {}: {why}", self.node(*node))
             }
             Event::ForeignAnswer { address, mac } => {
-                format!("{address} is carried here, but {mac}, outside the cluster, uses it too")
+                format!("{address} is carried here, but {mac}, {STRANGER}, uses it too")
             }
             Event::InUse { group, address, mac } => {
                 let group = self.group(*group);
                 format!(
-                    "does not answer for {address} of {group}: {mac}, outside the cluster, has it; asks again in a minute"
+                    "does not answer for {address} of {group}: {mac}, {STRANGER}, has it; asks again in a minute"
                 )
             }
             Event::DuplicateIdentity { node, source } => {

@@ -33,6 +33,7 @@ use crate::kernel::links::Links;
 use crate::kernel::priority::Shortcoming;
 use crate::layer2::{Ended, Observed, Refusals};
 use crate::misfit::{self, Misfit};
+use crate::names::STRANGER;
 use crate::profile::InForce;
 use crate::report::{Length, Refused, Report, Reporter, Scene, Witnessed};
 
@@ -213,14 +214,14 @@ fn refusals(
     refused
 }
 
-/// The addresses that this node does not answer for since a station outside the cluster has them, and which.
+/// The addresses that this node does not answer for since a stranger has them, and which.
 fn in_use(layer2: &Observed) -> BTreeMap<IpAddr, String> {
     let mut found = BTreeMap::new();
     for (segment, report) in &layer2.segments {
         for (address, mac) in report.view.groups.iter().flat_map(|group| &group.in_use) {
             found.entry(*address).or_insert_with(|| {
                 format!(
-                    "the station {mac} on {segment}, outside the cluster, had it before its first use; it is asked for \
+                    "the station {mac} on {segment}, {STRANGER}, had it before its first use; it is asked for \
                      again every minute. Take it from that machine, or exclude it from the pool"
                 )
             });
