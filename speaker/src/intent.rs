@@ -33,24 +33,27 @@ use ferrolb_config::snapshot::HealthCheck;
 
 pub(crate) use self::difference::differences;
 pub use self::follower::Follower;
-pub use self::routing::{Route, RouteAttributes, Router, Routes};
+pub use self::routing::{Advertisements, Route, RouteAttributes, Router, Routes};
 use self::view::View;
 use self::wish::Wish;
 use crate::datapath::{Backends, DataPath, Frontend, Role};
 use crate::group::Group;
 use crate::health::Checks;
 
-/// What one node should do. Of two intents that differ little, most is the same memory.
+/// What one node should do. Of two intents that differ little, most is the same memory; so is a whole map of which nothing differs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Intent {
     /// Every virtual IP that the controller recorded.
-    pub vips: BTreeMap<IpAddr, Arc<VipIntent>>,
+    pub vips: Arc<BTreeMap<IpAddr, Arc<VipIntent>>>,
     /// The ports of all virtual IPs, with the endpoints that this node leads to; none where kube-proxy leads.
-    pub ports: BTreeMap<Frontend, Arc<Backends>>,
+    pub ports: Arc<BTreeMap<Frontend, Arc<Backends>>>,
     /// Parts of Services that the data path cannot serve, by the address that they are on.
     pub refused: BTreeMap<IpAddr, Vec<Refusal>>,
     /// The addresses that a BGPAdvertisement is about.
-    pub routes: BTreeMap<IpAddr, Arc<Routes>>,
+    pub routes: Arc<BTreeMap<IpAddr, Arc<Routes>>>,
+    /// The BGPAdvertisements by name: what is said of routes, and to whom. Routes name those that ask for them, so that what one of them
+    /// says may change while all routes stay as they are.
+    pub advertisements: Advertisements,
     /// Every BGPPeer by name: how this node speaks to it, or why it does not.
     pub routers: BTreeMap<String, Result<Arc<Router>, Obstacle>>,
     /// Why this node is about to carry nothing any more: its routes ask for others to be preferred (RFC 8326), and are withdrawn
@@ -134,7 +137,7 @@ impl Intent {
         let ours = led().filter(|(_, vip)| vip.carriage == Carriage::Ours);
         DataPath {
             vips: led().map(|(address, vip)| (*address, role(address, vip))).collect(),
-            ports: self.ports.clone(),
+            ports: BTreeMap::clone(&self.ports),
             ours: ours.map(|(address, _)| *address).collect(),
         }
     }

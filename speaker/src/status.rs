@@ -188,7 +188,7 @@ fn refusals(
     let in_use = in_use(layer2);
     // Of thousands that are refused most are only counted, at each of the many reports while they come.
     let mut refused = Refused::default();
-    for (address, vip) in &known.intent.vips {
+    for (address, vip) in known.intent.vips.iter() {
         let closed;
         let obstacle = known.intent.obstacle(*address, vip);
         let (reason, message) = match (&obstacle, no_interface.get(address)) {
@@ -251,7 +251,7 @@ mod tests {
             checks: Box::default(),
         });
         let vips = (0..250).map(|host| (IpAddr::from([192, 0, 2, host]), Arc::clone(&vip))).collect();
-        let intent = Arc::new(Intent { vips, ..Intent::default() });
+        let intent = Arc::new(Intent { vips: Arc::new(vips), ..Intent::default() });
         let known = Known { intent, ..Known::default() };
         let told = |length: Length| {
             let refused = refusals(

@@ -167,22 +167,25 @@ impl Follower {
         if !is_first && Ground::is_untouched(before, now) {
             return false;
         }
-        let ground = Ground::read(now);
-        if !ground.is_same(&self.ground) {
-            self.ground = ground;
+        let before = std::mem::replace(&mut self.ground, Ground::read(now));
+        if !self.ground.is_same(&before) {
             touched.extend(self.alone.keys());
         }
         true
     }
 
-    /// Decides anew whom this node speaks to. `next`: what else is another, if anything is.
+    /// Decides anew whom this node speaks to, and what it says of routes. `next`: what else is another, if anything is.
     fn reroute(&self, now: &Objects, next: Option<Intent>) -> Option<Intent> {
         let routers = routing::routers(&self.ground, now, &self.node);
         let leaving = routing::leaving(&self.ground, &self.node);
-        if routers == self.intent.routers && leaving == self.intent.leaving {
+        let advertisements = &self.ground.bgp_advertisements;
+        let intent = &self.intent;
+        if routers == intent.routers && leaving == intent.leaving && *advertisements == intent.advertisements
+        {
             return next;
         }
-        Some(Intent { routers, leaving, ..next.unwrap_or_else(|| Intent::clone(&self.intent)) })
+        let next = next.unwrap_or_else(|| Intent::clone(intent));
+        Some(Intent { routers, leaving, advertisements: advertisements.clone(), ..next })
     }
 
     fn view<'a>(&'a self, objects: &'a Objects) -> View<'a> {
@@ -217,16 +220,12 @@ impl Follower {
         self.reading_namespaces.remove(&address);
         next.refused.remove(&address);
         let routes = part.as_ref().and_then(|part| part.routes.as_ref());
-        if routes.is_none() {
-            next.routes.remove(&address);
-        } else if let Some(routes) =
-            routes.filter(|routes| next.routes.get(&address).map(Arc::as_ref) != Some(routes))
-        {
-            next.routes.insert(address, Arc::new(routes.clone()));
+        if next.routes.get(&address).map(Arc::as_ref) != routes {
+            set(&mut next.routes, address, routes.cloned().map(Arc::new));
         }
         let Some(part) = part else {
             self.alone.remove(&address);
-            next.vips.remove(&address);
+            set(&mut next.vips, address, None);
             put_ports(&mut next.ports, address, BTreeMap::new());
             return;
         };
@@ -261,7 +260,7 @@ impl Follower {
             }
             for (address, vip) in members {
                 if next.vips.get(&address) != Some(&vip) {
-                    next.vips.insert(address, vip);
+                    set(&mut next.vips, address, Some(vip));
                 }
             }
         }
@@ -275,9 +274,18 @@ fn spec(objects: &Objects, address: IpAddr) -> Option<&VirtualIPSpec> {
     (address_in_use(&name, object) == Some(address)).then_some(&object.spec)
 }
 
+/// Puts one value in its place, or takes it out. A map that others hold too is copied, once and only if it becomes another.
+fn set<K: Clone + Ord, V>(all: &mut Arc<BTreeMap<K, Arc<V>>>, key: K, value: Option<Arc<V>>) {
+    match value {
+        Some(value) => drop(Arc::make_mut(all).insert(key, value)),
+        None if all.contains_key(&key) => drop(Arc::make_mut(all).remove(&key)),
+        None => {}
+    }
+}
+
 /// Puts the ports of one address in their place; what is the same stays the same memory.
 fn put_ports(
-    all: &mut BTreeMap<Frontend, Arc<Backends>>,
+    all: &mut Arc<BTreeMap<Frontend, Arc<Backends>>>,
     address: IpAddr,
     ports: BTreeMap<Frontend, Backends>,
 ) {
@@ -286,11 +294,11 @@ fn put_ports(
     let gone: Vec<_> =
         all.range(range).map(|(port, _)| *port).filter(|port| !ports.contains_key(port)).collect();
     for port in gone {
-        all.remove(&port);
+        set(all, port, None);
     }
     for (port, backends) in ports {
         if all.get(&port).is_none_or(|before| **before != backends) {
-            all.insert(port, Arc::new(backends));
+            set(all, port, Some(Arc::new(backends)));
         }
     }
 }

@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ferrolb_config::reason::{Reason, Refusal};
-use ferrolb_config::snapshot::{self, Advertisement, Away, BgpAdvertisement, NodeInfo};
+use ferrolb_config::snapshot::{self, Advertisement, Away, NodeInfo};
 use ferrolb_config::{ObjectRef, Objects};
 
 use super::difference::is_alike;
-use super::{InterfaceRule, Obstacle, routing};
+use super::routing::{self, Advertisements, Named};
+use super::{InterfaceRule, Obstacle};
 
 /// What follows from sets of advertisements, by their names.
 type ByNames<T> = BTreeMap<Vec<String>, Arc<T>>;
@@ -21,6 +22,8 @@ type ByNames<T> = BTreeMap<Vec<String>, Arc<T>>;
 #[derive(Debug, Default)]
 pub(super) struct Ground {
     pub(super) is: snapshot::Ground,
+    /// Its BGPAdvertisements, by names that routes share.
+    pub(super) bgp_advertisements: Advertisements,
     /// The Services of which the source refuses a source range.
     unreadable_ranges: BTreeSet<ObjectRef>,
     /// The nodes that sets of advertisements select, by the advertisements' names: thousands of addresses share a few.
@@ -41,8 +44,11 @@ impl Ground {
         }
         let unreadable_ranges = objects.refused.iter().filter(|refusal| is_of_ranges(refusal));
         let unreadable_ranges = unreadable_ranges.filter_map(|refusal| refusal.object.clone()).collect();
+        let bgp_advertisements =
+            is.bgp_advertisements.iter().map(|(name, it)| (name.as_str().into(), Arc::clone(it))).collect();
         Self {
             is,
+            bgp_advertisements,
             unreadable_ranges,
             selected: RefCell::default(),
             announcing: RefCell::default(),
@@ -50,9 +56,25 @@ impl Ground {
         }
     }
 
-    /// Whether the same follows from it.
+    /// Whether the same follows from it for every address. Who is spoken to, and what is said of routes, follows for no address.
     pub(super) fn is_same(&self, other: &Self) -> bool {
-        self.is == other.is && self.unreadable_ranges == other.unreadable_ranges
+        // Named one by one, so that a new field is put on one side or the other.
+        let snapshot::Ground {
+            pools,
+            advertisements,
+            bgp_advertisements,
+            nodes,
+            peers: _,
+            bfd_profiles: _,
+            communities: _,
+        } = &self.is;
+        let (asking, as_well) = (bgp_advertisements, &other.is.bgp_advertisements);
+        *pools == other.is.pools
+            && *advertisements == other.is.advertisements
+            && *nodes == other.is.nodes
+            && asking.keys().eq(as_well.keys())
+            && asking.values().zip(as_well.values()).all(|(one, other)| routing::asks_alike(one, other))
+            && self.unreadable_ranges == other.unreadable_ranges
     }
 
     /// Whether the objects that it is read from are the same.
@@ -105,11 +127,11 @@ impl Ground {
     }
 
     /// The nodes that one of `advertisements` selects and that may announce routes, those that are leaving among them.
-    pub(super) fn announcing(&self, advertisements: &[&Arc<BgpAdvertisement>]) -> Arc<BTreeSet<String>> {
-        let key = advertisements.iter().map(|advertisement| advertisement.name.clone()).collect();
+    pub(super) fn announcing(&self, advertisements: &[Named<'_>]) -> Arc<BTreeSet<String>> {
+        let key = advertisements.iter().map(|(name, _)| name.to_string()).collect();
         let mut announcing = self.announcing.borrow_mut();
         let set = announcing.entry(key).or_insert_with(|| {
-            let selected = |info: &NodeInfo| advertisements.iter().any(|it| it.selects_node(info));
+            let selected = |info: &NodeInfo| advertisements.iter().any(|(_, it)| it.selects_node(info));
             let nodes = self.is.nodes.iter();
             let nodes = nodes.filter(|(_, info)| routing::may_announce(info) && selected(info));
             Arc::new(nodes.map(|(name, _)| name.clone()).collect())

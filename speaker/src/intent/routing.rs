@@ -37,9 +37,12 @@ pub struct Routes {
 pub struct Route {
     /// The prefix; it covers nothing outside the pool.
     pub prefix: IpNet,
-    /// Says who is told, and how.
-    pub advertisement: Arc<BgpAdvertisement>,
+    /// The BGPAdvertisement that says who is told, and how.
+    pub advertisement: Arc<str>,
 }
+
+/// BGPAdvertisements by name.
+pub type Advertisements = BTreeMap<Arc<str>, Arc<BgpAdvertisement>>;
 
 /// What a router is told of a prefix, besides this node's address.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -58,38 +61,69 @@ impl Intent {
         peer: &str,
         may_carry: impl Fn(IpAddr) -> bool,
     ) -> BTreeMap<IpNet, Arc<RouteAttributes>> {
-        let mut askers: BTreeMap<IpNet, Vec<&Arc<BgpAdvertisement>>> = BTreeMap::new();
+        let asking: BTreeMap<&str, &BgpAdvertisement> = self
+            .advertisements
+            .iter()
+            .filter(|(_, asker)| asker.selects_peer(peer))
+            .map(|(name, asker)| (name.as_ref(), asker.as_ref()))
+            .collect();
         let announced = self.routes.iter().filter(|(address, _)| may_carry(**address));
         let routes = announced.flat_map(|(_, routes)| routes.here.as_deref().unwrap_or_default());
-        for Route { prefix, advertisement } in routes {
-            if advertisement.selects_peer(peer) {
-                let askers = askers.entry(*prefix).or_default();
-                if !askers.iter().any(|known| known.name == advertisement.name) {
-                    askers.push(advertisement);
-                }
-            }
-        }
+        let mut asked: Vec<(IpNet, &str)> = routes
+            .map(|route| (route.prefix, route.advertisement.as_ref()))
+            .filter(|(_, name)| asking.contains_key(name))
+            .collect();
+        asked.sort_unstable();
+        asked.dedup();
         let mut shared: BTreeMap<Vec<&str>, Arc<RouteAttributes>> = BTreeMap::new();
-        let mut told = BTreeMap::new();
-        for (prefix, mut askers) in askers {
-            askers.sort_by(|one, other| one.name.cmp(&other.name));
-            let names = askers.iter().map(|asker| asker.name.as_str()).collect();
-            let attributes = shared.entry(names).or_insert_with(|| Arc::new(RouteAttributes::of(&askers)));
-            told.insert(prefix, Arc::clone(attributes));
-        }
-        told
+        let told = asked.chunk_by(|one, other| one.0 == other.0).filter_map(|askers| {
+            let (prefix, _) = askers.first()?;
+            let names: Vec<&str> = askers.iter().map(|(_, name)| *name).collect();
+            let attributes = shared.entry(names).or_insert_with_key(|names| {
+                Arc::new(RouteAttributes::of(names.iter().filter_map(|name| asking.get(name).copied())))
+            });
+            Some((*prefix, Arc::clone(attributes)))
+        });
+        // Sorted already, so that the map is built in one go.
+        told.collect()
     }
 }
 
 impl RouteAttributes {
-    fn of(askers: &[&Arc<BgpAdvertisement>]) -> Self {
-        let wishes: BTreeSet<u32> = askers.iter().filter_map(|asker| asker.local_pref).collect();
+    fn of<'a>(askers: impl Iterator<Item = &'a BgpAdvertisement> + Clone) -> Self {
+        let wishes: BTreeSet<u32> = askers.clone().filter_map(|asker| asker.local_pref).collect();
         let mut wishes = wishes.into_iter();
         Self {
             local_pref: wishes.next().filter(|_| wishes.next().is_none()),
-            communities: askers.iter().flat_map(|asker| asker.communities.iter().copied()).collect(),
+            communities: askers.flat_map(|asker| asker.communities.iter().copied()).collect(),
         }
     }
+}
+
+/// A BGPAdvertisement with its name.
+pub(super) type Named<'a> = (&'a Arc<str>, &'a Arc<BgpAdvertisement>);
+
+/// Whether two forms of one BGPAdvertisement ask for the same routes, whatever they say of them and to whom.
+pub(super) fn asks_alike(one: &BgpAdvertisement, other: &BgpAdvertisement) -> bool {
+    // Named one by one, so that a new field is put on one side or the other.
+    let BgpAdvertisement {
+        name,
+        pools,
+        pool_selectors,
+        length_v4,
+        length_v6,
+        node_selectors,
+        service_selectors,
+        local_pref: _,
+        communities: _,
+        peers: _,
+    } = one;
+    *name == other.name
+        && *pools == other.pools
+        && *pool_selectors == other.pool_selectors
+        && (*length_v4, *length_v6) == (other.length_v4, other.length_v6)
+        && *node_selectors == other.node_selectors
+        && *service_selectors == other.service_selectors
 }
 
 /// As which routes this node announces an address. `None`: no BGPAdvertisement is about it.
@@ -101,14 +135,15 @@ pub(super) fn of(
 ) -> Option<Routes> {
     let ground = &view.ground.is;
     let pool = ground.pools.get(&spec.pool)?;
-    let of_pool: Vec<_> = ground.bgp_advertisements.values().filter(|it| it.selects_pool(pool)).collect();
-    let covered = |wish: &Wish<'_>| of_pool.iter().any(|it| it.selects_service(wish.service));
+    let advertisements = view.ground.bgp_advertisements.iter();
+    let of_pool: Vec<_> = advertisements.filter(|(_, it)| it.selects_pool(pool)).collect();
+    let covered = |wish: &Wish<'_>| of_pool.iter().any(|(_, it)| it.selects_service(wish.service));
     if !wishes.iter().any(covered) {
         return None;
     }
-    let covering: Vec<Vec<&Arc<BgpAdvertisement>>> = wishes
+    let covering: Vec<Vec<Named<'_>>> = wishes
         .iter()
-        .map(|wish| of_pool.iter().copied().filter(|it| it.selects_service(wish.service)).collect())
+        .map(|wish| of_pool.iter().copied().filter(|(_, it)| it.selects_service(wish.service)).collect())
         .collect();
     let nodes: Vec<_> = wishes
         .iter()
@@ -124,15 +159,15 @@ pub(super) fn of(
     let node = ground.nodes.get(view.node)?;
     let mut routes = BTreeMap::new();
     let parties = covering.iter().zip(&agreed.parties).filter(|(_, is_party)| **is_party);
-    for advertisement in parties.flat_map(|(covering, _)| covering).filter(|it| it.selects_node(node)) {
-        if let Some(prefix) = advertisement.prefix(pool, address) {
-            routes.insert(&advertisement.name, Route { prefix, advertisement: Arc::clone(advertisement) });
+    for (name, asker) in parties.flat_map(|(covering, _)| covering).filter(|(_, it)| it.selects_node(node)) {
+        if let Some(prefix) = asker.prefix(pool, address) {
+            routes.insert(name, Route { prefix, advertisement: Arc::clone(name) });
         }
     }
     Some(Routes { here: Ok(routes.into_values().collect()) })
 }
 
-fn why_not_here(view: &View<'_>, wish: &Wish<'_>, covering: &[&Arc<BgpAdvertisement>]) -> Obstacle {
+fn why_not_here(view: &View<'_>, wish: &Wish<'_>, covering: &[Named<'_>]) -> Obstacle {
     if let Some(obstacle) = wish.why_unservable() {
         return obstacle;
     }
@@ -143,7 +178,7 @@ fn why_not_here(view: &View<'_>, wish: &Wish<'_>, covering: &[&Arc<BgpAdvertisem
             format!("Service {name} has externalTrafficPolicy Local and no ready endpoint on Node {node}");
         return Obstacle::new(Reason::NoLocalEndpoints, message);
     }
-    let names: Vec<&str> = covering.iter().map(|it| it.name.as_str()).collect();
+    let names: Vec<&str> = covering.iter().map(|(name, _)| name.as_ref()).collect();
     view.ground.why_node_not_selected(node, &format!("BGPAdvertisement {}", names.join(", ")))
 }
 

@@ -452,8 +452,8 @@ fn source_ranges_and_affinity_reach_the_data_path_and_an_unreadable_range_opens_
             service("web", &more),
             slice("web", &[POD1]),
         ];
-        let mut intent = on("n1", &parts.each_ref().map(String::as_str));
-        let backends = intent.ports.pop_first().unwrap().1;
+        let intent = on("n1", &parts.each_ref().map(String::as_str));
+        let backends = Arc::clone(intent.ports.values().next().unwrap());
         assert!(backends.affinity);
         backends.clients.clone()
     };

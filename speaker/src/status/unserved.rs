@@ -110,7 +110,7 @@ mod tests {
             carriage: Carriage::Service,
             checks: Box::default(),
         };
-        let vips = [(IpAddr::from([192, 0, 2, 1]), Arc::new(vip))].into();
+        let vips = Arc::new([(IpAddr::from([192, 0, 2, 1]), Arc::new(vip))].into());
         Intent { vips, ..Intent::default() }
     }
 

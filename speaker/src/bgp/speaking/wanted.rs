@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ferrolb_config::reason::Reason;
-use ferrolb_config::snapshot::BgpAdvertisement;
 
 use super::super::Wish;
 use crate::gates::Gates;
@@ -38,14 +37,13 @@ impl Spoken {
         let may_carry =
             |address| intent.vips.get(&address).is_some_and(|vip| gates.obstacle(address, vip).is_none());
         let leaving = intent.leaving.is_some();
-        let advertisements = advertisements(intent);
+        // Routers that the same advertisements select are told the same, so a hundred routers cost hardly more than one.
         let mut wishes: BTreeMap<Vec<&str>, Arc<Wish>> = BTreeMap::new();
         let told = |(name, router): (&String, &Result<Arc<Router>, _>)| {
             let router = Arc::clone(router.as_ref().ok()?);
-            let selecting =
-                advertisements.iter().filter(|(_, advertisement)| advertisement.selects_peer(name));
+            let selecting = intent.advertisements.iter().filter(|(_, asker)| asker.selects_peer(name));
             let wish = wishes
-                .entry(selecting.map(|(name, _)| *name).collect())
+                .entry(selecting.map(|(name, _)| name.as_ref()).collect())
                 .or_insert_with(|| Arc::new(routers::wish(&intent.routes_to(name, may_carry), leaving)));
             Some((name.clone(), Told { router, wish: Arc::clone(wish) }))
         };
@@ -60,12 +58,6 @@ impl Spoken {
             leaving,
         }
     }
-}
-
-/// Those behind any route. Routers that the same of them select are told the same, so a hundred routers cost hardly more than one.
-fn advertisements(intent: &Intent) -> BTreeMap<&str, &BgpAdvertisement> {
-    let routes = intent.routes.values().flat_map(|routes| routes.here.as_deref().unwrap_or_default());
-    routes.map(|route| (route.advertisement.name.as_str(), &*route.advertisement)).collect()
 }
 
 #[cfg(test)]

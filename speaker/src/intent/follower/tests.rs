@@ -34,6 +34,9 @@ struct Seen {
     bound: usize,
     ours: usize,
     checked: usize,
+    routes: usize,
+    unrouted: usize,
+    said_anew: usize,
 }
 
 impl Seen {
@@ -41,7 +44,7 @@ impl Seen {
         use ferrolb_config::reason::Reason;
         let reason = |vip: &VipIntent| vip.here.as_ref().err().map(|obstacle| obstacle.reason);
         self.announced += intent.announced().count();
-        self.in_groups += usize::from(intent.vips != *alone);
+        self.in_groups += usize::from(*intent.vips != *alone);
         for vip in intent.vips.values() {
             let carried = |carriage| usize::from(vip.carriage == carriage && !vip.candidates.is_empty());
             self.bound += carried(Carriage::Bound);
@@ -52,6 +55,10 @@ impl Seen {
             let reasons = vip.unserved.iter().map(|(_, obstacle)| Some(obstacle.reason)).chain([reason(vip)]);
             self.conflicts += reasons.filter(|reason| *reason == Some(Reason::SharingConflict)).count();
         }
+        let routed =
+            |is_here| intent.routes.values().filter(move |routes| routes.here.is_ok() == is_here).count();
+        self.routes += routed(true);
+        self.unrouted += routed(false);
         self.ports += intent.ports.len();
         self.refused += intent.refused.len();
         self.unchanged += usize::from(!changed);
@@ -83,24 +90,29 @@ fn after_any_edits_the_intent_is_what_follows_from_the_objects_as_they_are() {
             if changed {
                 what_is_equal_is_shared(&before.vips, &intent.vips);
                 what_is_equal_is_shared(&before.ports, &intent.ports);
+                what_is_equal_is_shared(&before.routes, &intent.routes);
             }
+            let same_routes = !intent.routes.is_empty() && before.routes == intent.routes;
+            seen.said_anew += usize::from(same_routes && before.advertisements != intent.advertisements);
             reads_as_the_snapshot(&follower, &now);
             seen.look_at(intent, &follower.alone, changed);
         }
     }
     let Seen { announced, in_groups, unserved, fenced_off, conflicts, ports, refused, unchanged, .. } = seen;
     let floating = [seen.bound, seen.ours, seen.checked];
+    let routed = [seen.routes, seen.unrouted, seen.said_anew];
     let others = [announced, in_groups, unserved, fenced_off, conflicts, ports, refused, unchanged];
-    for count in others.into_iter().chain(floating) {
+    for count in others.into_iter().chain(floating).chain(routed) {
         assert!(count > 20, "{seen:?}");
     }
 }
 
 fn what_is_equal_is_shared<K: Ord + Debug, V: PartialEq + Debug>(
-    before: &BTreeMap<K, Arc<V>>,
-    now: &BTreeMap<K, Arc<V>>,
+    before: &Arc<BTreeMap<K, Arc<V>>>,
+    now: &Arc<BTreeMap<K, Arc<V>>>,
 ) {
-    for (key, value) in now {
+    assert_eq!(Arc::ptr_eq(before, now), before == now, "all of it is there twice");
+    for (key, value) in now.iter() {
         if let Some(before) = before.get(key).filter(|before| ***before == **value) {
             assert!(Arc::ptr_eq(before, value), "{key:?} is there twice: {value:?}");
         }

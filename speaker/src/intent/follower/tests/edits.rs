@@ -57,9 +57,11 @@ fn put<K: Ord, T: DeserializeOwned>(
 
 /// Changes something; says what.
 pub(super) fn edit(objects: &mut Objects, rng: &mut Rng) -> String {
-    match rng.u8(..23) {
+    match rng.u8(..26) {
         0..6 => service(objects, rng),
-        20.. => floating_ip(objects, rng),
+        20..23 => floating_ip(objects, rng),
+        23..25 => bgp_advertisement(objects, rng),
+        25 => bgp_peer(objects, rng),
         6..10 => slice(objects, rng),
         10..14 => virtual_ip(objects, rng),
         14 => pool(objects, rng),
@@ -96,6 +98,8 @@ pub(super) fn read_anew(objects: &Objects) -> Objects {
         endpoint_slices: anew(&objects.endpoint_slices),
         nodes: anew(&objects.nodes),
         namespaces: anew(&objects.namespaces),
+        bgp_advertisements: anew(&objects.bgp_advertisements),
+        bgp_peers: anew(&objects.bgp_peers),
         metallb_pools: anew(&objects.metallb_pools),
         metallb_l2_advertisements: anew(&objects.metallb_l2_advertisements),
         ..objects.clone()
@@ -235,13 +239,17 @@ fn pool(objects: &mut Objects, rng: &mut Rng) -> String {
     put(&mut objects.pools, name.to_owned(), object, rng)
 }
 
-fn advertisement(objects: &mut Objects, rng: &mut Rng) -> String {
-    let name = one(rng, &["x", "y"]);
-    let selectors = |rng: &mut Rng, key: &str, values: [&str; 2]| match rng.u8(..6) {
+/// Selectors now and then, of which some cannot be read.
+fn selectors(rng: &mut Rng, key: &str, values: [&str; 2]) -> Value {
+    match rng.u8(..6) {
         0 => json!([{ "matchLabels": { key: one(rng, &values) } }]),
         1 if rarely(rng) => json!([{ "matchExpressions": [{ "key": key, "operator": "Near" }] }]),
         _ => json!([]),
-    };
+    }
+}
+
+fn advertisement(objects: &mut Objects, rng: &mut Rng) -> String {
+    let name = one(rng, &["x", "y"]);
     let interfaces = if rng.bool() { json!([one(rng, &["eth0", "eth1"])]) } else { json!([]) };
     let metadata = json!({ "name": name });
     if rarely(rng) {
@@ -256,6 +264,36 @@ fn advertisement(objects: &mut Objects, rng: &mut Rng) -> String {
         "interfaces": interfaces,
     } });
     put(&mut objects.l2_advertisements, name.to_owned(), object, rng)
+}
+
+/// Half of the time only what is said of routes is another.
+fn bgp_advertisement(objects: &mut Objects, rng: &mut Rng) -> String {
+    let name = one(rng, &["x", "y"]);
+    let before = objects.bgp_advertisements.get(name).filter(|_| rng.bool());
+    let mut spec = match before {
+        Some(before) => json!(before.spec),
+        None => json!({
+            "addressPools": if rarely(rng) { json!([one(rng, &POOLS)]) } else { json!([]) },
+            "addressPoolSelectors": selectors(rng, "tier", ["gold", "tin"]),
+            "nodeSelectors": selectors(rng, "rack", ["a", "b"]),
+            "serviceSelectors": selectors(rng, "tier", ["gold", "tin"]),
+            "aggregationLength": if rarely(rng) { json!(30) } else { json!(32) },
+        }),
+    };
+    spec["localPref"] = json!(rng.u8(..3));
+    spec["communities"] = json!([one(rng, &["64512:1", "64512:2", "64512:1", "of no such name"])]);
+    spec["peers"] = if rarely(rng) { json!([one(rng, &["p", "q"])]) } else { json!([]) };
+    let object = json!({ "metadata": { "name": name }, "spec": spec });
+    put(&mut objects.bgp_advertisements, name.to_owned(), object, rng)
+}
+
+fn bgp_peer(objects: &mut Objects, rng: &mut Rng) -> String {
+    let name = one(rng, &["p", "q"]);
+    let object = json!({ "metadata": { "name": name }, "spec": {
+        "myASN": 64512, "peerASN": rng.u32(64513..64515), "peerAddress": one(rng, &["203.0.113.1", "203.0.113.2"]),
+        "nodeSelectors": selectors(rng, "rack", ["a", "b"]),
+    } });
+    put(&mut objects.bgp_peers, name.to_owned(), object, rng)
 }
 
 fn node(objects: &mut Objects, rng: &mut Rng) -> String {
