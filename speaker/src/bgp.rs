@@ -34,6 +34,6 @@ pub use listener::{Arrivals, Listener};
 pub(crate) use picture::live_in_tests;
 pub(crate) use picture::{Picture, Seen};
 pub use session::{PeerSettings, Session};
-pub(crate) use speaking::{Speaking, Spoken};
+pub(crate) use speaking::{Speaking, Speech, Spoken};
 pub use view::{RoutesView, View};
 pub use wish::{Announcement, Wish};

@@ -17,7 +17,7 @@ use crate::intent::{Carriage, Obstacle, VipIntent};
 use crate::layer2::Ended;
 
 /// The gates at one moment.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Gates {
     /// What the data path has come to.
     pub data_path: datapath::Observed,

@@ -33,7 +33,7 @@ use ferrolb_config::snapshot::HealthCheck;
 
 pub(crate) use self::difference::differences;
 pub use self::follower::Follower;
-pub use self::routing::{Advertisements, Route, RouteAttributes, Router, Routes};
+pub use self::routing::{Advertisements, Carried, Route, RouteAttributes, Router, Routes};
 use self::view::View;
 use self::wish::Wish;
 use crate::datapath::{Backends, DataPath, Frontend, Role};
@@ -140,6 +140,14 @@ impl Intent {
             ports: BTreeMap::clone(&self.ports),
             ours: ours.map(|(address, _)| *address).collect(),
         }
+    }
+
+    /// Whether every address is carried and led as in `other`. What is alike is the same memory, so this is quick; of two that were
+    /// decided apart it may say no.
+    pub fn carries_as(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.vips, &other.vips)
+            && Arc::ptr_eq(&self.ports, &other.ports)
+            && Arc::ptr_eq(&self.routes, &other.routes)
     }
 
     /// Why this node does not carry an address. One that is announced to routers and on no segment is carried where routers hear of

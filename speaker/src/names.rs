@@ -18,7 +18,7 @@ pub(crate) const STRANGER: &str = "outside the cluster or a node that this one d
 pub(crate) struct Names {
     nodes: BTreeMap<NodeId, String>,
     /// In ascending order.
-    groups: Box<[(GroupId, Arc<str>)]>,
+    groups: Arc<[(GroupId, Arc<str>)]>,
 }
 
 impl Names {
@@ -32,10 +32,13 @@ impl Names {
         let mut groups: Vec<_> = groups.collect();
         groups.sort_unstable_by_key(|(id, _)| *id);
         groups.dedup_by_key(|(id, _)| *id);
-        Self {
-            nodes: nodes.into_iter().map(|name| (NodeId::of(cluster, name), name.clone())).collect(),
-            groups: groups.into(),
-        }
+        Self { groups: groups.into(), ..Self::default() }.with_nodes(cluster, nodes)
+    }
+
+    /// The same groups, with the names of these nodes.
+    pub(crate) fn with_nodes<'a>(&self, cluster: &str, nodes: impl IntoIterator<Item = &'a String>) -> Self {
+        let nodes = nodes.into_iter().map(|name| (NodeId::of(cluster, name), name.clone()));
+        Self { nodes: nodes.collect(), groups: Arc::clone(&self.groups) }
     }
 
     /// The node's name.

@@ -33,10 +33,10 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{info, warn};
 
-use self::decision::{Decision, away};
+use self::decision::{Decision, News, away};
 use self::serving::{answer, serve};
 use crate::answering::Answering;
-use crate::bgp::{Speaking, Spoken};
+use crate::bgp::{Speaking, Speech, Spoken};
 use crate::bound::{BinderThread, LIFETIME};
 use crate::datapath::{self, DataPath, Setup};
 use crate::deadline::until;
@@ -374,7 +374,7 @@ async fn decide(
     mut gates: GateKeepers,
 ) -> anyhow::Result<Infallible> {
     let mut decision = Decision::new(options);
-    let mut first_words = None;
+    let (mut first_words, mut looked_at, mut speech) = (None, None, Speech::default());
     loop {
         let begun = Instant::now();
         let now = Arc::clone(&objects.borrow_and_update());
@@ -382,12 +382,14 @@ async fn decide(
             let known = decisions.known.borrow();
             known.freshness == now.freshness && known.away == away(options, &now)
         };
-        if decision.take(&now) {
+        let news = decision.take(&now);
+        if news == News::OfAddresses {
             set(&decisions.data_path, Some(Arc::new(decision.intent().data_path())));
             set(&decisions.checks, Arc::new(decision.intent().checks()));
-            decisions.known.send_replace(Arc::new(decision.known(options, &now)));
-        } else if !is_told {
-            decisions.known.send_replace(Arc::new(decision.known(options, &now)));
+        }
+        if news != News::No || !is_told {
+            let known = decision.known(options, &now, &decisions.known.borrow());
+            decisions.known.send_replace(Arc::new(known));
         }
         drop(now);
         readiness.set(decision.readiness(&objects.borrow().freshness));
@@ -395,8 +397,10 @@ async fn decide(
         while decision.is_made() {
             let looked = Instant::now();
             let open = gates.look();
-            let want = wanted(decision.intent(), &open, &options.cluster);
-            set(&decisions.wanted, Some(Arc::new(want)));
+            if news == News::OfAddresses || looked_at.as_ref() != Some(&open) {
+                let want = wanted(decision.intent(), &open, &options.cluster);
+                set(&decisions.wanted, Some(Arc::new(want)));
+            }
             // A session that began without what routers are told would make them forget routes that are wanted: so the first
             // one waits for the objects, and for the rules that open the gates.
             let speaks = decisions.spoken.borrow().is_some() || {
@@ -406,8 +410,9 @@ async fn decide(
                 known && ruled || first_words.is_some_and(|at| looked >= at)
             };
             if speaks {
-                set(&decisions.spoken, Some(Arc::new(Spoken::of(decision.intent(), &open))));
+                set(&decisions.spoken, Some(Arc::new(speech.of(decision.intent(), &open))));
             }
+            looked_at = Some(open);
             busy += looked.elapsed();
             tokio::select! {
                 changed = objects.changed() => {

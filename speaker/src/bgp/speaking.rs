@@ -25,7 +25,7 @@ use tracing::{info, warn};
 use self::door::Door;
 use self::lookouts::Lookouts;
 use self::running::{Course, Running, asked_for, changed, notes};
-pub(crate) use self::wanted::{Spoken, Told};
+pub(crate) use self::wanted::{Speech, Spoken, Told};
 use super::picture::{Live, Picture, Seen};
 use super::sight::{Now, Sight, Watch};
 use super::{Session, Wish};

@@ -23,7 +23,7 @@ pub(super) use self::peers::routers;
 use super::ground::Ground;
 use super::view::View;
 use super::wish::Wish;
-use super::{Intent, Obstacle, sharing};
+use super::{Intent, Obstacle, VipIntent, sharing};
 
 /// What this node announces of one address to routers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,44 +53,60 @@ pub struct RouteAttributes {
     pub communities: BTreeSet<Community>,
 }
 
+/// The prefixes that this node announces, each with the BGPAdvertisements that ask for it: what routers are told, but for what is
+/// said of them.
+#[derive(Debug, Clone, Default)]
+pub struct Carried {
+    /// In ascending order, each once; with the place of its askers.
+    prefixes: Box<[(IpNet, usize)]>,
+    /// Names in ascending order. Thousands of prefixes share a few sets.
+    askers: Box<[Box<[Arc<str>]>]>,
+}
+
 impl Intent {
-    /// What the BGPPeer of this name shall know: the routes for the addresses that `may_carry` lets this node carry. Routes that are
-    /// alike share their attributes.
-    pub fn routes_to(
-        &self,
-        peer: &str,
-        may_carry: impl Fn(IpAddr) -> bool,
-    ) -> BTreeMap<IpNet, Arc<RouteAttributes>> {
-        let asking: BTreeMap<&str, &BgpAdvertisement> = self
-            .advertisements
+    /// The routes for the addresses that `may_carry` lets this node carry.
+    pub fn carried(&self, may_carry: impl Fn(IpAddr, &VipIntent) -> bool) -> Carried {
+        let announced = self
+            .routes
             .iter()
-            .filter(|(_, asker)| asker.selects_peer(peer))
-            .map(|(name, asker)| (name.as_ref(), asker.as_ref()))
-            .collect();
-        let announced = self.routes.iter().filter(|(address, _)| may_carry(**address));
+            .filter(|(address, _)| self.vips.get(address).is_some_and(|vip| may_carry(**address, vip)));
         let routes = announced.flat_map(|(_, routes)| routes.here.as_deref().unwrap_or_default());
-        let mut asked: Vec<(IpNet, &str)> = routes
-            .map(|route| (route.prefix, route.advertisement.as_ref()))
-            .filter(|(_, name)| asking.contains_key(name))
-            .collect();
+        let mut asked: Vec<(IpNet, &Arc<str>)> =
+            routes.map(|route| (route.prefix, &route.advertisement)).collect();
         asked.sort_unstable();
         asked.dedup();
-        let mut shared: BTreeMap<Vec<&str>, Arc<RouteAttributes>> = BTreeMap::new();
-        let told = asked.chunk_by(|one, other| one.0 == other.0).filter_map(|askers| {
-            let (prefix, _) = askers.first()?;
-            let names: Vec<&str> = askers.iter().map(|(_, name)| *name).collect();
-            let attributes = shared.entry(names).or_insert_with_key(|names| {
-                Arc::new(RouteAttributes::of(names.iter().filter_map(|name| asking.get(name).copied())))
+        let mut places: BTreeMap<Vec<&Arc<str>>, usize> = BTreeMap::new();
+        let mut askers = Vec::new();
+        let prefixes = asked.chunk_by(|one, other| one.0 == other.0).filter_map(|chunk| {
+            let (prefix, _) = chunk.first()?;
+            let names: Vec<&Arc<str>> = chunk.iter().map(|(_, name)| *name).collect();
+            let place = *places.entry(names).or_insert_with_key(|names| {
+                askers.push(names.iter().map(|name| Arc::clone(name)).collect());
+                askers.len() - 1
             });
-            Some((*prefix, Arc::clone(attributes)))
+            Some((*prefix, place))
         });
-        // Sorted already, so that the map is built in one go.
-        told.collect()
+        Carried { prefixes: prefixes.collect(), askers: askers.into() }
+    }
+}
+
+impl Carried {
+    /// What the BGPPeer of this name shall know. Routes that are alike share their attributes.
+    pub fn routes_to(&self, peer: &str, said: &Advertisements) -> BTreeMap<IpNet, Arc<RouteAttributes>> {
+        let attributes = self.askers.iter().map(|names| {
+            let askers =
+                names.iter().filter_map(|name| said.get(name)).filter(|asker| asker.selects_peer(peer));
+            askers.clone().next()?;
+            Some(Arc::new(RouteAttributes::of(askers)))
+        });
+        let attributes: Vec<_> = attributes.collect();
+        let of = |place: usize| attributes.get(place).cloned().flatten();
+        self.prefixes.iter().filter_map(|(prefix, place)| Some((*prefix, of(*place)?))).collect()
     }
 }
 
 impl RouteAttributes {
-    fn of<'a>(askers: impl Iterator<Item = &'a BgpAdvertisement> + Clone) -> Self {
+    fn of<'a>(askers: impl Iterator<Item = &'a Arc<BgpAdvertisement>> + Clone) -> Self {
         let wishes: BTreeSet<u32> = askers.clone().filter_map(|asker| asker.local_pref).collect();
         let mut wishes = wishes.into_iter();
         Self {

@@ -13,6 +13,17 @@ use crate::names::Names;
 use crate::options::Options;
 use crate::status::Known;
 
+/// What new objects bring about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum News {
+    /// Nothing.
+    No,
+    /// Routers are spoken to or told otherwise; every address is carried and led as before.
+    OfRouters,
+    /// Anything.
+    OfAddresses,
+}
+
 /// What is done, and from which objects that follows.
 pub(super) struct Decision(Follower);
 
@@ -42,19 +53,30 @@ impl Decision {
         Err(format!("objects of the kind {} could not be read yet", unknown.join(", ")))
     }
 
-    /// Decides anew, as far as these objects differ in what decisions are made of. Answers whether something else is done
-    /// now.
-    pub(super) fn take(&mut self, objects: &Arc<Objects>) -> bool {
-        (self.is_made() || objects.freshness.unknown_of_addresses().next().is_none())
-            && self.0.follow(objects)
+    /// Decides anew, as far as these objects differ in what decisions are made of.
+    pub(super) fn take(&mut self, objects: &Arc<Objects>) -> News {
+        let before = self.is_made().then(|| Arc::clone(self.intent()));
+        let may = before.is_some() || objects.freshness.unknown_of_addresses().next().is_none();
+        if !may || !self.0.follow(objects) {
+            News::No
+        } else if before.is_some_and(|before| before.carries_as(self.intent())) {
+            News::OfRouters
+        } else {
+            News::OfAddresses
+        }
     }
 
     /// What reports need of it. Whoever is a candidate is one of the nodes that there are.
-    pub(super) fn known(&self, options: &Options, objects: &Objects) -> Known {
+    pub(super) fn known(&self, options: &Options, objects: &Objects, before: &Known) -> Known {
         let nodes = objects.nodes.keys().chain([&options.node_name]);
-        let groups = self.intent().vips.values().map(|vip| &vip.group);
+        let names = if Arc::ptr_eq(&before.intent.vips, &self.intent().vips) {
+            before.names.with_nodes(&options.cluster, nodes)
+        } else {
+            let groups = self.intent().vips.values().map(|vip| &vip.group);
+            Names::new(&options.cluster, nodes, groups)
+        };
         Known {
-            names: Names::new(&options.cluster, nodes, groups),
+            names,
             intent: Arc::clone(self.intent()),
             freshness: objects.freshness.clone(),
             away: away(options, objects),

@@ -10,7 +10,7 @@ use ferrolb_config::reason::Reason;
 
 use super::super::Wish;
 use crate::gates::Gates;
-use crate::intent::{Intent, Obstacle, Router};
+use crate::intent::{Carried, Intent, Obstacle, Router};
 use crate::routers;
 
 /// The routers that this node speaks to.
@@ -31,20 +31,37 @@ pub(crate) struct Told {
     pub(crate) wish: Arc<Wish>,
 }
 
-impl Spoken {
+/// Follows what is decided and how the gates are. What is carried is found anew only where one of both is another.
+#[derive(Debug, Default)]
+pub(crate) struct Speech {
+    found: Option<(Arc<Intent>, Gates, Carried)>,
+}
+
+impl Speech {
     /// Routes are told of addresses whose gates are open alone.
-    pub(crate) fn of(intent: &Intent, gates: &Gates) -> Self {
-        let may_carry =
-            |address| intent.vips.get(&address).is_some_and(|vip| gates.obstacle(address, vip).is_none());
+    pub(crate) fn of(&mut self, intent: &Arc<Intent>, gates: &Gates) -> Spoken {
+        let before = self.found.take();
+        let carried = before
+            .filter(|(decided, looked, _)| decided.carries_as(intent) && looked == gates)
+            .map_or_else(|| intent.carried(|ip, vip| gates.obstacle(ip, vip).is_none()), |(_, _, same)| same);
+        let spoken = Spoken::of(intent, &carried);
+        self.found = Some((Arc::clone(intent), gates.clone(), carried));
+        spoken
+    }
+}
+
+impl Spoken {
+    fn of(intent: &Intent, carried: &Carried) -> Self {
         let leaving = intent.leaving.is_some();
         // Routers that the same advertisements select are told the same, so a hundred routers cost hardly more than one.
         let mut wishes: BTreeMap<Vec<&str>, Arc<Wish>> = BTreeMap::new();
         let told = |(name, router): (&String, &Result<Arc<Router>, _>)| {
             let router = Arc::clone(router.as_ref().ok()?);
             let selecting = intent.advertisements.iter().filter(|(_, asker)| asker.selects_peer(name));
-            let wish = wishes
-                .entry(selecting.map(|(name, _)| name.as_ref()).collect())
-                .or_insert_with(|| Arc::new(routers::wish(&intent.routes_to(name, may_carry), leaving)));
+            let wish =
+                wishes.entry(selecting.map(|(name, _)| name.as_ref()).collect()).or_insert_with(|| {
+                    Arc::new(routers::wish(&carried.routes_to(name, &intent.advertisements), leaving))
+                });
             Some((name.clone(), Told { router, wish: Arc::clone(wish) }))
         };
         let blocked = |(name, router): (&String, &Result<_, Obstacle>)| {
@@ -99,7 +116,8 @@ mod tests {
             ("c", because(Reason::DuplicateObject)),
         ];
         let routers = routers.into_iter().map(|(name, router)| (name.to_owned(), router)).collect();
-        let spoken = Spoken::of(&Intent { routers, ..Intent::default() }, &Gates::default());
+        let intent = Arc::new(Intent { routers, ..Intent::default() });
+        let spoken = Speech::default().of(&intent, &Gates::default());
         let told: Vec<_> = spoken.blocked.iter().map(|(name, it)| (name.as_str(), it.reason)).collect();
         assert_eq!(told, [("a", Reason::PasswordNotUsable), ("c", Reason::DuplicateObject)]);
         assert!(spoken.routers.is_empty());
@@ -125,7 +143,7 @@ mod tests {
             serving: Some(Arc::new(intent.data_path())),
             ..datapath::Observed::default()
         };
-        let spoken = Spoken::of(intent, &Gates { data_path, ..Gates::default() });
+        let spoken = Speech::default().of(intent, &Gates { data_path, ..Gates::default() });
         let told = |name: &str| &spoken.routers.get(name).expect("a router").wish;
         let routes = |name: &str| told(name).routes.keys().map(ToString::to_string).collect::<Vec<String>>();
         assert!(Arc::ptr_eq(told("first"), told("second")));

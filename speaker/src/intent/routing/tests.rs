@@ -12,7 +12,7 @@ use ferrolb_config::manifest::Manifest;
 use ferrolb_config::reason::Reason;
 
 use crate::datapath::{Mode, Role};
-use crate::intent::{Follower, Intent};
+use crate::intent::{Carried, Follower, Intent};
 
 const GROUND: &str = "
 {apiVersion: v1, kind: Node, metadata: {name: n1, labels: {rack: a}}, status: {addresses: [{type: InternalIP, address: 10.0.0.11}]}}
@@ -82,7 +82,7 @@ fn intent(node: &str, documents: &[String]) -> Arc<Intent> {
 
 /// The routes that `node` tells `peer`, as `prefix localPref communities`.
 fn told(intent: &Intent, peer: &str) -> Vec<String> {
-    let routes = intent.routes_to(peer, |_| true);
+    let routes = intent.carried(|_, _| true).routes_to(peer, &intent.advertisements);
     let line = |(prefix, attributes): (ipnet::IpNet, Arc<super::RouteAttributes>)| {
         let mut words = vec![prefix.to_string()];
         words.extend(attributes.local_pref.map(|preference| preference.to_string()));
@@ -144,9 +144,11 @@ fn bgp_007_bgp_022_two_services_on_one_address_and_two_addresses_in_one_aggregat
         [advertisement("a", "aggregationLength: 24"), web("", WEB), service("db", "192.0.2.11", "", WEB)];
     assert_eq!(told(&intent("n1", &both), "p1"), ["192.0.2.0/24"]);
     assert_eq!(told(&intent("n1", &both[..2]), "p1"), ["192.0.2.0/24"], "until the last has gone");
-    let of_closed = intent("n1", &both).routes_to("p1", |address| address.to_string() == "192.0.2.11");
+    let both = intent("n1", &both);
+    let to = |carried: Carried| carried.routes_to("p1", &both.advertisements);
+    let of_closed = to(both.carried(|address, _| address.to_string() == "192.0.2.11"));
     assert_eq!(of_closed.len(), 1, "one open gate is enough for an aggregate");
-    assert!(intent("n1", &both).routes_to("p1", |_| false).is_empty());
+    assert!(to(both.carried(|_, _| false)).is_empty());
 }
 
 #[test]
