@@ -103,6 +103,17 @@ pub enum AddError {
 #[error("there is no BFD session {0}")]
 pub struct UnknownSession(pub Discriminator);
 
+/// Why a session does not change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum ChangeError {
+    /// It ended, or never was.
+    #[error(transparent)]
+    Unknown(#[from] UnknownSession),
+    /// What is wanted is another session.
+    #[error("BFD session {0} has other ends: begin another one")]
+    OtherEnds(Discriminator),
+}
+
 /// All sessions of a node.
 #[derive(Debug)]
 pub struct Engine {
@@ -153,18 +164,24 @@ impl Engine {
         Ok(id)
     }
 
-    /// Changes a session's times without ending it.
+    /// Goes on with a session as `config` says: its times, its role and how far away the neighbour may be. A neighbour that is up is
+    /// asked before the times change (RFC 5880 section 6.8.3).
     ///
     /// # Errors
     ///
-    /// There is no such session.
-    pub fn retime(
+    /// There is no such session, or its ends are others.
+    pub fn change(
         &mut self,
         now: Instant,
         session: Discriminator,
-        timing: Timing,
-    ) -> Result<(), UnknownSession> {
-        self.with(now, session, |session, ctx| session.retime(timing, ctx)).ok_or(UnknownSession(session))
+        config: SessionConfig,
+    ) -> Result<(), ChangeError> {
+        let path = self.sessions.get(&session).ok_or(UnknownSession(session))?.path();
+        if path.ends() != config.path.ends() {
+            return Err(ChangeError::OtherEnds(session));
+        }
+        self.with(now, session, |session, ctx| session.change(config, ctx)).ok_or(UnknownSession(session))?;
+        Ok(())
     }
 
     /// Ends a session on purpose: the neighbour is told, which takes it for no failure. [`Event::Gone`] follows once it answered or

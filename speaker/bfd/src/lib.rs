@@ -26,7 +26,7 @@ pub mod timing;
 pub mod view;
 
 pub use discard::{Counters, Discard, Kind};
-pub use engine::{AddError, Arrival, Engine, Input, SessionConfig, UnknownSession};
+pub use engine::{AddError, Arrival, ChangeError, Engine, Input, SessionConfig, UnknownSession};
 pub use output::{Down, DownCause, Event, Late, Output};
 pub use packet::{Discriminator, Packet};
 pub use path::{Hops, Path};

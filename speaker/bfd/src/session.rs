@@ -16,6 +16,7 @@ use std::{
 
 use crate::{
     discard::Discard,
+    engine::SessionConfig,
     output::{Down, DownCause, Event, Late, Output},
     packet::{Discriminator, Packet},
     path::Path,
@@ -105,9 +106,9 @@ impl Session {
         self.settle(ctx);
     }
 
-    /// From now on with these times.
-    pub(crate) fn retime(&mut self, timing: Timing, ctx: &mut Context<'_>) {
-        self.timing = timing;
+    /// From now on as this says, between the same ends.
+    pub(crate) fn change(&mut self, config: SessionConfig, ctx: &mut Context<'_>) {
+        (self.path, self.role, self.timing) = (config.path, config.role, config.timing);
         self.want();
         self.settle(ctx);
     }

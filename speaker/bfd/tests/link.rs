@@ -91,6 +91,13 @@ impl World {
         self.sides[side].engine.view(self.sides[side].session).unwrap()
     }
 
+    fn retime(&mut self, side: usize, timing: Timing) {
+        let SessionView { discriminator, path, role, .. } = self.view(side);
+        let config = SessionConfig { path, role, timing };
+        self.sides[side].engine.change(self.now, discriminator, config).unwrap();
+        self.collect(side);
+    }
+
     fn states(&self) -> [State; 2] {
         [self.view(0).state, self.view(1).state]
     }
@@ -251,9 +258,7 @@ proptest! {
         let mut changes = changes.into_iter();
         for second in 0..300 {
             if second % 60 == 30 && let Some((side, wanted)) = changes.next() {
-                let (now, session) = (world.now, world.sides[side].session);
-                world.sides[side].engine.retime(now, session, timing(wanted)).unwrap();
-                world.collect(side);
+                world.retime(side, timing(wanted));
             }
             world.pass(MS * 1000);
             // Who went down and came up again in between starts anew.
@@ -330,16 +335,11 @@ fn many_changes_of_times_end_no_session_and_the_last_one_counts() {
     let mut random = fastrand::Rng::with_seed(9);
     for round in 0..500 {
         let wanted = timing((random.u32(10..2000), random.u32(10..2000), random.u8(1..6)));
-        let (side, now) = (round % 2, world.now);
-        let session = world.sides[side].session;
-        world.sides[side].engine.retime(now, session, wanted).unwrap();
-        world.collect(side);
+        world.retime(round % 2, wanted);
         world.pass(MS * random.u32(0..3000));
     }
     for side in [0, 1] {
-        let (now, session) = (world.now, world.sides[side].session);
-        world.sides[side].engine.retime(now, session, timing((70, 90, 4))).unwrap();
-        world.collect(side);
+        world.retime(side, timing((70, 90, 4)));
     }
     world.pass(MS * 20_000);
     assert!(world.settled());

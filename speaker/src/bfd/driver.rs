@@ -7,9 +7,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::time::{Duration, Instant};
 
-use ferrolb_bfd::{
-    AddError, Arrival, Discriminator, Engine, Event, Hops, Input, Output, Path, SessionConfig,
-};
+use ferrolb_bfd::{AddError, Arrival, Discriminator, Engine, Event, Hops, Input, Output, Path};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
@@ -150,27 +148,22 @@ impl Driver {
         Ok(seen)
     }
 
-    /// Who watches a path that is watched already, as a peer with other settings does, goes on with the session of before. Only its
-    /// times can be others; what else is not the same makes it another session, for which this one ends.
+    /// Who watches a path that is watched already, as a peer with other settings does, goes on with the session of before. Only how it
+    /// is watched can be another; what else is not the same makes it another session, for which this one ends.
     fn take_over(&mut self, id: Discriminator, wanted: &PathSettings) -> Option<watch::Receiver<Standing>> {
         let path = self.paths.get_mut(&id)?;
         let known = std::mem::replace(&mut path.settings, wanted.clone());
-        let timing = known.session.timing;
-        let with =
-            |timing| PathSettings { session: SessionConfig { timing, ..wanted.session }, ..wanted.clone() };
-        if known != with(timing) {
-            self.stop(id);
-            self.obey();
-            self.paths.remove(&id);
-            return None;
-        }
         let standing = path.standing.subscribe();
-        if timing != wanted.session.timing
-            && let Err(error) = self.engine.retime(Instant::now(), id, wanted.session.timing)
-        {
-            tracing::debug!("{error}");
+        let sent_alike = (known.source, &known.interface) == (wanted.source, &wanted.interface);
+        let changed =
+            known.session == wanted.session || self.engine.change(Instant::now(), id, wanted.session).is_ok();
+        if sent_alike && changed {
+            return Some(standing);
         }
-        Some(standing)
+        self.stop(id);
+        self.obey();
+        self.paths.remove(&id);
+        None
     }
 
     fn tick(&mut self) {

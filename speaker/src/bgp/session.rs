@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use ferrolb_bgp::{PeerConfig, Stop};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 
 use super::driver::Driver;
 use super::{Arrivals, View, Wish};
@@ -45,6 +45,7 @@ pub struct Session {
     commands: mpsc::Sender<Command>,
     view: watch::Receiver<View>,
     task: JoinHandle<()>,
+    follower: Option<AbortHandle>,
 }
 
 impl Session {
@@ -57,7 +58,7 @@ impl Session {
     ) -> Self {
         let (commands, orders) = mpsc::channel(8);
         let (driver, view) = Driver::new(settings, wishes, arrivals, orders);
-        Self { commands, view, task: tokio::spawn(driver.run()) }
+        Self { commands, view, task: tokio::spawn(driver.run()), follower: None }
     }
 
     /// What it looks like, from now on.
@@ -71,13 +72,17 @@ impl Session {
         self.tell(Command::BfdDown(words)).await;
     }
 
-    /// Ends the session whenever BFD finds the path dead (RFC 5882, section 4.2), until one of the two ends.
-    pub fn follow(&self, mut path: watch::Receiver<Standing>) {
+    /// From now on ends the session whenever BFD finds this path dead (RFC 5882, section 4.2), and looks at no other.
+    pub fn follow(&mut self, path: Option<watch::Receiver<Standing>>) {
+        if let Some(before) = self.follower.take() {
+            before.abort();
+        }
+        let Some(mut path) = path else { return };
         let commands = self.commands.clone();
         let ended = |path: &Standing| path.session.as_ref().and_then(|session| session.last_down);
         // An end of before is none of this session's.
         let mut known = ended(&path.borrow_and_update()).map(|(at, _)| at);
-        tokio::spawn(async move {
+        let following = tokio::spawn(async move {
             loop {
                 let down = ended(&path.borrow_and_update());
                 let news = down.filter(|(at, _)| known != Some(*at));
@@ -93,6 +98,7 @@ impl Session {
                 }
             }
         });
+        self.follower = Some(following.abort_handle());
     }
 
     /// Ends the session, and sets it up again; or tries at once if it waits.
@@ -122,5 +128,8 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.task.abort();
+        if let Some(follower) = &self.follower {
+            follower.abort();
+        }
     }
 }

@@ -8,6 +8,7 @@ mod lookouts;
 mod running;
 mod settings;
 mod wanted;
+mod watching;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -29,7 +30,7 @@ pub(crate) use self::wanted::{Speech, Spoken, Told};
 use super::picture::{Live, Picture, Seen};
 use super::sight::{Now, Sight, Watch};
 use super::{Session, Wish};
-use crate::bfd::{Bfd, PathSettings, Standing, WatchError};
+use crate::bfd::Bfd;
 use crate::deadline::until;
 use crate::intent::{Obstacle, Router};
 use crate::kernel::links::Links;
@@ -100,7 +101,8 @@ impl Speaking {
         loop {
             let wanted = self.wanted.borrow_and_update().clone();
             if let Some(wanted) = wanted {
-                self.follow(&wanted).await;
+                // Beginning a session takes room that no thread's stack needs to hold meanwhile.
+                Box::pin(self.follow(&wanted)).await;
                 self.show();
             }
             let withdrawal = self.leaving.map(|since| since + GRACE).filter(|at| *at > Instant::now());
@@ -210,7 +212,11 @@ impl Speaking {
     /// Ends a session that is not wanted as it is.
     async fn end_unless_wanted(&mut self, name: &str, wanted: &Spoken) {
         let Some(running) = self.sessions.get_mut(name) else { return };
-        let same = wanted.routers.get(name).is_some_and(|told| told.router == running.router);
+        let same = match wanted.routers.get(name) {
+            Some(told) if told.router == running.router => true,
+            Some(told) => watching::goes_on(name, running, &told.router, &mut self.bfd).await,
+            None => false,
+        };
         let why = if same {
             let now = self.lookouts.place(&running.router);
             if let Ok(now) = &now {
@@ -263,20 +269,9 @@ impl Speaking {
                 if let Some(why) = &closed {
                     warn!(peer = name, "{why}");
                 }
-                let session = Session::start(peer, wished.clone(), arrivals);
+                let mut session = Session::start(peer, wished.clone(), arrivals);
                 session.note(notes(&place, closed.as_deref())).await;
-                let path = match path {
-                    Ok(Some(path)) => self.watch(&session, path).await.map(Some),
-                    Ok(None) => Ok(None),
-                    Err(why) => Err(why),
-                };
-                let (path, unwatched) = match path {
-                    Ok(path) => (path, None),
-                    Err(why) => {
-                        warn!(peer = name, "the session goes without BFD: {why}");
-                        (None, Some(why))
-                    }
-                };
+                let (path, unwatched) = watching::begin(name, &mut session, path, &mut self.bfd).await;
                 let live = Live { view: session.view(), path, wishes: wished };
                 let mut sight = Sight::new(name, asked_for, now);
                 let watch = unwatched.as_deref().map_or(Watch::Unasked, Watch::Failed);
@@ -289,26 +284,6 @@ impl Speaking {
             }
         };
         Running { router: Arc::clone(router), wishes, course }
-    }
-
-    /// A session without BFD is better than none.
-    async fn watch(
-        &mut self,
-        session: &Session,
-        path: PathSettings,
-    ) -> Result<watch::Receiver<Standing>, String> {
-        if self.bfd.is_none() {
-            let bfd = Bfd::start().map_err(|error| {
-                format!(
-                    "another BFD daemon of this node may have BFD's ports, which cannot be opened: {error}"
-                )
-            })?;
-            self.bfd = Some(bfd);
-        }
-        let Some(bfd) = &self.bfd else { return Err(WatchError::Ended.to_string()) };
-        let standing = bfd.watch(path).await.map_err(|error| error.to_string())?;
-        session.follow(standing.clone());
-        Ok(standing)
     }
 }
 

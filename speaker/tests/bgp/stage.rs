@@ -162,13 +162,13 @@ impl Speaker {
                         .map(|listener| listener.expect(transport.peer.ip(), transport.password.as_ref()))
                         .transpose()
                 };
-                let session = Session::start(settings.clone(), wished, arrivals(&settings.transport)?);
+                let mut session = Session::start(settings.clone(), wished, arrivals(&settings.transport)?);
                 let bfd = if watched.is_some() { Some(Bfd::start()?) } else { None };
                 let path = match (&bfd, watched) {
                     (Some(bfd), Some(watched)) => Some(bfd.watch(watched).await?),
                     _ => None,
                 };
-                path.iter().for_each(|path| session.follow(path.clone()));
+                session.follow(path.clone());
                 let second = match extras.beside {
                     Some(settings) => {
                         let arrivals = arrivals(&settings.transport)?;

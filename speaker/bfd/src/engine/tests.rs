@@ -117,7 +117,8 @@ fn one_session_has_the_same_ends_and_a_new_one_replaces_what_is_being_stopped() 
     let second = engine.add(now, single("192.0.2.1", 2)).unwrap();
     assert_eq!(engine.view(first).map(|view| view.state), None);
     assert_ne!(first, second);
-    assert_eq!(engine.retime(now, first, Timing::DEFAULT), Err(UnknownSession(first)));
+    let gone = Err(UnknownSession(first).into());
+    assert_eq!(engine.change(now, first, single("192.0.2.1", 2)), gone);
     assert_eq!(engine.stop(now, first), Err(UnknownSession(first)));
     // Nobody was heard: there is nobody to tell.
     engine.stop(now, second).unwrap();
@@ -142,6 +143,27 @@ fn a_stopped_session_is_gone_after_a_while() {
         }
     }
     assert_eq!(gone, Some(MS * 3000));
+}
+
+#[test]
+fn a_session_goes_on_in_another_role_and_over_more_hops_but_not_between_other_ends() {
+    let now = Instant::now();
+    let mut engine = Engine::new(1);
+    let wanted = multi("192.0.2.1", "198.51.100.1");
+    let id = engine.add(now, wanted).unwrap();
+    let far = Arrival { hops: Hops::Multi, ttl: 249, ..arrival("192.0.2.1", 2, now) };
+    let hears = |engine: &mut Engine| {
+        engine.handle(now, Input::Packet { payload: &down(0), arrival: far });
+        engine.view(id).unwrap().state == State::Init
+    };
+    assert!(!hears(&mut engine), "too far away");
+    let path =
+        Path::MultiHop { peer: address("192.0.2.1"), local: address("198.51.100.1"), minimum_ttl: 249 };
+    engine.change(now, id, SessionConfig { path, role: Role::Passive, ..wanted }).unwrap();
+    assert!(hears(&mut engine));
+    assert_eq!(engine.view(id).unwrap().role, Role::Passive);
+    let elsewhere = multi("192.0.2.2", "198.51.100.1");
+    assert_eq!(engine.change(now, id, elsewhere), Err(ChangeError::OtherEnds(id)));
 }
 
 #[test]

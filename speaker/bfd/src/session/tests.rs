@@ -56,6 +56,12 @@ impl Play {
         act(&mut self.session, &mut ctx)
     }
 
+    fn retime(&mut self, timing: Timing) {
+        self.act(|session, ctx| {
+            session.change(SessionConfig { path: session.path, role: session.role, timing }, ctx)
+        });
+    }
+
     fn hear(&mut self, packet: Packet) {
         let received = self.now;
         self.act(|session, ctx| session.receive(&packet, received, ctx)).unwrap();
@@ -313,7 +319,7 @@ fn a_neighbour_in_demand_mode_gets_no_packets_but_polls() {
     play.pass(MS * 140);
     assert_eq!(play.said(), []);
     play.hear(demanding);
-    play.act(|session, ctx| session.retime(timing(100, 50, 3), ctx));
+    play.retime(timing(100, 50, 3));
     play.pass(MS * 140);
     assert!(play.said().len() >= 2, "a poll goes on until it is answered");
     play.hear(Packet { final_: true, ..demanding });
@@ -336,7 +342,7 @@ fn a_neighbour_that_asks_for_less_gets_less_and_one_that_asks_for_more_gets_it_a
 #[test]
 fn new_times_are_asked_for_and_kept_as_the_rfc_says() {
     let mut play = Play::up();
-    play.act(|session, ctx| session.retime(timing(400, 20, 5), ctx));
+    play.retime(timing(400, 20, 5));
     let said = play.said();
     assert!(said[0].poll && said[0].multiplier.get() == 5);
     assert_eq!(

@@ -32,8 +32,12 @@ pub(super) fn of(
 ) -> Result<(PeerSettings, Result<Option<PathSettings>, String>), Obstacle> {
     let teller = Teller { node, beginning: beginning() };
     let held = routers::settings(name, router, peer, teller)?;
-    let path = router.settings.bfd.as_ref().map(|profile| path(router, peer, profile)).transpose();
-    Ok((held, path))
+    Ok((held, watched(router, peer)))
+}
+
+/// How to watch the path to a router that is at `peer`, if it shall be watched, or why that cannot be.
+pub(super) fn watched(router: &Router, peer: SocketAddr) -> Result<Option<PathSettings>, String> {
+    router.settings.bfd.as_ref().map(|profile| path(router, peer, profile)).transpose()
 }
 
 /// Beyond one hop a session is told from others by our address too. An iBGP router without a word about hops is taken to be near.
