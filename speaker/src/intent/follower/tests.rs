@@ -15,6 +15,8 @@ use ferrolb_config::snapshot::Scope;
 use ferrolb_config::{ObjectRef, Objects, Snapshot};
 
 use super::*;
+use crate::bgp::Speech;
+use crate::gates::Gates;
 use crate::intent::Carriage;
 use edits::edit;
 
@@ -72,6 +74,7 @@ fn after_any_edits_the_intent_is_what_follows_from_the_objects_as_they_are() {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mode = if rng.bool() { Mode::NFTables } else { Mode::KubeProxy };
         let mut follower = Follower::new(NODE, mode);
+        let mut telling = Telling::default();
         let mut objects = Objects::default();
         for _ in 0..150 {
             edit(&mut objects, &mut rng);
@@ -94,6 +97,8 @@ fn after_any_edits_the_intent_is_what_follows_from_the_objects_as_they_are() {
             }
             let same_routes = !intent.routes.is_empty() && before.routes == intent.routes;
             seen.said_anew += usize::from(same_routes && before.advertisements != intent.advertisements);
+            alike_is_led_alike(&before, intent);
+            telling.hears(intent, &mut rng);
             reads_as_the_snapshot(&follower, &now);
             seen.look_at(intent, &follower.alone, changed);
         }
@@ -116,6 +121,31 @@ fn what_is_equal_is_shared<K: Ord + Debug, V: PartialEq + Debug>(
         if let Some(before) = before.get(key).filter(|before| ***before == **value) {
             assert!(Arc::ptr_eq(before, value), "{key:?} is there twice: {value:?}");
         }
+    }
+}
+
+/// What is left as it is where only routers are told otherwise.
+fn alike_is_led_alike(before: &Intent, now: &Intent) {
+    if before.carries_as(now) {
+        assert_eq!(before.data_path(), now.data_path());
+        assert_eq!(before.checks(), now.checks());
+    }
+}
+
+/// What routers are told, kept in step, with gates that lag behind now and then.
+#[derive(Default)]
+struct Telling {
+    speech: Speech,
+    gates: Gates,
+}
+
+impl Telling {
+    fn hears(&mut self, intent: &Arc<Intent>, rng: &mut fastrand::Rng) {
+        if rng.bool() {
+            self.gates.data_path.serving = Some(Arc::new(intent.data_path()));
+        }
+        let told = self.speech.of(intent, &self.gates);
+        assert_eq!(told, Speech::default().of(intent, &self.gates), "what follows from nothing");
     }
 }
 
