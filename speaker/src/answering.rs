@@ -3,7 +3,7 @@
 
 //! Answers who asks on this machine which routes are told to whom, by a socket that only its owner may open.
 //!
-//! Whoever connects is sent a line of JSON for each router, and then the end. One is answered at a time, in bounded time.
+//! Whoever connects is sent a line of JSON for each router, and then the end. A few are answered at once, each in bounded time.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -15,7 +15,7 @@ use ferrolb_config::routes_told::RoutesTold;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
@@ -25,6 +25,8 @@ use crate::bgp::{Picture, Seen};
 const MODE: u32 = 0o600;
 /// Who reads slower is sent away.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// So many are answered at once; more wait for one of them to end.
+const AT_ONCE: usize = 8;
 /// Pause after the kernel refused to take a connection, since it would at once refuse again.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -62,20 +64,27 @@ impl Drop for Answering {
 }
 
 async fn answer(listener: UnixListener, node: String, routers: watch::Receiver<Picture>) {
+    // Ends with this task what it began.
+    let mut askers = JoinSet::new();
     loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let picture = routers.borrow().clone();
-                match timeout(PATIENCE, tell(stream, &node, picture)).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => debug!("an answer was not taken: {error}"),
-                    Err(_) => debug!("an answer was not taken in time"),
+        tokio::select! {
+            Some(_) = askers.join_next(), if !askers.is_empty() => {}
+            accepted = listener.accept(), if askers.len() < AT_ONCE => match accepted {
+                Ok((stream, _)) => {
+                    let (node, picture) = (node.clone(), routers.borrow().clone());
+                    askers.spawn(async move {
+                        match timeout(PATIENCE, tell(stream, &node, picture)).await {
+                            Ok(Ok(())) => {}
+                            Ok(Err(error)) => debug!("an answer was not taken: {error}"),
+                            Err(_) => debug!("an answer was not taken in time"),
+                        }
+                    });
                 }
-            }
-            Err(error) => {
-                warn!("cannot take a question about routes: {error}");
-                sleep(PAUSE).await;
-            }
+                Err(error) => {
+                    warn!("cannot take a question about routes: {error}");
+                    sleep(PAUSE).await;
+                }
+            },
         }
     }
 }
@@ -132,5 +141,30 @@ mod tests {
         }
         drop(answering);
         assert!(!path.exists());
+    }
+    #[tokio::test]
+    async fn who_does_not_read_the_answer_holds_up_nobody_else() {
+        let folder = tempfile::tempdir().expect("room on the disk");
+        let path = folder.path().join("routes.sock");
+        let told = Arc::new(BGPSession::default());
+        // More than the kernel keeps for one who does not read.
+        let routers = (0..4_000)
+            .map(|number| (format!("router-{number:04}"), Seen { told: Arc::clone(&told), live: None }));
+        let (_show, routers) = watch::channel(routers.collect::<Picture>());
+        let _answering = Answering::start(&path, "n1", routers).expect("a socket");
+        let mut stuck = Vec::new();
+        for _ in 1..AT_ONCE {
+            let stream = UnixStream::connect(&path).await.expect("it answers");
+            stream.readable().await.expect("it began");
+            stuck.push(stream);
+        }
+        let answer = async {
+            let mut said = String::new();
+            let mut stream = UnixStream::connect(&path).await.expect("it answers");
+            stream.read_to_string(&mut said).await.expect("an answer");
+            said.lines().count()
+        };
+        assert_eq!(timeout(PATIENCE / 2, answer).await, Ok(4_000));
+        drop(stuck);
     }
 }
