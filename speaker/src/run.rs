@@ -13,6 +13,7 @@
 //!
 //! Everything but the layer-2 thread runs on the caller's runtime; nothing that happens on it delays a hello.
 
+mod deciding;
 mod decision;
 mod serving;
 #[cfg(test)]
@@ -30,19 +31,17 @@ use ferrolb_source::metrics::{self, Endpoint, Readiness, Registry};
 use ferrolb_source::{Directory, Role, StateWriter};
 use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::timeout;
 use tracing::{info, warn};
 
-use self::decision::{Decision, News, away};
+use self::deciding::{Decisions, decide};
 use self::serving::{answer, serve};
 use crate::answering::Answering;
-use crate::bgp::{Speaking, Speech, Spoken};
+use crate::bgp::Speaking;
 use crate::bound::{BinderThread, LIFETIME};
-use crate::datapath::{self, DataPath, Setup};
-use crate::deadline::until;
-use crate::election::wanted;
+use crate::datapath::{self, Setup};
 use crate::gates::GateKeepers;
-use crate::health::{self, Checks};
+use crate::health;
 use crate::hello_keys::{self, HelloKeys, KeyState};
 use crate::kernel::priority::{self, Shortcoming};
 use crate::kernel::{LinkMonitor, rights};
@@ -63,12 +62,6 @@ const LATE: Duration = Duration::from_millis(5);
 const DRAIN_AT_MOST: Duration = Duration::from_secs(3);
 /// How long the last words may take.
 const LEAVE_AT_MOST: Duration = Duration::from_secs(1);
-/// How long the first words to routers wait for rules in the kernel, which take milliseconds where nothing is wrong.
-const RULES_AT_MOST: Duration = Duration::from_secs(5);
-/// The shortest time between two decisions. The first change after a while waits for nothing.
-const PACE: Duration = Duration::from_millis(20);
-/// Decisions that take long are made more seldom: they get at most one part in this many of a processor.
-const SHARE: u32 = 10;
 
 /// Carries addresses on this node until `shutdown` becomes true, then hands everything over and returns.
 ///
@@ -120,15 +113,6 @@ struct Speaker {
     _answering: Option<Answering>,
     // Dropped last: the next speaker of this node begins then.
     _turn: Option<Turn>,
-}
-
-/// Where decisions go.
-struct Decisions {
-    data_path: watch::Sender<Option<Arc<DataPath>>>,
-    checks: watch::Sender<Arc<Checks>>,
-    wanted: watch::Sender<Option<Arc<Wanted>>>,
-    spoken: watch::Sender<Option<Arc<Spoken>>>,
-    known: watch::Sender<Arc<Known>>,
 }
 
 /// Where the speaker tells what it sees.
@@ -363,81 +347,6 @@ async fn drain(layer2: &Layer2) {
         Ok(Err(error)) => warn!(%error, "nothing can be handed over"),
         Err(_) => warn!("some addresses could not be handed over within {} s", DRAIN_AT_MOST.as_secs()),
     }
-}
-
-/// Decides anew whenever the objects change or the data path gets further.
-async fn decide(
-    options: &Options,
-    decisions: &Decisions,
-    readiness: &Readiness,
-    mut objects: watch::Receiver<Arc<Objects>>,
-    mut gates: GateKeepers,
-) -> anyhow::Result<Infallible> {
-    let mut decision = Decision::new(options);
-    let (mut first_words, mut looked_at, mut speech) = (None, None, Speech::default());
-    loop {
-        let begun = Instant::now();
-        let now = Arc::clone(&objects.borrow_and_update());
-        let is_told = {
-            let known = decisions.known.borrow();
-            known.freshness == now.freshness && known.away == away(options, &now)
-        };
-        let news = decision.take(&now);
-        if news == News::OfAddresses {
-            set(&decisions.data_path, Some(Arc::new(decision.intent().data_path())));
-            set(&decisions.checks, Arc::new(decision.intent().checks()));
-        }
-        if news != News::No || !is_told {
-            let known = decision.known(options, &now, &decisions.known.borrow());
-            decisions.known.send_replace(Arc::new(known));
-        }
-        drop(now);
-        readiness.set(decision.readiness(&objects.borrow().freshness));
-        let mut busy = begun.elapsed();
-        while decision.is_made() {
-            let looked = Instant::now();
-            let open = gates.look();
-            if news == News::OfAddresses || looked_at.as_ref() != Some(&open) {
-                let want = wanted(decision.intent(), &open, &options.cluster);
-                set(&decisions.wanted, Some(Arc::new(want)));
-            }
-            // A session that began without what routers are told would make them forget routes that are wanted: so the first
-            // one waits for the objects, and for the rules that open the gates.
-            let speaks = decisions.spoken.borrow().is_some() || {
-                let known = objects.borrow().freshness.knows_routers();
-                first_words = first_words.or_else(|| known.then(|| looked + RULES_AT_MOST));
-                let ruled = open.data_path.serving == *decisions.data_path.borrow();
-                known && ruled || first_words.is_some_and(|at| looked >= at)
-            };
-            if speaks {
-                set(&decisions.spoken, Some(Arc::new(speech.of(decision.intent(), &open))));
-            }
-            looked_at = Some(open);
-            busy += looked.elapsed();
-            tokio::select! {
-                changed = objects.changed() => {
-                    changed.context("the source of objects has ended")?;
-                    break;
-                }
-                changed = gates.changed() => changed.context("a gate keeper has ended")?,
-                () = until(first_words), if !speaks => {}
-            }
-        }
-        if !decision.is_made() {
-            objects.changed().await.context("the source of objects has ended")?;
-        }
-        sleep_until(begun + PACE.max(busy * SHARE)).await;
-    }
-}
-
-fn set<T: PartialEq>(sender: &watch::Sender<T>, value: T) {
-    sender.send_if_modified(|held| {
-        let changed = *held != value;
-        if changed {
-            *held = value;
-        }
-        changed
-    });
 }
 
 /// Logs and counts what happens on the segments.

@@ -14,6 +14,7 @@ pub mod kube;
 pub mod lease;
 mod merge;
 pub mod metrics;
+pub mod pace;
 pub mod questions;
 pub mod records;
 pub mod state;

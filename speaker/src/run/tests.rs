@@ -4,6 +4,7 @@
 //! Whole speakers, each in a namespace of its own, from a folder of manifests to frames on the wire.
 
 use std::fs;
+use std::path::Path;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -89,6 +90,24 @@ impl Folders {
     }
 }
 
+/// A speaker on folders, which serves nobody.
+pub(super) fn options(node: &str, source: &Path, state: &Path) -> Options {
+    Options {
+        node_name: node.to_owned(),
+        cluster: "test".to_owned(),
+        hello_key_file: None,
+        profile: Profile::Default,
+        announce_rate: Options::ANNOUNCE_RATE,
+        source: Source::Directory { source: source.to_owned(), state: state.to_owned() },
+        mode: Mode::NFTables,
+        healthz: None,
+        metrics_address: None,
+        rebalance: Default::default(),
+        bgp_listen: Vec::new(),
+        linger: Duration::from_secs(5),
+    }
+}
+
 /// A whole speaker in a namespace.
 struct Running {
     shutdown: watch::Sender<bool>,
@@ -98,23 +117,7 @@ struct Running {
 
 impl Running {
     fn start(namespace: &Namespace, node: &str, folders: &Folders) -> Self {
-        let options = Options {
-            node_name: node.to_owned(),
-            cluster: "test".to_owned(),
-            hello_key_file: None,
-            profile: Profile::Default,
-            announce_rate: Options::ANNOUNCE_RATE,
-            source: Source::Directory {
-                source: folders.source.path().to_owned(),
-                state: folders.state.path().to_owned(),
-            },
-            mode: Mode::NFTables,
-            healthz: None,
-            metrics_address: None,
-            rebalance: Default::default(),
-            bgp_listen: Vec::new(),
-            linger: Duration::from_secs(5),
-        };
+        let options = options(node, folders.source.path(), folders.state.path());
         let (shutdown, wish) = watch::channel(false);
         let (tell, result) = mpsc::channel();
         let thread = namespace.spawn(move || {

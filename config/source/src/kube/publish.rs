@@ -21,14 +21,17 @@ use super::kept::Kept;
 use super::kind::{Kind, Name};
 use super::store::{Listing, Store};
 use super::trouble::Trouble;
+use crate::pace::{Pace, Terms, Work};
 use keeper::Keeper;
 
-/// Changes that come within this time are published together.
-const GATHER: Duration = Duration::from_millis(2);
-/// A view is copied on the first change after it was published; publishing takes at most one part in this many.
-const SHARE: u32 = 8;
-/// The longest time that changes are held back because of it.
-const SLOWEST: Duration = Duration::from_millis(250);
+/// A view is copied on the first change after it was published: that is the work. Many changes are published together, a few each
+/// at once.
+const PACE: Terms = Terms {
+    share: 8,
+    least: Duration::from_micros(250),
+    free: Duration::from_millis(2),
+    longest: Duration::from_millis(250),
+};
 /// How many messages are taken in one go.
 const BATCH: usize = 256;
 
@@ -63,23 +66,28 @@ pub(crate) async fn publish(
     kept: Option<Kept>,
     gauges: Gauges,
 ) {
-    let mut pace = Pace::default();
+    let mut pace = Pace::new(PACE);
+    // Whether the next change copies the view.
+    let mut is_shared = false;
     let mut batch = Vec::with_capacity(BATCH);
     let mut settling = Vec::new();
     let mut keeper = Keeper::new(kept, gauges.unsaved.clone(), Instant::now());
     loop {
         let now = Instant::now();
-        let wake = [pace.due(), store.next_deadline(now), keeper.next_deadline()].into_iter().flatten().min();
+        let due = (store.is_ready() && store.is_dirty(now)).then(|| pace.next().unwrap_or(now));
+        let wake = [due, store.next_deadline(now), keeper.next_deadline()].into_iter().flatten().min();
         tokio::select! {
             taken = inbox.recv_many(&mut batch, BATCH) => if taken == 0 { return },
             () = sleep_until(wake.unwrap_or(now).into()), if wake.is_some() => {}
             () = sender.closed() => return,
         }
-        let now = Instant::now();
+        let (now, work) = (Instant::now(), Work::begin());
         for message in batch.drain(..) {
             take(&mut store, message, now, &mut settling);
         }
-        pace.copied(now.elapsed());
+        if store.is_dirty(now) && std::mem::take(&mut is_shared) {
+            pace.worked(work.took(), now);
+        }
         if store.is_listed() {
             keeper.need_not_load();
         } else if let Some((objects, saved)) = keeper.load(Instant::now()).await {
@@ -96,7 +104,7 @@ pub(crate) async fn publish(
             let view = store.view(now);
             tell(&before, &view);
             sender.send_replace(view);
-            pace.published(now);
+            is_shared = true;
             keeper.changed(now);
         }
         keeper.save(&sender.borrow(), store.is_worth_keeping(), now);
@@ -130,41 +138,5 @@ fn tell(before: &Objects, now: &Objects) {
         (None, Some(since)) => warn!(%since, "the API server is out of reach; what is known stays in force"),
         (Some(_), None) => info!("the view is current again"),
         (Some(_), Some(_)) | (None, None) => {}
-    }
-}
-
-/// When to publish: soon at rest, seldom enough under load.
-#[derive(Debug, Default)]
-struct Pace {
-    last: Option<Instant>,
-    /// When the first change since then came.
-    first_change: Option<Instant>,
-    /// What the copy after the last publication cost, and whether it is still to be measured.
-    cost: Duration,
-    is_fresh: bool,
-}
-
-impl Pace {
-    /// When to publish next, if there is something to publish.
-    fn due(&self) -> Option<Instant> {
-        let gathered = self.first_change? + GATHER;
-        let paced = self.last.map(|last| last + (self.cost * SHARE).min(SLOWEST));
-        Some(paced.map_or(gathered, |paced| gathered.max(paced)))
-    }
-
-    fn is_due(&mut self, now: Instant) -> bool {
-        self.first_change.get_or_insert(now);
-        self.due().is_some_and(|due| due <= now)
-    }
-
-    /// A batch was taken, which cost `cost`.
-    fn copied(&mut self, cost: Duration) {
-        if self.is_fresh {
-            (self.cost, self.is_fresh) = (cost, false);
-        }
-    }
-
-    fn published(&mut self, now: Instant) {
-        (self.last, self.first_change, self.is_fresh) = (Some(now), None, true);
     }
 }

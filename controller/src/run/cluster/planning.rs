@@ -4,11 +4,12 @@
 //! From a view to steps, on a thread of its own, so that writes and the lease go on meanwhile.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ferrolb_config::reason::Refusal;
 use ferrolb_config::snapshot::Scope;
 use ferrolb_config::{Objects, ServiceName, Snapshot};
+use ferrolb_source::pace::Work;
 use jiff::Timestamp;
 use tracing::debug;
 
@@ -29,13 +30,13 @@ pub(super) struct Planned {
     pub(super) foreign: Vec<(ServiceName, Refusal)>,
     /// In how long to plan again though nothing changes.
     pub(super) deadline: Option<Duration>,
-    /// How long it took.
+    /// The processor time that it took.
     pub(super) took: Duration,
 }
 
 /// Plans from `view`.
 pub(super) fn planned(view: Arc<Objects>, scope: &Scope) -> Planned {
-    let start = Instant::now();
+    let work = Work::begin();
     let snapshot = Snapshot::build_within(&view, scope);
     let clock = Timestamp::now();
     let plan = plan(&snapshot, clock);
@@ -53,7 +54,7 @@ pub(super) fn planned(view: Arc<Objects>, scope: &Scope) -> Planned {
     });
     let foreign = foreign.collect();
     drop((snapshot, plan));
-    let took = start.elapsed();
+    let took = work.took();
     debug!(
         services,
         steps = steps.len(),
