@@ -11,6 +11,9 @@ pub const READY: &str = "Ready";
 /// On a VirtualIP: whether a node of the segment that does not carry it is answered when it asks as a client does.
 pub const REACHABLE: &str = "Reachable";
 
+/// On a BGPPeer: whether every node that is to speak to the router has a session with it.
+pub const ESTABLISHED: &str = "Established";
+
 /// On a Service: whether it has the addresses that it asks for.
 pub const ADDRESSES_ASSIGNED: &str = "ferrolb.io/AddressesAssigned";
 

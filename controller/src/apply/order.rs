@@ -53,7 +53,7 @@ pub fn steps(plan: &Plan, objects: &Objects, target: Target<'_>, now: &Time) -> 
     draft.steps.extend(configuration.verdicts.into_iter().map(step(Haste::AtOnce)));
     draft.order();
     draft.steps.extend(render::departed(objects, target, now).into_iter().map(step(Haste::AtOnce)));
-    draft.steps.extend(configuration.usage.into_iter().map(step(Haste::Gathered)));
+    draft.steps.extend(configuration.gathered.into_iter().map(step(Haste::Gathered)));
     draft.steps
 }
 

@@ -9,6 +9,7 @@ mod external;
 mod floating;
 mod records;
 mod services;
+mod sessions;
 
 pub(super) use configuration::configuration;
 pub(super) use departed::departed;

@@ -10,6 +10,7 @@ use ferrolb_config::api::{
 use ferrolb_config::condition::{self, READY};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
+use super::sessions::{Sessions, differ_in_sessions_only};
 use crate::apply::{Judged, Target, Verdict, Write};
 use crate::ipam::Unread;
 use crate::plan::{Plan, PoolPlan, Readiness};
@@ -39,8 +40,8 @@ macro_rules! verdict_on {
 pub(in crate::apply) struct Configuration {
     /// What a restart has to know.
     pub(in crate::apply) verdicts: Vec<Write>,
-    /// How full pools are, and nothing else: that changes with every address given.
-    pub(in crate::apply) usage: Vec<Write>,
+    /// How full pools are and how sessions with routers stand, and nothing else: that changes all the time.
+    pub(in crate::apply) gathered: Vec<Write>,
 }
 
 /// The statuses of pools and advertisements to write.
@@ -57,7 +58,7 @@ pub(in crate::apply) fn configuration(
         let status = pool_status(object, pool, now);
         if object.status.as_ref() != Some(&status) {
             let list = if object.status.as_ref().is_some_and(|old| differ_in_usage_only(old, &status)) {
-                &mut writes.usage
+                &mut writes.gathered
             } else {
                 &mut writes.verdicts
             };
@@ -68,12 +69,14 @@ pub(in crate::apply) fn configuration(
             })));
         }
     }
+    let sessions = Sessions::of(objects, now);
     for ((judged, name), readiness) in &plan.verdicts {
         let verdict = match judged {
             Judged::L2Advertisement => {
                 verdict_on!(L2Advertisement, objects.l2_advertisements, name, readiness, now)
             }
-            Judged::BGPPeer => verdict_on!(BGPPeer, objects.bgp_peers, name, readiness, now),
+            Judged::BGPPeer => verdict_on!(BGPPeer, objects.bgp_peers, name, readiness, now)
+                .map(|verdict| sessions.tell(verdict, objects, now)),
             Judged::BGPAdvertisement => {
                 verdict_on!(BGPAdvertisement, objects.bgp_advertisements, name, readiness, now, |spec| {
                     plan.communities.get(name).cloned().into_iter().for_each(|it| spec.communities = it)
@@ -82,9 +85,13 @@ pub(in crate::apply) fn configuration(
             Judged::BFDProfile => verdict_on!(BFDProfile, objects.bfd_profiles, name, readiness, now),
             Judged::Community => verdict_on!(Community, objects.communities, name, readiness, now),
         };
-        writes
-            .verdicts
-            .extend(verdict.filter(|verdict| !verdict.is_visible_in(objects)).map(Write::PutVerdict));
+        let Some(verdict) = verdict.filter(|verdict| !verdict.is_visible_in(objects)) else { continue };
+        let list = if differ_in_sessions_only(&verdict, objects) {
+            &mut writes.gathered
+        } else {
+            &mut writes.verdicts
+        };
+        list.push(Write::PutVerdict(verdict));
     }
     if let Target::Directory(written) = target {
         let gone = |name: &&String| !objects.pools.contains_key(*name) && !unread.may_hide_pool(name);
