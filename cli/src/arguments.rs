@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use ferrolb_config::ServiceName;
 use ferrolb_config::compat::metallb;
 
@@ -14,6 +14,7 @@ use crate::allocate::AllocateArguments;
 use crate::bgp::arguments::BgpCommand;
 use crate::demo::DemoArguments;
 use crate::folders::Folders;
+use crate::format::{LogFormat, StatusFormat, ValidateFormat};
 use crate::node::NodeArguments;
 use crate::origin::{ClusterArguments, OriginArguments};
 use crate::planned::arguments::{DrainArguments, MoveArguments, RebalanceArguments, UndrainArguments};
@@ -285,37 +286,6 @@ pub struct ValidateArguments {
     /// The form of the answer
     #[arg(short, long, value_enum, default_value_t = ValidateFormat::Text)]
     pub output: ValidateFormat,
-}
-
-/// How log lines are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
-/// The forms of `ferrolb status`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum StatusFormat {
-    /// Tables for people.
-    Table,
-    /// Tables with everything that is known.
-    Wide,
-    /// The report as JSON.
-    Json,
-    /// The report as YAML.
-    Yaml,
-}
-
-/// The forms of `ferrolb validate`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ValidateFormat {
-    /// Lines for people.
-    Text,
-    /// The findings as JSON.
-    Json,
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use ferrolb_source::kube::{Cluster, Interest};
 use k8s_openapi::jiff::Timestamp;
 use serde::Serialize;
 
-use crate::arguments::StatusFormat;
+use crate::format::StatusFormat;
 use crate::origin::{Origin, OriginArguments};
 use crate::status::report::VERSION;
 use arguments::{BgpCommand, NeighborArguments, PeersArguments};

@@ -8,7 +8,7 @@ use std::env;
 use anyhow::Context;
 use tracing_subscriber::EnvFilter;
 
-use crate::arguments::LogFormat;
+use crate::format::LogFormat;
 
 /// Sends log lines to standard error. `asks` is for commands that answer a question: they log warnings only, unless
 /// `verbose` asks for more. `RUST_LOG` outranks both.

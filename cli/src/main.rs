@@ -14,6 +14,7 @@ mod definitions;
 mod demo;
 mod finding;
 mod folders;
+mod format;
 mod logging;
 mod manifests;
 mod migrate;

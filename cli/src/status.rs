@@ -20,7 +20,8 @@ use ferrolb_source::kube::{Cluster, Interest};
 use k8s_openapi::jiff::Timestamp;
 use tokio::sync::watch::Receiver;
 
-use crate::arguments::{StatusArguments, StatusFormat};
+use crate::arguments::StatusArguments;
+use crate::format::StatusFormat;
 use crate::origin::Origin;
 use collect::collect;
 pub use collect::is_silent;

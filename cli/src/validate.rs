@@ -11,8 +11,9 @@ use anyhow::Context;
 use ferrolb_config::validate;
 use serde::Serialize;
 
-use crate::arguments::{ValidateArguments, ValidateFormat};
+use crate::arguments::ValidateArguments;
 use crate::finding::{Finding, Weight};
+use crate::format::ValidateFormat;
 use crate::manifests::read;
 
 /// The shape of `ferrolb validate -o json`. Fields may be added; none is renamed or removed.

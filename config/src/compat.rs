@@ -30,7 +30,7 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 
-use crate::objects::ObjectRef;
+use crate::name::ObjectRef;
 use crate::reason::{Reason, Refusal};
 
 /// The kind of MetalLB's pools in messages; the group tells them from kinds of ours.

@@ -10,7 +10,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use sha2::{Digest, Sha256};
 
-use crate::objects::{DEFAULT_NAMESPACE, Object, ObjectRef, Objects, ServiceName};
+use crate::name::{ObjectRef, ServiceName};
+use crate::objects::{DEFAULT_NAMESPACE, Object, Objects};
 
 /// The label that the API server puts on every Namespace.
 const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";

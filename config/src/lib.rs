@@ -15,6 +15,7 @@ pub mod condition;
 pub mod defaults;
 pub mod manifest;
 mod move_request;
+mod name;
 pub mod objects;
 pub mod reason;
 pub mod routes_told;
@@ -23,6 +24,7 @@ pub mod snapshot;
 mod validate;
 
 pub use move_request::{ClaimRef, MoveRequest};
-pub use objects::{Freshness, Object, ObjectRef, Objects, ServiceName};
+pub use name::{ObjectRef, ServiceName};
+pub use objects::{Freshness, Object, Objects};
 pub use snapshot::Snapshot;
 pub use validate::validate;

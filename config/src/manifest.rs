@@ -23,7 +23,8 @@ pub use self::split::{Chunk, documents};
 use self::tree::{Entry, Node, Place, Value};
 use crate::api;
 use crate::defaults;
-use crate::objects::{Object, ObjectRef};
+use crate::name::ObjectRef;
+use crate::objects::Object;
 use crate::reason::{Location, Reason, Refusal, Severity};
 
 /// What a file holds.

@@ -4,7 +4,6 @@
 //! Every object that a source delivers, as it came.
 
 mod freshness;
-mod name;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,10 +17,10 @@ use crate::api::{
     VirtualIP,
 };
 use crate::compat::{self, metallb};
+use crate::name::{ObjectRef, ServiceName};
 use crate::reason::Refusal;
 
 pub use freshness::Freshness;
-pub use name::{ObjectRef, ServiceName};
 
 /// One object of a kind that FerroLB reads. It is shared: a copy is a pointer.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::objects::ObjectRef;
+use crate::name::ObjectRef;
 
 /// Why something is not done. The text form is the CamelCase `reason` of Kubernetes conditions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

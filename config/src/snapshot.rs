@@ -52,7 +52,8 @@ pub use virtual_ip::address_in_use;
 use k8s_openapi::api::core::v1::Service;
 
 use crate::api::VirtualIP;
-use crate::objects::{Objects, ServiceName};
+use crate::name::ServiceName;
+use crate::objects::Objects;
 use crate::reason::Refusal;
 
 /// Everything that controller and speakers decide from.

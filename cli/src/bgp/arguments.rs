@@ -5,7 +5,7 @@
 
 use clap::{Args, Subcommand};
 
-use crate::arguments::StatusFormat;
+use crate::format::StatusFormat;
 use crate::origin::OriginArguments;
 
 /// What to ask.

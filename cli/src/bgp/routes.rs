@@ -16,8 +16,8 @@ use serde::Serialize;
 
 use super::arguments::RoutesArguments;
 use super::{VERSION, json, yaml};
-use crate::arguments::StatusFormat;
 use crate::columns::Columns;
+use crate::format::StatusFormat;
 
 /// A speaker says nothing for so long only if it is stuck.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::collect;
 use super::report::StatusReport;
-use crate::arguments::StatusFormat;
+use crate::format::StatusFormat;
 
 fn now() -> Timestamp {
     "2026-11-21T12:00:00Z".parse().unwrap()

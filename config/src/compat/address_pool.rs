@@ -14,7 +14,8 @@ use std::sync::Arc;
 use super::{Merged, Origins, POOL, metallb, reference, superseded, unknown_fields};
 use crate::address::{Range, RangeSet};
 use crate::api::{AddressPool, AddressPoolSpec, AddressPoolStatus, ServiceAllocation};
-use crate::objects::{ObjectRef, Objects};
+use crate::name::ObjectRef;
+use crate::objects::Objects;
 use crate::reason::{Reason, Refusal};
 
 /// All pools.

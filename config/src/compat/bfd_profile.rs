@@ -6,7 +6,8 @@
 use super::counterpart::merged;
 use super::{BFD_PROFILE, Merged, metallb, unknown_fields};
 use crate::api::{BFDProfile, BFDProfileSpec};
-use crate::objects::{ObjectRef, Objects};
+use crate::name::ObjectRef;
+use crate::objects::Objects;
 use crate::reason::Refusal;
 
 /// All profiles.

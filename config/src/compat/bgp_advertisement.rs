@@ -6,7 +6,8 @@
 use super::counterpart::merged;
 use super::{BGP_ADVERTISEMENT, Merged, metallb, unknown_fields};
 use crate::api::{BGPAdvertisement, BGPAdvertisementSpec};
-use crate::objects::{ObjectRef, Objects};
+use crate::name::ObjectRef;
+use crate::objects::Objects;
 use crate::reason::Refusal;
 
 /// All advertisements.

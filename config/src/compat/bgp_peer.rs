@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use super::counterpart::merged;
 use super::{BGP_PEER, Merged, metallb, unknown_fields};
 use crate::api::{BGPPeer, BGPPeerSpec, DynamicASN, IPFamily, PasswordSecret};
-use crate::objects::{ObjectRef, Objects};
+use crate::name::ObjectRef;
+use crate::objects::Objects;
 use crate::reason::{Reason, Refusal};
 use crate::snapshot::{Password, PasswordSource};
 

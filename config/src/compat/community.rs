@@ -6,7 +6,8 @@
 use super::counterpart::merged;
 use super::{COMMUNITY, Merged, metallb, unknown_fields};
 use crate::api::{Community, CommunitySpec, NamedCommunity};
-use crate::objects::{ObjectRef, Objects};
+use crate::name::ObjectRef;
+use crate::objects::Objects;
 use crate::reason::Refusal;
 
 /// All names for communities.

@@ -11,7 +11,7 @@ use kube::Resource;
 
 use super::{Merged, Origins, reference, superseded};
 use crate::api::{BFDProfile, BGPAdvertisement, BGPPeer, Community, L2Advertisement};
-use crate::objects::ObjectRef;
+use crate::name::ObjectRef;
 use crate::reason::{Refusal, Severity};
 
 /// A kind of ours that MetalLB has too.

@@ -8,7 +8,7 @@ use serde_saphyr::{DefaultMessageFormatter, DeserializeError, MessageFormatter};
 use super::field::{Step, path};
 use super::spelling;
 use super::tree::{Node, Place, Value, place};
-use crate::objects::ObjectRef;
+use crate::name::ObjectRef;
 use crate::reason::{Reason, Refusal, Severity};
 
 /// A fault and its place in the chunk of text that was parsed.

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use super::fault;
 use super::field::{Step, path};
 use super::tree::{Node, Place, Value};
-use crate::objects::ObjectRef;
+use crate::name::ObjectRef;
 use crate::reason::{Refusal, Severity};
 
 /// The fields of `tree` that are not in `understood`. Fields without content are left out: reading drops them.

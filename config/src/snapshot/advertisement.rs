@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::lists::{self, any_or_empty, select_pool, twice};
 use super::{LoadBalancer, NodeInfo, Pool};
 use crate::api::{L2Advertisement, L2AdvertisementSpec};
-use crate::objects::ObjectRef;
+use crate::name::ObjectRef;
 use crate::reason::{Reason, Refusal};
 use crate::selector::Selector;
 

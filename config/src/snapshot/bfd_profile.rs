@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::{BFDProfile, BFDProfileSpec};
-use crate::objects::ObjectRef;
+use crate::name::ObjectRef;
 use crate::reason::{Reason, Refusal};
 
 /// Milliseconds between packets, where a profile does not say.

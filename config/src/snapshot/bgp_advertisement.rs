@@ -18,7 +18,7 @@ use super::lists::{self, any_or_empty, select_pool, twice};
 use super::{LoadBalancer, NodeInfo, Pool};
 use crate::address::Family;
 use crate::api::{BGPAdvertisement, BGPAdvertisementSpec};
-use crate::objects::ObjectRef;
+use crate::name::ObjectRef;
 use crate::reason::{Reason, Refusal};
 use crate::selector::Selector;
 

@@ -18,7 +18,7 @@ use super::lists::any_or_empty;
 use super::{BfdProfile, NodeInfo, PasswordSource};
 use crate::address::Family;
 use crate::api::BGPPeer;
-use crate::objects::ObjectRef;
+use crate::name::ObjectRef;
 use crate::reason::{Reason, Refusal};
 use crate::selector::Selector;
 

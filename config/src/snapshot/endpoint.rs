@@ -10,7 +10,8 @@ use std::sync::Arc;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 
 use super::load_balancer::Protocol;
-use crate::objects::{DEFAULT_NAMESPACE, ObjectRef, ServiceName};
+use crate::name::{ObjectRef, ServiceName};
+use crate::objects::DEFAULT_NAMESPACE;
 use crate::reason::{Reason, Refusal};
 
 /// Names the Service that an EndpointSlice belongs to.

@@ -3,7 +3,7 @@
 
 //! What is found to be wrong in one object while it is read.
 
-use crate::objects::{ObjectRef, ServiceName};
+use crate::name::{ObjectRef, ServiceName};
 use crate::reason::{Reason, Refusal, Severity};
 
 /// All that is wrong or doubtful in one object, in the order in which it was found.

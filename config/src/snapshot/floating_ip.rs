@@ -16,7 +16,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::Protocol;
 use crate::address::Family;
 use crate::api::{self, AddressMode};
-use crate::objects::ServiceName;
+use crate::name::ServiceName;
 use crate::reason::{Refusal, Severity};
 use crate::selector::Selector;
 

@@ -11,7 +11,8 @@ use super::{
     bgp_advertisement, bgp_peer, community, node, pool,
 };
 use crate::compat;
-use crate::objects::{Objects, ServiceName};
+use crate::name::ServiceName;
+use crate::objects::Objects;
 use crate::reason::Refusal;
 
 /// The few objects that every decision stands on; they change seldom, and what is decided of thousands of addresses

@@ -18,7 +18,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::Scope;
 use crate::address::Family;
 use crate::api::{Purpose, annotation};
-use crate::objects::{ObjectRef, ServiceName};
+use crate::name::{ObjectRef, ServiceName};
 use crate::reason::{Reason, Refusal};
 
 /// The `spec.loadBalancerClass` that means us, unless we are told another. A Service without a class is ours too then.

@@ -13,7 +13,7 @@ use super::clientele::{self, Clientele};
 use super::overlap::{self, Bid};
 use crate::address::{Family, LastOctet, Range, RangeSet};
 use crate::api::AddressPool;
-use crate::objects::ObjectRef;
+use crate::name::ObjectRef;
 use crate::reason::{Reason, Refusal};
 
 /// A pool, with the ranges that are in force.

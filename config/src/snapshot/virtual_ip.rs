@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::address::{parse_virtual_ip_name, virtual_ip_name};
 use crate::api::{VirtualIP, VirtualIPSpec};
-use crate::objects::ObjectRef;
+use crate::name::ObjectRef;
 use crate::reason::{Reason, Refusal};
 
 type ByAddress = BTreeMap<IpAddr, Arc<VirtualIP>>;

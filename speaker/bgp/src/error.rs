@@ -10,11 +10,11 @@ use thiserror::Error;
 use crate::{
     family::Families,
     fault::Fault,
-    fsm::State,
     hold_time::HoldTime,
     identity::{Asn, RouterId},
     message::Kind,
     notification::{Code, Notification},
+    state::State,
 };
 
 /// Why a connection ended, or never came to be.

@@ -5,7 +5,8 @@
 
 use crate::{
     fault::Fault,
-    message::{EXTENDED_LEN, Frame, STANDARD_LEN},
+    length::{EXTENDED_LEN, STANDARD_LEN},
+    message::Frame,
 };
 
 /// Holds what was received and not yet taken: one message of the agreed length at most, and never allocates otherwise.

@@ -7,17 +7,11 @@ mod kind;
 
 pub use kind::Kind;
 
+pub use crate::length::{EXTENDED_LEN, HEADER_LEN, STANDARD_LEN};
 use crate::{
     fault::Fault, notification::Notification, open::Open, reader::Reader, refresh::RouteRefresh,
     update::UpdateBody, writer::set_u16,
 };
-
-/// Marker, length, type.
-pub const HEADER_LEN: usize = 19;
-/// Longest message without RFC 8654, and longest OPEN and KEEPALIVE with it.
-pub const STANDARD_LEN: usize = 4096;
-/// Longest message with RFC 8654.
-pub const EXTENDED_LEN: usize = 65_535;
 
 const MARKER: [u8; 16] = [0xff; 16];
 

@@ -8,7 +8,7 @@ use crate::{
     family::Families,
     hold_time::HoldTime,
     identity::Asn,
-    message::{EXTENDED_LEN, STANDARD_LEN},
+    length::{EXTENDED_LEN, STANDARD_LEN},
     open::Open,
 };
 

@@ -10,10 +10,13 @@ use std::fmt;
 
 pub use code::Code;
 
-use crate::{message::HEADER_LEN, reader::Reader};
+use crate::{
+    length::{HEADER_LEN, STANDARD_LEN},
+    reader::Reader,
+};
 
 /// Most octets of data in one: it always fits a message of 4,096.
-pub const MAX_DATA: usize = crate::message::STANDARD_LEN - HEADER_LEN - 2;
+pub const MAX_DATA: usize = STANDARD_LEN - HEADER_LEN - 2;
 /// Most octets of a text (RFC 9003, section 2).
 pub const MAX_TEXT: usize = 255;
 

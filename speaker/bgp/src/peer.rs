@@ -24,10 +24,11 @@ pub use view::{Counts, PeerView};
 
 use crate::{
     error::Ending,
-    fsm::{Connection, State, Step},
+    fsm::{Connection, Step},
     message::Message,
     notification::{Code, Notification},
     open::Open,
+    state::State,
     timers::Backoff,
 };
 

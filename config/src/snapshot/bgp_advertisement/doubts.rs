@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::{BgpAdvertisement, KIND};
 use crate::ServiceName;
 use crate::address::Family;
-use crate::objects::ObjectRef;
+use crate::name::ObjectRef;
 use crate::reason::{Reason, Refusal};
 use crate::snapshot::{Ground, LoadBalancer, Pool};
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::{BgpPeer, Hops, PeerAs, PeerSettings, PeerTarget};
 use crate::address::Family;
 use crate::api::{BGPPeerSpec, DynamicASN, IPFamily};
-use crate::objects::ObjectRef;
+use crate::name::ObjectRef;
 use crate::reason::{Reason, Refusal};
 use crate::snapshot::{PasswordSource, lists};
 

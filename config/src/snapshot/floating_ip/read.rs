@@ -11,7 +11,7 @@ use super::{
 };
 use crate::address::Family;
 use crate::api::{self, AddressMode, FloatingIPSpec, IPFamily, Transport};
-use crate::objects::ServiceName;
+use crate::name::ServiceName;
 use crate::reason::{Reason, Refusal};
 use crate::selector::Selector;
 use crate::snapshot::Protocol;

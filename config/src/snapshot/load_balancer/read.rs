@@ -15,7 +15,7 @@ use super::wish::{self, Wish, stated};
 use super::{Consent, FamilyPolicy, LoadBalancer, Protocol, ServicePort, TargetPort, TrafficPolicy};
 use crate::address::Family;
 use crate::api::{Purpose, annotation};
-use crate::objects::ServiceName;
+use crate::name::ServiceName;
 use crate::reason::{Reason, Refusal};
 use crate::snapshot::faults::Faults;
 

@@ -5,7 +5,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::{EXTENDED_LEN, HEADER_LEN, STANDARD_LEN};
+use crate::length::{EXTENDED_LEN, HEADER_LEN, STANDARD_LEN};
 
 /// Type of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

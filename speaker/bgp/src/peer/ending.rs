@@ -11,9 +11,9 @@ use std::{
 use super::{ConnectionId, Direction, Event, Output, Pause, Peer};
 use crate::{
     error::{Ending, Stop},
-    fsm::State,
     message::Message,
     notification::Code,
+    state::State,
 };
 
 /// A session that lasted so long was a good one: after it the pauses begin anew.

@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use crate::{error::Ending, fsm::State, message::Kind, negotiated::Negotiated, open::Open};
+use crate::{error::Ending, message::Kind, negotiated::Negotiated, open::Open, state::State};
 
 use super::Direction;
 

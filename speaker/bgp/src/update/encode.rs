@@ -8,7 +8,8 @@ use ipnet::IpNet;
 use crate::{
     attributes::{AttributeKind, Attributes, EXTENDED_LENGTH, NextHop},
     family::Family,
-    message::{HEADER_LEN, Kind, write},
+    length::HEADER_LEN,
+    message::{Kind, write},
     negotiated::Negotiated,
     prefixes::{fill, max_len},
     writer::counted16,

@@ -8,7 +8,7 @@ mod errors;
 use super::*;
 use crate::{
     Attributes,
-    message::HEADER_LEN,
+    length::HEADER_LEN,
     testing::{external, internal, old},
 };
 
