@@ -52,7 +52,10 @@ pub fn ask(namespace: &Namespace, target: Ipv4Addr, rate: Option<u32>, span: Dur
                 hurry();
                 listen(&listener, target, &waiting, &ended)
             });
-            hurry();
+            // A flood at real-time priority would not let the thread that answers run on the same core.
+            if rate.is_some() {
+                hurry();
+            }
             let sent = send(&socket, target, rate, span, &waiting);
             thread::sleep(PATIENCE);
             ended.store(true, Ordering::Relaxed);
