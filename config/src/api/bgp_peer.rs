@@ -160,13 +160,14 @@ pub struct PasswordSecret {
     pub name: String,
 }
 
-/// What the controller reports about a peer. Sessions are told by each node's Speaker.
+/// What the controller reports about a peer. Each node's session is told by its Speaker.
 #[derive(Serialize, Deserialize, schemars::JsonSchema, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase", default)]
 pub struct BGPPeerStatus {
     /// The generation of the spec that this status speaks of.
     pub observed_generation: Option<i64>,
-    /// `Ready`, with the reason when it is not.
+    /// `Ready`, with the reason when it is not; and `Established`: how many of the nodes that should have a session have one, and
+    /// what the first of the others says.
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
     /// The last spec that was accepted; it stays in force while a later edit is refused.
