@@ -31,6 +31,8 @@ pub struct Network {
     troubled: Option<Instant>,
     /// When loss, deafness to multicast or lag last changed.
     disturbed: Option<Instant>,
+    /// When the last packet arrives, at the latest, that was sent with more lag than there is now.
+    straggler: Option<Instant>,
     /// Counts its changes.
     revision: u64,
 }
@@ -61,6 +63,7 @@ impl Network {
             blocked: 0,
             troubled: None,
             disturbed: None,
+            straggler: None,
             revision: 0,
         }
     }
@@ -96,6 +99,9 @@ impl Network {
     }
 
     fn disturb(&mut self, trouble: Trouble, now: Instant) {
+        if trouble.lag < self.trouble.lag {
+            self.straggler = self.straggler.max(Some(now + self.flight()));
+        }
         self.trouble = trouble;
         self.disturbed = Some(now);
         self.change(now);
@@ -121,6 +127,11 @@ impl Network {
     /// When loss, deafness to multicast or lag last changed.
     pub fn disturbed(&self) -> Option<Instant> {
         self.disturbed
+    }
+
+    /// When the last packet arrives, at the latest, that was sent with more lag than there is now.
+    pub fn straggler(&self) -> Option<Instant> {
+        self.straggler
     }
 
     fn path(&self, from: Port, to: Port) -> Path {

@@ -130,6 +130,10 @@ impl Book {
     /// to the latest, which nobody heard.
     pub(super) fn knows_that_it_is_cut_off(&self, node: usize, scene: Scene<'_>) -> bool {
         let patience = self.timing.dead + scene.network.flight() * 2 + SCHEDULING * 2;
-        self.cut_off.get(&node).is_some_and(|since| scene.since(*since) > patience)
+        let since = self
+            .cut_off
+            .get(&node)
+            .map(|since| scene.network.straggler().map_or(*since, |at| at.max(*since)));
+        since.is_some_and(|since| scene.since(since) > patience)
     }
 }
