@@ -27,7 +27,10 @@ test: ## every test: units, properties, simulator, and end to end in network nam
 
 check: ## format, clippy, documentation without warnings; licences and sources of dependencies
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) clippy --workspace --all-targets --locked -- --deny warnings
+	@# The fuzz targets are a workspace of their own. Nothing is linked here, so libFuzzer need not be built.
+	CUSTOM_LIBFUZZER_PATH=/nowhere/libFuzzer.a $(CARGO) clippy --manifest-path fuzz/Cargo.toml --target-dir $(TARGET) --locked -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings --allow rustdoc::private_intra_doc_links' $(CARGO) doc --workspace --no-deps --document-private-items --locked --quiet
 	@.ci/install-cargo-deny
 	$(CARGO) deny --log-level error check bans licenses sources

@@ -39,12 +39,12 @@ fn peer(number: u8) -> IpAddr {
 }
 
 fn config(number: u8, role: u8) -> SessionConfig {
-    let path = if number % 4 == 0 {
+    let path = if number.is_multiple_of(4) {
         Path::MultiHop { peer: peer(0), local: peer(1), minimum_ttl: 254 }
     } else {
         Path::SingleHop { peer: peer(number), interface: None }
     };
-    let role = if role % 2 == 0 { Role::Active } else { Role::Passive };
+    let role = if role.is_multiple_of(2) { Role::Active } else { Role::Passive };
     SessionConfig { path, role, timing: Timing::DEFAULT }
 }
 
@@ -76,8 +76,9 @@ fn step(
         3 => sessions.extend(engine.add(*now, config(bytes.byte()?, bytes.byte()?))),
         4 => {
             let session = sessions.get(usize::from(bytes.byte()?) % 8).copied();
+            let wanted = config(bytes.byte()?, bytes.byte()?);
             if let (Some(session), Some(timing)) = (session, timing(bytes)) {
-                drop(engine.retime(*now, session, timing));
+                let _refused = engine.change(*now, session, SessionConfig { timing, ..wanted });
             }
         }
         5 if bytes.byte()? % 8 == 0 => drop(sessions.pop().map(|session| engine.stop(*now, session))),
