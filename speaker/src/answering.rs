@@ -142,6 +142,7 @@ mod tests {
         drop(answering);
         assert!(!path.exists());
     }
+
     #[tokio::test]
     async fn who_does_not_read_the_answer_holds_up_nobody_else() {
         let folder = tempfile::tempdir().expect("room on the disk");
