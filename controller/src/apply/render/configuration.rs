@@ -44,6 +44,13 @@ pub(in crate::apply) struct Configuration {
     pub(in crate::apply) gathered: Vec<Write>,
 }
 
+impl Configuration {
+    fn put(&mut self, write: Write, may_wait: bool) {
+        let list = if may_wait { &mut self.gathered } else { &mut self.verdicts };
+        list.push(write);
+    }
+}
+
 /// The statuses of pools and advertisements to write.
 pub(in crate::apply) fn configuration(
     plan: &Plan,
@@ -57,16 +64,13 @@ pub(in crate::apply) fn configuration(
         let Some(object) = objects.pools.get(name) else { continue };
         let status = pool_status(object, pool, now);
         if object.status.as_ref() != Some(&status) {
-            let list = if object.status.as_ref().is_some_and(|old| differ_in_usage_only(old, &status)) {
-                &mut writes.gathered
-            } else {
-                &mut writes.verdicts
-            };
-            list.push(Write::PutPoolStatus(Box::new(AddressPool {
+            let may_wait = object.status.as_ref().is_some_and(|old| differ_in_usage_only(old, &status));
+            let pool = AddressPool {
                 metadata: object.metadata.clone(),
                 spec: object.spec.clone(),
                 status: Some(status),
-            })));
+            };
+            writes.put(Write::PutPoolStatus(Box::new(pool)), may_wait);
         }
     }
     let sessions = Sessions::of(objects, now);
@@ -86,12 +90,8 @@ pub(in crate::apply) fn configuration(
             Judged::Community => verdict_on!(Community, objects.communities, name, readiness, now),
         };
         let Some(verdict) = verdict.filter(|verdict| !verdict.is_visible_in(objects)) else { continue };
-        let list = if differ_in_sessions_only(&verdict, objects) {
-            &mut writes.gathered
-        } else {
-            &mut writes.verdicts
-        };
-        list.push(Write::PutVerdict(verdict));
+        let may_wait = differ_in_sessions_only(&verdict, objects);
+        writes.put(Write::PutVerdict(verdict), may_wait);
     }
     if let Target::Directory(written) = target {
         let gone = |name: &&String| !objects.pools.contains_key(*name) && !unread.may_hide_pool(name);

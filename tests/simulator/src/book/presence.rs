@@ -130,10 +130,7 @@ impl Book {
     /// to the latest, which nobody heard.
     pub(super) fn knows_that_it_is_cut_off(&self, node: usize, scene: Scene<'_>) -> bool {
         let patience = self.timing.dead + scene.network.flight() * 2 + SCHEDULING * 2;
-        let since = self
-            .cut_off
-            .get(&node)
-            .map(|since| scene.network.straggler().map_or(*since, |at| at.max(*since)));
+        let since = self.cut_off.get(&node).and_then(|since| scene.network.straggler().max(Some(*since)));
         since.is_some_and(|since| scene.since(since) > patience)
     }
 }
